@@ -1,0 +1,243 @@
+//! Bodies of the operator's HTTP API: resource classes, tokens, pipelines and what became of them.
+//!
+//! | call | token | body → answer |
+//! |---|---|---|
+//! | `GET,POST /api/v3/runner/resource`, `DELETE …/{id}[/force]` | operator | public shapes |
+//! | `GET,POST /api/v3/runner/token`, `DELETE …/{id}` | operator | public shapes |
+//! | `GET /api/v3/runner`, `…/tasks`, `…/tasks/running` | operator | public shapes |
+//! | `PUT /api/v3/source/{project}/{digest}` | operator | the archive of a source → 201 |
+//! | `POST /api/v3/pipelines` | operator | [`NewPipeline`] → 201 [`Created`]; 400 [`Refused`] |
+//! | `GET /api/v3/pipelines/{id}` | operator | → [`PipelineView`] |
+//! | `GET /api/v3/pipelines/{id}/feed?after=&wait_ms=` | operator | → [`crate::feed::Feed`], held open |
+//! | `POST /api/v3/pipelines/{id}/cancel` | operator | → 202 |
+//! | `GET /api/v3/tasks/{task}/steps/{number}/log?offset=&wait_ms=&limit=` | operator | raw bytes from `offset`; `X-Terminal: true` at the end of a finished log; held open while there is nothing |
+//! | `GET /api/v3/artifacts/{job}/{index}/{path}` | operator | the content |
+//!
+//! An operator's token may also come as `Circle-Token`, or as the page's cookie.
+
+use crate::{
+    ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
+    status::{JobStatus, Outcome, StepStatus, WorkflowStatus},
+    task::{Source, Variable},
+    transfer::Artifact,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A resource class to make, or one that is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Given by the control plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `namespace/name`.
+    pub resource_class: ResourceClass,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// A resource class token to make, or one that is. `token` is there only in the answer that makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Given by the control plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it may claim.
+    pub resource_class: ResourceClass,
+    /// For people.
+    #[serde(default)]
+    pub nickname: String,
+    /// The secret, shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+}
+
+/// A list of the runner API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items<T> {
+    /// All of them.
+    pub items: Vec<T>,
+}
+
+/// A pipeline to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPipeline {
+    /// `vcs/org/repo`, or `local/<name>`: what caches and contents belong to.
+    pub project: String,
+    /// The text of the configuration.
+    pub config: String,
+    /// Where that text was, for its diagnostics.
+    pub config_path: String,
+    /// Pipeline parameters as typed: each is read as its declared type.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// What is to run of it.
+    #[serde(default)]
+    pub selection: Selection,
+    /// What `checkout` brings.
+    pub source: Source,
+    /// Its branch, tag, revision, as far as known.
+    #[serde(default)]
+    pub git: GitValues,
+    /// Variables of every job: project variables, `--env` and `--secret`.
+    #[serde(default)]
+    pub environment: Vec<Variable>,
+    /// Contexts by name.
+    #[serde(default)]
+    pub contexts: BTreeMap<String, Vec<Variable>>,
+    /// The class for jobs that name none of the form `namespace/name`.
+    #[serde(default)]
+    pub default_class: Option<ResourceClass>,
+    /// Whether jobs that name a `docker:` image run directly on the host.
+    #[serde(default)]
+    pub native: bool,
+}
+
+/// What is to run of a configuration. Nothing set: all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Only this workflow.
+    pub workflow: Option<String>,
+    /// Only this job and what it requires.
+    pub job: Option<String>,
+    /// That job alone.
+    pub no_deps: bool,
+}
+
+/// What is known of the commit a pipeline runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitValues {
+    /// Full commit id.
+    pub revision: Option<String>,
+    /// Branch xor tag.
+    pub branch: Option<String>,
+    /// Branch xor tag.
+    pub tag: Option<String>,
+    /// Of the repository.
+    pub url: Option<String>,
+}
+
+/// A pipeline that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    /// Its name.
+    pub id: PipelineId,
+    /// Counts within its project.
+    pub number: u64,
+    /// Warnings of the compiler, rendered with their source lines.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A pipeline that was not made: its configuration is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// One sentence.
+    pub message: String,
+    /// Each rendered with file, line, column, source line and caret.
+    pub diagnostics: Vec<String>,
+}
+
+/// A pipeline as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipelineView {
+    /// Its name.
+    pub id: PipelineId,
+    /// Counts within its project.
+    pub number: u64,
+    /// What it belongs to.
+    pub project: String,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    /// In the order of the configuration.
+    pub workflows: Vec<WorkflowView>,
+}
+
+/// A workflow as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowView {
+    /// Its name as an id.
+    pub id: WorkflowId,
+    /// Its name in the configuration.
+    pub name: String,
+    /// How it stands.
+    pub status: WorkflowStatus,
+    /// In the order of the configuration.
+    pub jobs: Vec<JobView>,
+}
+
+/// A job as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its name as an id.
+    pub id: JobId,
+    /// Counts within its project.
+    pub number: u64,
+    /// Its name in the workflow.
+    pub name: String,
+    /// How it stands.
+    pub status: JobStatus,
+    /// Names of jobs of the same workflow.
+    pub requires: Vec<String>,
+    /// Milliseconds since 1970 of its first claim.
+    pub started_ms: Option<i64>,
+    /// Milliseconds since 1970 of its last task's end.
+    pub ended_ms: Option<i64>,
+    /// `parallelism` of them; none while it is blocked.
+    pub tasks: Vec<TaskView>,
+    /// Of its test results.
+    pub tests: TestCounts,
+}
+
+/// A task as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its name.
+    pub id: TaskId,
+    /// From 0.
+    pub index: u32,
+    /// Once it is over.
+    pub outcome: Option<Outcome>,
+    /// Why, where that says too little.
+    pub message: Option<String>,
+    /// The runner instance that holds or held it.
+    pub runner: Option<String>,
+    /// Step 0 is the launch-agent's; those that never started are left out.
+    pub steps: Vec<StepView>,
+    /// Stored so far.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A step as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// Its place.
+    pub number: StepNumber,
+    /// As the page shows it.
+    pub name: String,
+    /// How it stands.
+    pub status: StepStatus,
+    /// Of its command.
+    pub exit_code: Option<i32>,
+    /// Milliseconds since 1970.
+    pub started_ms: i64,
+    /// Monotonic, once it is over.
+    pub duration_ms: Option<u64>,
+    /// Stored bytes of its log.
+    pub log_bytes: u64,
+}
+
+/// Counts of test results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestCounts {
+    /// Passed.
+    pub passed: u64,
+    /// Failed or broken.
+    pub failed: u64,
+    /// Not run.
+    pub skipped: u64,
+}

@@ -1,0 +1,30 @@
+//! What the parts of Roundhouse say to each other: names, tasks, messages, records, and the rules they keep.
+//!
+//! ```text
+//! compiler ──pipeline──▶ control plane ◀──http──▶ launch-agent ◀──frame──▶ task-agent
+//!                             ▲                        │                       │
+//!                             └───────stream───────────┴── spool, journal ◀────┘
+//! ```
+//!
+//! Pure: no I/O, no clock. Whatever crosses a process is here, and nothing else is.
+
+pub mod api;
+pub mod exit;
+pub mod feed;
+pub mod frame;
+pub mod http;
+pub mod ids;
+pub mod invariants;
+pub mod journal;
+pub mod pipeline;
+pub mod run;
+pub mod status;
+pub mod stream;
+pub mod task;
+pub mod transfer;
+
+pub use ids::{Digest, Epoch, JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId};
+pub use status::{JobStatus, Outcome, StepStatus, WorkflowStatus};
+
+/// The version of the frames and records here; both sides of a wire name theirs in the first message.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,82 @@
+//! The one JSON document of `roundhouse run --output json`.
+
+use crate::status::{JobStatus, Outcome, StepStatus, WorkflowStatus};
+use serde::{Deserialize, Serialize};
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// `success` if every workflow succeeded, else the worst.
+    pub status: WorkflowStatus,
+    /// In the order of the configuration.
+    pub workflows: Vec<WorkflowReport>,
+}
+
+/// What a workflow came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowReport {
+    /// In the configuration.
+    pub name: String,
+    /// At its end.
+    pub status: WorkflowStatus,
+    /// In the order of the configuration.
+    pub jobs: Vec<JobReport>,
+}
+
+/// What a job came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReport {
+    /// In the workflow.
+    pub name: String,
+    /// At its end.
+    pub status: JobStatus,
+    /// How many tasks it was.
+    pub parallelism: u32,
+    /// From its first claim to its last end; 0 if it never ran.
+    pub duration_ms: u64,
+    /// By index.
+    pub tasks: Vec<TaskReport>,
+    /// Of all its tasks.
+    pub artifacts: Vec<ArtifactReport>,
+    /// Of all its tasks.
+    pub tests: crate::api::TestCounts,
+}
+
+/// What a task came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// From 0.
+    pub index: u32,
+    /// At its end.
+    pub status: Outcome,
+    /// Those that started, in order.
+    pub steps: Vec<StepReport>,
+}
+
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// In the job.
+    pub name: String,
+    /// At its end.
+    pub status: StepStatus,
+    /// Of its command.
+    pub exit_code: Option<i32>,
+    /// Monotonic.
+    pub duration_ms: u64,
+    /// Its whole masked log; bytes that are no UTF-8 are replaced.
+    pub output: String,
+}
+
+/// An artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactReport {
+    /// As stored.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Of its content.
+    pub sha256: String,
+    /// Where it lies on this machine.
+    pub file: String,
+}

@@ -1,0 +1,99 @@
+//! Records of what a task stored: blobs, artifacts, caches, workspace layers and test results.
+
+use crate::ids::Digest;
+use serde::{Deserialize, Serialize};
+
+/// A content the control plane is asked to take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Its name.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Where to put a content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Which content.
+    pub digest: Digest,
+    /// A signed URL for one PUT, absolute or relative to the API's own; none: the project has this content already.
+    pub url: Option<String>,
+}
+
+/// An artifact, by content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Relative, `/` between, no `.` or `..` parts.
+    pub path: String,
+    /// Its content, stored before.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// Something to fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The cache key that matched, or the job that persisted the layer.
+    pub name: String,
+    /// What will come.
+    #[serde(flatten)]
+    pub content: Content,
+    /// A signed URL to GET it from.
+    pub url: String,
+}
+
+/// One test of a JUnit report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestCase {
+    /// The class, or the suite.
+    pub classname: String,
+    /// The test.
+    pub name: String,
+    /// Its source file, where the report says.
+    pub file: Option<String>,
+    /// How it ended.
+    pub result: TestResult,
+    /// Seconds.
+    pub run_time: f64,
+    /// Of a failure or skip, cut to a sensible length.
+    pub message: Option<String>,
+}
+
+/// How one test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestResult {
+    /// It passed.
+    Success,
+    /// It failed or broke.
+    Failure,
+    /// It did not run.
+    Skipped,
+}
+
+/// The longest cache key, in characters (a documented limit of CircleCI).
+pub const MAX_CACHE_KEY: usize = 900;
+
+/// Whether an artifact's path can leave no root: relative, without empty, `.` and `..` parts and NUL.
+pub fn is_safe_path(path: &str) -> bool {
+    !path.is_empty()
+        && path.len() <= 4096
+        && !path.contains('\0')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_safe_path_stays_below_its_root() {
+        for good in ["a", "a/b.txt", "..a/b..", "ü/λ"] {
+            assert!(is_safe_path(good), "{good}");
+        }
+        for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a\0b"] {
+            assert!(!is_safe_path(bad), "{bad}");
+        }
+    }
+}
