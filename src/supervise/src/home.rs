@@ -1,0 +1,43 @@
+//! A thread of its own for one task's actors, given back when the task is let go.
+
+use actix::{Arbiter, ArbiterHandle};
+use std::{io, time::Duration};
+
+/// Threads that do the blocking work of one home, at most.
+const BLOCKING_THREADS: usize = 4;
+/// How long an idle one of them is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Of each of them; file work and compression need little.
+const BLOCKING_STACK: usize = 512 * 1024;
+
+/// A thread with a runtime of its own. Dropping it ends whatever lives on it; a hung actor keeps only this thread.
+#[derive(Debug)]
+pub struct Home {
+    arbiter: ArbiterHandle,
+}
+
+impl Home {
+    /// A fresh thread. Must be called within an actix `System`.
+    pub fn new() -> io::Result<Self> {
+        let arbiter = Arbiter::try_with_tokio_rt(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
+                .thread_keep_alive(KEEP_ALIVE)
+                .thread_stack_size(BLOCKING_STACK)
+                .build()
+        })?;
+        Ok(Self { arbiter: arbiter.handle() })
+    }
+
+    /// Where to start actors.
+    pub fn arbiter(&self) -> &ArbiterHandle {
+        &self.arbiter
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.arbiter.stop();
+    }
+}

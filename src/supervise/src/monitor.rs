@@ -1,0 +1,144 @@
+//! A parent that hears how each of its children ended, whatever the way.
+//!
+//! actix 0.13 runs an actor as one tokio task. Tokio catches a panic in that task, drops the actor, and reports
+//! the payload through the task's `JoinHandle`, which actix throws away. We keep it.
+
+use crate::panics::{Named, name_of};
+use actix::{
+    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WeakRecipient, dev::channel,
+};
+use std::any::Any;
+use tokio::{
+    sync::oneshot::{self, error::TryRecvError},
+    task::{JoinError, JoinHandle},
+};
+
+/// What `try_send` is held to. Nothing else is: `do_send` always queues.
+const MAILBOX: usize = 16;
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It stopped itself, or nobody held its address any more.
+    Stopped,
+    /// It panicked, with this message.
+    Panicked(String),
+    /// Its thread ended under it, or had ended before it began.
+    Lost,
+}
+
+impl Exit {
+    /// Why it failed, if it did.
+    pub fn failure(self) -> Option<String> {
+        match self {
+            Exit::Stopped => None,
+            Exit::Panicked(message) => Some(message),
+            Exit::Lost => Some("its thread ended".to_owned()),
+        }
+    }
+}
+
+/// Sent to a parent, once, when a child it still holds ends.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ChildExited<K: 'static> {
+    /// The name the parent gave it.
+    pub child: K,
+    /// How.
+    pub exit: Exit,
+}
+
+/// A running child. Dropping this ends it, and nothing more is heard of it: no child outlives its parent.
+#[derive(Debug)]
+pub struct Child<A: Actor> {
+    /// Where it takes messages.
+    pub addr: Addr<A>,
+    _lifeline: oneshot::Sender<()>,
+}
+
+/// Starts a child on `arbiter`, which may be the parent's own or another thread's.
+pub fn start<P, C, K, F>(parent: &mut Context<P>, arbiter: &ArbiterHandle, child: K, make: F) -> Child<C>
+where
+    P: Actor<Context = Context<P>> + Handler<ChildExited<K>>,
+    C: Actor<Context = Context<C>>,
+    K: Send + 'static,
+    F: FnOnce(&mut Context<C>) -> C + Send + 'static,
+{
+    let (mailbox, receiver) = channel::channel(MAILBOX);
+    let (lifeline, held) = oneshot::channel();
+    let parent = parent.address().downgrade().recipient();
+    let mut watch = Watch { parent, child: Some(child), held };
+    arbiter.spawn(async move {
+        let mut life = spawn_named::<C>(live(Context::with_receiver(receiver), make));
+        tokio::select! {
+            biased;
+            _ = &mut watch.held => life.abort(),
+            end = &mut life => watch.publish(end.map_or_else(Exit::from, |()| Exit::Stopped)),
+        }
+    });
+    Child { addr: Addr::new(mailbox), _lifeline: lifeline }
+}
+
+/// Runs the root of the tree, on this thread, to its end. Nobody is above it but `main`.
+pub async fn run<A: Actor<Context = Context<A>>>(root: A) -> Exit {
+    run_with(|_| root).await
+}
+
+/// The same for a root that needs its context to be made.
+pub async fn run_with<A, F>(make: F) -> Exit
+where
+    A: Actor<Context = Context<A>>,
+    F: FnOnce(&mut Context<A>) -> A + 'static,
+{
+    let context = Context::new();
+    let _alive = context.address();
+    spawn_named::<A>(live(context, make)).await.map_or_else(Exit::from, |()| Exit::Stopped)
+}
+
+async fn live<C: Actor<Context = Context<C>>>(
+    mut context: Context<C>,
+    make: impl FnOnce(&mut Context<C>) -> C,
+) {
+    let child = make(&mut context);
+    context.into_future(child).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "the handle is kept: this is where a panic is heard")]
+fn spawn_named<A>(life: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    actix_rt::spawn(Named { actor: name_of::<A>(), life: Box::pin(life) })
+}
+
+/// One child's end, told to a parent that still cares. Dropping it says the child was lost.
+struct Watch<K: Send + 'static> {
+    parent: WeakRecipient<ChildExited<K>>,
+    child: Option<K>,
+    held: oneshot::Receiver<()>,
+}
+
+impl<K: Send + 'static> Watch<K> {
+    fn publish(&mut self, exit: Exit) {
+        let held = self.held.try_recv() == Err(TryRecvError::Empty);
+        if let (true, Some(child), Some(parent)) = (held, self.child.take(), self.parent.upgrade()) {
+            parent.do_send(ChildExited { child, exit });
+        }
+    }
+}
+
+impl<K: Send + 'static> Drop for Watch<K> {
+    fn drop(&mut self) {
+        self.publish(Exit::Lost);
+    }
+}
+
+impl From<JoinError> for Exit {
+    fn from(end: JoinError) -> Self {
+        end.try_into_panic().map_or(Exit::Lost, |payload| Exit::Panicked(message_of(payload)))
+    }
+}
+
+fn message_of(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => payload.downcast_ref::<&str>().map_or("not a string", |s| s).to_owned(),
+    }
+}
