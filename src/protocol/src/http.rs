@@ -273,7 +273,10 @@ pub struct ErrorBody {
 pub struct SignedQuery {
     /// Milliseconds since 1970.
     pub expires: i64,
-    /// Base64url HMAC-SHA256 over method, path and `expires`.
+    /// Of a PUT: the content's bytes, no more of which are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Base64url HMAC-SHA256 over method, path, `expires` and `size`.
     pub signature: String,
 }
 
