@@ -1,1 +1,22 @@
-//! Under construction.
+//! YAML text to a spanned tree, and located diagnostics.
+//!
+//! ```text
+//! text ──granit-parser──▶ events ──build──▶ Node (aliases shared, merge keys resolved)
+//!                                   └─────▶ Vec<Diagnostic> ──render──▶ file:line:column, source line, caret
+//! ```
+//!
+//! Pure, and never panics: a text that is no YAML, an alias bomb or a nest without end is a diagnostic.
+
+mod build;
+mod diagnostic;
+mod mapping;
+mod node;
+mod position;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+pub use build::{MAX_DEPTH, MAX_NODES, parse};
+pub use diagnostic::{Diagnostic, Severity, render};
+pub use node::{Entry, Kind, Node, Scalar, Value};
+pub use position::{Position, Span, position};
