@@ -1,1 +1,34 @@
-//! Under construction.
+//! The control plane's HTTP API, typed: for launch-agents, their tasks, and operators.
+//!
+//! ```text
+//! Transport (Send, Clone: roots, proxies, address)
+//!    ├── runner(token)   ── Runner      claim, heartbeat
+//!    ├── task(token)     ── TaskClient  begin, stream, store, put, get, end …
+//!    └── operator(token) ── Operator    pipelines, feed, logs, tokens …
+//!          each holds connections of its own, on the thread that made it
+//! ```
+//!
+//! Every call is tried again after transport errors and answers of the 5xx kind, with growing pauses, until its patience
+//! is over; held-open calls are not, for whoever makes them asks again anyway. What is not idempotent is tried again
+//! only where no connection came about.
+
+mod backoff;
+mod call;
+mod file;
+mod operator;
+mod proxy;
+mod runner;
+mod task;
+mod transport;
+mod tunnel;
+
+pub use backoff::Backoff;
+pub use call::ClientError;
+pub use operator::{LogPart, Operator};
+pub use proxy::{Proxies, ProxyError};
+pub use runner::Runner;
+pub use task::{Saved, StreamAnswer, TaskClient};
+pub use transport::{Settings, Transport, TransportError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Calls with an operator's token: resource classes, tokens, pipelines and what became of them.
+
+use crate::{
+    call::{Answer, Call, ClientError, Tries, escaped, escaped_path},
+    file,
+    transport::Link,
+};
+use awc::http::{Method, StatusCode};
+use bytes::Bytes;
+use protocol::{
+    api::{Created, Items, NewPipeline, PipelineView, Refused, Resource, Token},
+    feed::Feed,
+    ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId},
+    transfer::Content,
+};
+use std::{fs::File, rc::Rc};
+
+/// An operator as the control plane sees it.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    link: Link,
+    token: Rc<str>,
+}
+
+/// A piece of a step's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// From the offset asked for.
+    pub bytes: Bytes,
+    /// Nothing will follow.
+    pub terminal: bool,
+}
+
+impl Operator {
+    pub(crate) fn new(link: Link, token: &str) -> Self {
+        Self { link, token: token.into() }
+    }
+
+    /// The resource classes of a namespace.
+    pub async fn resources(&self, namespace: &str) -> Result<Vec<Resource>, ClientError> {
+        let path = format!("/api/v3/runner/resource?namespace={}", escaped(namespace));
+        Ok(self.get(path).send(&self.link).await?.read::<Items<Resource>>()?.items)
+    }
+
+    /// Makes a resource class.
+    pub async fn create_resource(&self, resource: &Resource) -> Result<Resource, ClientError> {
+        self.create("/api/v3/runner/resource").json(resource).send(&self.link).await?.read()
+    }
+
+    /// Removes a resource class; with its tokens where `force` is set.
+    pub async fn delete_resource(&self, id: &str, force: bool) -> Result<(), ClientError> {
+        let force = if force { "/force" } else { "" };
+        self.delete(format!("/api/v3/runner/resource/{}{force}", escaped(id))).send(&self.link).await?.done()
+    }
+
+    /// The tokens of a resource class, without their secrets.
+    pub async fn tokens(&self, class: &ResourceClass) -> Result<Vec<Token>, ClientError> {
+        let path = format!("/api/v3/runner/token?resource-class={}", escaped(class.as_str()));
+        Ok(self.get(path).send(&self.link).await?.read::<Items<Token>>()?.items)
+    }
+
+    /// Makes a token; its secret is in this answer and in no other.
+    pub async fn create_token(&self, token: &Token) -> Result<Token, ClientError> {
+        self.create("/api/v3/runner/token").json(token).send(&self.link).await?.read()
+    }
+
+    /// Removes a token.
+    pub async fn delete_token(&self, id: &str) -> Result<(), ClientError> {
+        self.delete(format!("/api/v3/runner/token/{}", escaped(id))).send(&self.link).await?.done()
+    }
+
+    /// Compiles and runs a configuration; [`ClientError::Diagnosed`] where it is wrong.
+    pub async fn create_pipeline(&self, pipeline: &NewPipeline) -> Result<Created, ClientError> {
+        let answer = self.create("/api/v3/pipelines").json(pipeline).send(&self.link).await?;
+        match diagnosed(&answer) {
+            Some(refused) => Err(ClientError::Diagnosed(refused)),
+            None => answer.read(),
+        }
+    }
+
+    /// A pipeline as it stands.
+    pub async fn pipeline(&self, id: PipelineId) -> Result<PipelineView, ClientError> {
+        self.get(format!("/api/v3/pipelines/{id}")).send(&self.link).await?.read()
+    }
+
+    /// What came after `after`; held open for `wait_ms` while there is nothing.
+    pub async fn feed(&self, id: PipelineId, after: u64, wait_ms: u64) -> Result<Feed, ClientError> {
+        let path = format!("/api/v3/pipelines/{id}/feed?after={after}&wait_ms={wait_ms}");
+        self.get(path).held(wait_ms).send(&self.link).await?.read()
+    }
+
+    /// Cancels what still can be.
+    pub async fn cancel(&self, id: PipelineId) -> Result<(), ClientError> {
+        let call = Call::new(Method::POST, format!("/api/v3/pipelines/{id}/cancel"), &self.token);
+        call.send(&self.link).await?.done()
+    }
+
+    /// At most `limit` bytes of a step's log; held open for `wait_ms` while there are none.
+    pub async fn log(
+        &self,
+        (task, step): (TaskId, StepNumber),
+        offset: u64,
+        limit: u64,
+        wait_ms: u64,
+    ) -> Result<LogPart, ClientError> {
+        let step = step.0;
+        let query = format!("offset={offset}&limit={limit}&wait_ms={wait_ms}");
+        let call = self.get(format!("/api/v3/tasks/{task}/steps/{step}/log?{query}")).held(wait_ms);
+        let answer = call.send(&self.link).await?;
+        if !answer.status.is_success() {
+            return Err(answer.error());
+        }
+        let terminal = answer.headers.get("x-terminal").is_some_and(|value| value.as_bytes() == b"true");
+        Ok(LogPart { bytes: answer.body, terminal })
+    }
+
+    /// Fetches an artifact into a file, from its start, and checks size and digest.
+    pub async fn artifact(
+        &self,
+        (job, index): (JobId, u32),
+        path: &str,
+        content: &Content,
+        into: &File,
+    ) -> Result<(), ClientError> {
+        let path = format!("/api/v3/artifacts/{job}/{index}/{}", escaped_path(path));
+        file::get(&self.link, file::Target { path: &path, token: Some(&self.token) }, content, into).await
+    }
+
+    /// Sends the archive of a source, so that a pipeline of this project can name it.
+    pub async fn put_source(&self, project: &str, content: &Content, from: &File) -> Result<(), ClientError> {
+        let path = format!("/api/v3/source/{}/{}", escaped_path(project), content.digest);
+        file::put(&self.link, file::Target { path: &path, token: Some(&self.token) }, content, from).await
+    }
+
+    fn get(&self, path: impl Into<String>) -> Call {
+        Call::new(Method::GET, path, &self.token)
+    }
+
+    fn delete(&self, path: String) -> Call {
+        Call::new(Method::DELETE, path, &self.token).tries(Tries::Connect)
+    }
+
+    /// Twice would make two.
+    fn create(&self, path: &str) -> Call {
+        Call::new(Method::POST, path, &self.token).tries(Tries::Connect)
+    }
+}
+
+fn diagnosed(answer: &Answer) -> Option<Refused> {
+    if answer.status == StatusCode::BAD_REQUEST { serde_json::from_slice(&answer.body).ok() } else { None }
+}

@@ -1,0 +1,1 @@
+//! Against a small real server, proxies and cut connections.
