@@ -1,1 +1,121 @@
-//! Under construction.
+//! Secrets taken out of a stream of bytes, wherever the stream is cut.
+
+mod forms;
+mod patterns;
+#[cfg(test)]
+mod tests;
+
+use patterns::Patterns;
+use std::sync::Arc;
+
+/// What stands where a secret stood.
+pub const MASK: &[u8] = b"****";
+
+/// One stream on its way. Every byte that belongs to an occurrence of a secret is taken out; occurrences that overlap
+/// leave one [`MASK`] together.
+#[derive(Clone, Debug)]
+pub struct Masker {
+    patterns: Arc<Patterns>,
+    /// What may be the beginning of a secret.
+    held: Vec<u8>,
+    /// How much of the beginning of `held` an occurrence already given out as a mask has covered.
+    covered: usize,
+}
+
+impl Masker {
+    /// Masks these values and the forms in which shells, encoders and terminals show them. Values of fewer than
+    /// four characters and `true` and `false` are not masked.
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        let forms = secrets.into_iter().flat_map(|secret| forms::of(&secret)).collect();
+        Self { patterns: Arc::new(Patterns::new(forms)), held: Vec::new(), covered: 0 }
+    }
+
+    /// Another stream with the same secrets.
+    pub fn fresh(&self) -> Self {
+        Self { patterns: Arc::clone(&self.patterns), held: Vec::new(), covered: 0 }
+    }
+
+    /// Whether there is nothing to mask.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// How many bytes are held back, because they may be the beginning of a secret.
+    pub fn pending(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes the next bytes of the stream, and appends to `out` all that can be shown.
+    pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        if self.patterns.is_empty() {
+            out.extend_from_slice(input);
+        } else if self.held.is_empty() {
+            let kept = self.scan(input, Rest::MayFollow, out);
+            self.held.extend_from_slice(&input[kept..]);
+        } else {
+            let mut data = std::mem::take(&mut self.held);
+            data.extend_from_slice(input);
+            let kept = self.scan(&data, Rest::MayFollow, out);
+            data.drain(..kept);
+            self.held = data;
+        }
+    }
+
+    /// The stream is over: appends what was held back.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        let data = std::mem::take(&mut self.held);
+        self.scan(&data, Rest::IsOver, out);
+        self.covered = 0;
+    }
+
+    /// Appends `data` masked, up to the first byte that may belong to a secret still to come; tells which that is.
+    fn scan(&mut self, data: &[u8], rest: Rest, out: &mut Vec<u8>) -> usize {
+        let mut shown = Shown { data, until: self.covered, out };
+        let mut from = 0;
+        let mut kept = data.len();
+        while let Some(found) = self.patterns.find(data, from) {
+            if found.length > 0 {
+                shown.mask(found.start, found.length);
+            }
+            if found.open && rest == Rest::MayFollow {
+                kept = found.start;
+                break;
+            }
+            from = found.start + 1;
+        }
+        shown.literally(kept);
+        self.covered = shown.until.saturating_sub(kept);
+        kept
+    }
+}
+
+/// Whether more of a stream can come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    MayFollow,
+    IsOver,
+}
+
+/// How far some data was given out, as it is or as a mask.
+struct Shown<'a> {
+    data: &'a [u8],
+    until: usize,
+    out: &'a mut Vec<u8>,
+}
+
+impl Shown<'_> {
+    fn literally(&mut self, until: usize) {
+        if self.until < until {
+            self.out.extend_from_slice(&self.data[self.until..until]);
+            self.until = until;
+        }
+    }
+
+    fn mask(&mut self, start: usize, length: usize) {
+        if self.until <= start {
+            self.literally(start);
+            self.out.extend_from_slice(MASK);
+        }
+        self.until = self.until.max(start + length);
+    }
+}
