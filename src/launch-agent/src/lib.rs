@@ -1,1 +1,3 @@
-//! Under construction.
+//! Claims tasks, launches task-agents, and carries what they make.
+
+pub mod config;
