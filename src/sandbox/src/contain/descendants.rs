@@ -1,0 +1,108 @@
+//! The kill of a process tree: its root's descendants, and strays that carry the task's cookie in their environment.
+
+use super::{COOKIE, Gone, Survivors, terminate, until_gone};
+use crate::{Identity, identity::Stat};
+use rustix::process::Signal;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How often a tree that keeps growing while it is stopped is looked at again before it is killed.
+const ROUNDS: usize = 64;
+
+/// The descendants of one process, and strays of one task.
+#[derive(Clone, Debug)]
+pub struct Descendants {
+    root: Option<Identity>,
+    with_root: bool,
+    cookie: Option<Vec<u8>>,
+}
+
+impl Descendants {
+    /// All below this process but not itself, which is a subreaper: none of them can leave.
+    pub fn of_own() -> std::io::Result<Self> {
+        Ok(Self { root: Some(Identity::own()?), with_root: false, cookie: None })
+    }
+
+    pub(super) fn of_task(root: Option<Identity>, task: &str) -> Self {
+        Self { root, with_root: true, cookie: Some(format!("{COOKIE}={task}").into_bytes()) }
+    }
+
+    /// All of them that have not ended.
+    pub fn members(&self) -> Vec<Identity> {
+        self.among(&processes())
+    }
+
+    /// Asks all of them to end.
+    pub fn terminate(&self) {
+        terminate(&self.members());
+    }
+
+    /// Kills all of them and returns when none is left, or those that are when the time is over.
+    pub fn kill(&self, within: Duration) -> Result<Gone, Survivors> {
+        until_gone(within, || self.strike(), || self.members())
+    }
+
+    /// Stops all, looks again until no new one appears, and kills all.
+    pub(super) fn strike(&self) {
+        let mut stopped = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let fresh: Vec<_> =
+                self.members().into_iter().filter(|member| !stopped.contains(member)).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            // One that ended meanwhile, or that may not be signalled, is for the next look.
+            fresh.iter().for_each(|member| drop(member.signal(Signal::STOP)));
+            stopped.extend(fresh);
+        }
+        stopped.iter().for_each(super::kill_one);
+    }
+
+    fn among(&self, processes: &[Stat]) -> Vec<Identity> {
+        let mut found: BTreeSet<i32> = BTreeSet::new();
+        let roots = processes.iter().filter(|stat| self.is_root(stat) || self.has_cookie(stat));
+        let mut pending: Vec<i32> = roots.map(|stat| stat.identity.pid).collect();
+        let children = children(processes);
+        while let Some(pid) = pending.pop() {
+            if found.insert(pid) {
+                pending.extend(children.get(&pid).into_iter().flatten());
+            }
+        }
+        let own = i32::try_from(std::process::id()).unwrap_or_default();
+        let belongs = |stat: &&Stat| {
+            let excluded = stat.identity.pid == own || (!self.with_root && self.is_root(stat));
+            found.contains(&stat.identity.pid) && stat.is_alive() && !excluded
+        };
+        processes.iter().filter(belongs).map(|stat| stat.identity).collect()
+    }
+
+    fn is_root(&self, stat: &Stat) -> bool {
+        self.root == Some(stat.identity)
+    }
+
+    /// Not readable of other accounts' processes: those are found as descendants or not at all.
+    fn has_cookie(&self, stat: &Stat) -> bool {
+        let Some(cookie) = &self.cookie else { return false };
+        let Ok(environment) = std::fs::read(format!("/proc/{}/environ", stat.identity.pid)) else {
+            return false;
+        };
+        environment.split(|byte| *byte == 0).any(|variable| variable == cookie.as_slice())
+    }
+}
+
+fn children(processes: &[Stat]) -> BTreeMap<i32, Vec<i32>> {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for stat in processes {
+        children.entry(stat.parent).or_default().push(stat.identity.pid);
+    }
+    children
+}
+
+/// Every process of the host, as far as it can be seen.
+pub(super) fn processes() -> Vec<Stat> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Stat::of(pid).ok()).collect()
+}

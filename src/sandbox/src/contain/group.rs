@@ -1,0 +1,184 @@
+//! Control groups that hold the processes of one task: v2 with `cgroup.kill`, or the freezer of v1.
+
+use super::{Means, kill_one};
+use crate::{Identity, identity::Stat};
+use rustix::fs::Access;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+/// The directory below this process's own group in which each task has one.
+const OURS: &str = "roundhouse";
+const MEMBERS: &str = "cgroup.procs";
+
+/// A control group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Group {
+    /// Of v2.
+    Unified(PathBuf),
+    /// Of v1's freezer.
+    Freezer(PathBuf),
+}
+
+impl Group {
+    /// Of v2, if the kernel can kill a group (5.14) and this process may move others from its own group into it.
+    pub(super) fn unified(task: &str) -> Option<Self> {
+        let directory = made(&own_group("cgroup2", "")?, task)?;
+        if directory.join("cgroup.kill").exists() {
+            return Some(Self::Unified(directory));
+        }
+        remove(&directory);
+        None
+    }
+
+    /// Of v1's freezer.
+    pub(super) fn freezer(task: &str) -> Option<Self> {
+        made(&own_group("cgroup", "freezer")?, task).map(Self::Freezer)
+    }
+
+    pub(super) fn means(&self) -> Means {
+        match self {
+            Self::Unified(_) => Means::CgroupKill,
+            Self::Freezer(_) => Means::Freezer,
+        }
+    }
+
+    fn directory(&self) -> &Path {
+        match self {
+            Self::Unified(directory) | Self::Freezer(directory) => directory,
+        }
+    }
+
+    /// Written to by a process that joins.
+    pub(super) fn door(&self) -> io::Result<OwnedFd> {
+        Ok(fs::OpenOptions::new().write(true).open(self.directory().join(MEMBERS))?.into())
+    }
+
+    /// All in it and in the groups that a job made below it, that have not ended.
+    pub(super) fn members(&self) -> Vec<Identity> {
+        if self.is_known_empty() {
+            return Vec::new();
+        }
+        let mut members = Vec::new();
+        collect(self.directory(), &mut members);
+        members
+    }
+
+    /// Of v2 one file says so for the whole tree.
+    fn is_known_empty(&self) -> bool {
+        let Self::Unified(directory) = self else { return false };
+        let events = fs::read_to_string(directory.join("cgroup.events")).unwrap_or_default();
+        events.lines().any(|line| line == "populated 0")
+    }
+
+    /// Strikes all of them once. What cannot be written is struck again by the loop that asks who is left.
+    pub(super) fn kill(&self) {
+        match self {
+            Self::Unified(directory) => drop(fs::write(directory.join("cgroup.kill"), "1")),
+            Self::Freezer(directory) => {
+                let state = directory.join("freezer.state");
+                let _ = fs::write(&state, "FROZEN");
+                self.members().iter().for_each(kill_one);
+                let _ = fs::write(&state, "THAWED");
+            }
+        }
+    }
+
+    pub(super) fn remove(self) {
+        remove(self.directory());
+    }
+}
+
+fn collect(directory: &Path, members: &mut Vec<Identity>) {
+    let listed = fs::read_to_string(directory.join(MEMBERS)).unwrap_or_default();
+    let stats = listed.lines().filter_map(|pid| Stat::of(pid.parse().ok()?).ok());
+    members.extend(stats.filter(Stat::is_alive).map(|stat| stat.identity));
+    below(directory).iter().for_each(|group| collect(group, members));
+}
+
+fn below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Groups are removed from the innermost outwards; one with a process in it stays.
+fn remove(directory: &Path) {
+    below(directory).iter().for_each(|group| remove(group));
+    let _ = fs::remove_dir(directory);
+}
+
+/// The task's group below `own`, if it can be made and entered.
+fn made(own: &Path, task: &str) -> Option<PathBuf> {
+    // A process is moved by who may write to the nearest group above both its old and its new one.
+    rustix::fs::access(own.join(MEMBERS), Access::WRITE_OK).ok()?;
+    let directory = own.join(OURS).join(task);
+    fs::create_dir_all(&directory).ok()?;
+    rustix::fs::access(directory.join(MEMBERS), Access::WRITE_OK).ok()?;
+    Some(directory)
+}
+
+/// The directory of this process's own group in the hierarchy of this kind and controller.
+fn own_group(kind: &str, controller: &str) -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let (root, point) = mounts.lines().find_map(|line| mount(line, kind, controller))?;
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| membership(line, controller))?;
+    let inside = Path::new(own).strip_prefix(&root).ok()?;
+    Some(point.join(inside))
+}
+
+/// Root and mount point of a line of mountinfo, if it is of that kind and has that controller.
+fn mount(line: &str, kind: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
+    let (place, file_system) = line.split_once(" - ")?;
+    let mut place = place.split(' ').skip(3);
+    let (root, point) = (place.next()?, place.next()?);
+    let mut file_system = file_system.split(' ');
+    let is_kind = file_system.next()? == kind;
+    let has = controller.is_empty() || file_system.nth(1)?.split(',').any(|option| option == controller);
+    (is_kind && has).then(|| (root.into(), point.into()))
+}
+
+/// The path of a line of `/proc/self/cgroup`, if it is of that controller's hierarchy; v2's names none.
+fn membership<'l>(line: &'l str, controller: &str) -> Option<&'l str> {
+    let mut fields = line.splitn(3, ':');
+    let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_it = if controller.is_empty() {
+        number == "0"
+    } else {
+        controllers.split(',').any(|one| one == controller)
+    };
+    is_it.then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_known_by_kind_and_controller() {
+        let unified = "30 29 0:25 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw";
+        let freezer = "31 29 0:26 /outer /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer";
+        assert_eq!(mount(unified, "cgroup2", ""), Some(("/".into(), "/sys/fs/cgroup/unified".into())));
+        assert_eq!(
+            mount(freezer, "cgroup", "freezer"),
+            Some(("/outer".into(), "/sys/fs/cgroup/freezer".into()))
+        );
+        assert_eq!(mount(freezer, "cgroup2", ""), None);
+        assert_eq!(mount(freezer, "cgroup", "memory"), None);
+        assert_eq!(mount("", "cgroup", ""), None);
+    }
+
+    #[test]
+    fn a_membership_is_known_by_its_hierarchy() {
+        assert_eq!(membership("0::/a:b", ""), Some("/a:b"));
+        assert_eq!(membership("6:freezer,misc:/x", "freezer"), Some("/x"));
+        assert_eq!(membership("4:memory:/x", "freezer"), None);
+        assert_eq!(membership("0::/", "freezer"), None);
+    }
+}

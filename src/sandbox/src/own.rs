@@ -1,0 +1,25 @@
+//! What a process makes of itself.
+
+use nix::sys::signal::{SigHandler, Signal, signal};
+use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
+use std::io;
+
+/// From now on orphans among this process's descendants become its children, whatever sessions they are in.
+pub fn become_subreaper() -> io::Result<()> {
+    Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// From now on no process of the same account reads this one's memory, environment or descriptors.
+pub fn make_undumpable() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Does not hear the signals with which a job could end every process of its account in passing. Commands started
+/// with [`crate::job`] hear them again.
+pub fn ignore_endings() -> io::Result<()> {
+    for ending in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE] {
+        // SAFETY: no handler of ours is installed, only the kernel's own disposition is changed.
+        unsafe { signal(ending, SigHandler::SigIgn) }?;
+    }
+    Ok(())
+}
