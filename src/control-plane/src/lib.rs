@@ -1,1 +1,27 @@
-//! Under construction.
+//! The control plane: pipelines, claims, leases, logs, secrets and the page, behind one HTTP address.
+//!
+//! ```text
+//! api ──▶ pipelines ──▶ compiler          decode, authorize, call, encode
+//!  │          │
+//!  │          ▼
+//!  ├────▶  plane ──events──▶ engine       pure: (state, event) → (state, effects)
+//!  │          │ effects as writes, in order
+//!  │          ▼
+//!  └────▶  store, blobs                   answered once they are on disk
+//! ```
+//!
+//! [`start`] opens the data directory and serves; [`Running`] is what it came to.
+
+mod api;
+mod blob_routes;
+mod engine;
+mod logs;
+mod pipelines;
+mod plane;
+mod secrets;
+mod settings;
+mod start;
+mod web;
+
+pub use settings::{KeySource, Settings};
+pub use start::{Running, StartError, start};

@@ -1,1 +1,81 @@
-//! Under construction.
+//! What the control plane remembers: rows of one SQLite file, written by one task in groups, read by many.
+//!
+//! ```text
+//! submit(Command { guard, writes, done }) ──▶ queue ──▶ writer: one transaction takes all that wait,
+//!                                                       each command in a savepoint; COMMIT; then done(result), in order
+//! reads ──▶ a pool of their own, which sees what was committed
+//! ```
+//!
+//! Invariants: SQL is spoken nowhere else; `done` hears of success only when the rows are on disk; a store that a newer
+//! version wrote, that is corrupt or that is somebody else's is refused and not changed.
+
+mod access;
+mod columns;
+mod error;
+mod kept;
+mod logs;
+mod open;
+mod runs;
+mod steps;
+mod tasks;
+mod write;
+mod writer;
+
+pub use access::{ClassRow, InstanceRow, TokenRow};
+pub use error::{OpenError, StoreError};
+pub use kept::{CacheRow, LayerRow, TestsRow};
+pub use logs::{ChunkRow, LogRow};
+pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
+pub use steps::StepRow;
+pub use tasks::{LeaseRow, Phase, TaskRow};
+pub use write::Write;
+pub use writer::{Command, Done, Guard};
+
+use sqlx::SqlitePool;
+use std::path::Path;
+use tokio::sync::{mpsc, oneshot};
+
+/// An open store. Cheap to clone; the writer ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) commands: mpsc::UnboundedSender<writer::Request>,
+    pub(crate) readers: SqlitePool,
+}
+
+impl Store {
+    /// Opens the store in this file, makes it if it is not there, and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        open::open(path).await
+    }
+
+    /// Queues a command behind all that were queued before. Never waits.
+    pub fn submit(&self, command: Command) {
+        if let Err(mpsc::error::SendError(request)) = self.commands.send(writer::Request::Write(command)) {
+            request.refuse();
+        }
+    }
+
+    /// Queues writes that belong together and waits until they are on disk. The numbers are each write's own.
+    pub async fn write(&self, guard: Option<Guard>, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            // Nobody listens where the caller was dropped: the rows are written all the same.
+            let _ = tell.send(result);
+        });
+        self.submit(Command { guard, writes, done });
+        told.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// Writes what is queued, then closes the file. Commands that come later are refused.
+    pub async fn close(&self) {
+        let (tell, told) = oneshot::channel();
+        if self.commands.send(writer::Request::Close(tell)).is_ok() {
+            // A writer that is gone already has closed.
+            let _ = told.await;
+        }
+        self.readers.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

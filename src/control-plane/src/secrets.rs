@@ -1,0 +1,224 @@
+//! What only a pipeline's own jobs may know (contexts, project variables), sealed before it is remembered.
+
+use crate::settings::KeySource;
+use protocol::PipelineId;
+use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+    rand::{SecureRandom, SystemRandom},
+};
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+const FILE: &str = "secrets.key";
+const KEY_LENGTH: usize = 32;
+
+/// Seals and opens under one key. Every sealed text is bound to its pipeline: moved to another, it does not open.
+pub(crate) struct Vault {
+    key: LessSafeKey,
+    signing_key: [u8; KEY_LENGTH],
+    random: SystemRandom,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(***)")
+    }
+}
+
+/// A key that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The system refused.
+    #[error("cannot {doing} the key `{}`: {source}", path.display())]
+    System {
+        /// In the imperative.
+        doing: &'static str,
+        /// The key's file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others than its owner may read it.
+    #[error("the key `{}` has mode {mode:03o}, so others can read it: make it private with chmod 600", path.display())]
+    NotPrivate {
+        /// The key's file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no key.
+    #[error("`{}` is no key: {KEY_LENGTH} bytes as hexadecimal digits are wanted; restore it, for nothing sealed with it opens without", path.display())]
+    Malformed {
+        /// The key's file.
+        path: PathBuf,
+    },
+}
+
+/// A sealed text that does not open: it was changed, belongs to another pipeline or was sealed with another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secrets of this pipeline cannot be opened: they were sealed with another key")]
+pub struct Unreadable;
+
+impl Vault {
+    /// Takes the key from its source; a file that is not there is made.
+    pub(crate) fn open(source: &KeySource, data_dir: &Path) -> Result<Self, KeyError> {
+        match source {
+            KeySource::Memory(key) => Ok(Self::with(key)),
+            KeySource::File => Ok(Self::with(&key_of(&data_dir.join(FILE))?)),
+        }
+    }
+
+    fn with(key: &[u8; KEY_LENGTH]) -> Self {
+        let unbound = UnboundKey::new(&CHACHA20_POLY1305, key).expect("the key has the cipher's length");
+        // A key of its own for URLs, so that what one use gives away says nothing of the other.
+        let label = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"signed URLs of contents");
+        let signing_key = label.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes");
+        Self { key: LessSafeKey::new(unbound), signing_key, random: SystemRandom::new() }
+    }
+
+    /// The key that signs URLs of contents.
+    pub(crate) fn signer(&self) -> blobs::Signer {
+        blobs::Signer::new(&self.signing_key)
+    }
+
+    /// The text, sealed for this pipeline: a random nonce, then ciphertext and tag.
+    pub(crate) fn seal(&self, pipeline: PipelineId, text: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_LEN];
+        self.random.fill(&mut nonce).expect("the system has random bytes");
+        let mut sealed = text.to_vec();
+        let aad = Aad::from(pipeline.0.into_bytes());
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+            .expect("the text is shorter than the cipher's limit of 256 GiB");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// The text that was sealed for this pipeline.
+    pub(crate) fn unseal(&self, pipeline: PipelineId, sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
+        let mut text = ciphertext.to_vec();
+        let aad = Aad::from(pipeline.0.into_bytes());
+        let length = self.key.open_in_place(nonce, aad, &mut text).map_err(|_| Unreadable)?.len();
+        text.truncate(length);
+        Ok(text)
+    }
+}
+
+fn key_of(path: &Path) -> Result<[u8; KEY_LENGTH], KeyError> {
+    match fs::metadata(path) {
+        Ok(metadata) => {
+            let mode = metadata.permissions().mode() & 0o777;
+            let path = path.to_owned();
+            if mode & 0o077 == 0 { read(path) } else { Err(KeyError::NotPrivate { path, mode }) }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make(path).map_err(|source| KeyError::System { doing: "make", path: path.to_owned(), source })
+        }
+        Err(source) => Err(KeyError::System { doing: "look at", path: path.to_owned(), source }),
+    }
+}
+
+fn read(path: PathBuf) -> Result<[u8; KEY_LENGTH], KeyError> {
+    match fs::read_to_string(&path) {
+        Ok(text) => from_hex(text.trim()).ok_or(KeyError::Malformed { path }),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(KeyError::Malformed { path }),
+        Err(source) => Err(KeyError::System { doing: "read", path, source }),
+    }
+}
+
+/// Makes a key under another name first, so that a crash leaves a whole key or none.
+fn make(path: &Path) -> io::Result<[u8; KEY_LENGTH]> {
+    let mut key = [0; KEY_LENGTH];
+    SystemRandom::new().fill(&mut key).expect("the system has random bytes");
+    let new = path.with_extension("key.new");
+    let _ = fs::remove_file(&new);
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    file.write_all(format!("{hex}\n").as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(key)
+}
+
+fn from_hex(text: &str) -> Option<[u8; KEY_LENGTH]> {
+    let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..text.len().div_ceil(2)).map(byte).collect::<Option<_>>()?;
+    bytes.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    const ONE: PipelineId = PipelineId(Uuid::from_u128(1));
+    const OTHER: PipelineId = PipelineId(Uuid::from_u128(2));
+
+    fn memory(byte: u8) -> Vault {
+        Vault::open(&KeySource::Memory([byte; 32]), Path::new("/nowhere")).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_text_opens_for_its_own_pipeline_and_key_only() {
+        let vault = memory(1);
+        let sealed = vault.seal(ONE, b"TOKEN=hunter2");
+        assert_eq!(vault.unseal(ONE, &sealed).unwrap(), b"TOKEN=hunter2");
+        assert_eq!(vault.unseal(OTHER, &sealed), Err(Unreadable));
+        assert_eq!(memory(2).unseal(ONE, &sealed), Err(Unreadable));
+    }
+
+    #[test]
+    fn a_sealed_text_shows_nothing_and_never_looks_the_same() {
+        let vault = memory(1);
+        let sealed = vault.seal(ONE, b"hunter2");
+        assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
+        assert_ne!(sealed, vault.seal(ONE, b"hunter2"));
+        assert_eq!(format!("{vault:?}"), "Vault(***)");
+    }
+
+    #[test]
+    fn a_cut_or_changed_text_does_not_open() {
+        let vault = memory(1);
+        let sealed = vault.seal(ONE, b"hunter2");
+        for cut in 0..sealed.len() {
+            assert_eq!(vault.unseal(ONE, &sealed[..cut]), Err(Unreadable));
+            let mut changed = sealed.clone();
+            changed[cut] ^= 1;
+            assert_eq!(vault.unseal(ONE, &changed), Err(Unreadable));
+        }
+    }
+
+    #[test]
+    fn a_key_file_is_made_private_and_found_again() {
+        let folder = TempDir::new().unwrap();
+        let sealed = Vault::open(&KeySource::File, folder.path()).unwrap().seal(ONE, b"x");
+        let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = Vault::open(&KeySource::File, folder.path()).unwrap();
+        assert_eq!(again.unseal(ONE, &sealed).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_or_that_is_none_is_refused() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join(FILE);
+        Vault::open(&KeySource::File, folder.path()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = Vault::open(&KeySource::File, folder.path()).unwrap_err();
+        assert!(error.to_string().contains("mode 640"), "{error}");
+        for text in ["", "abc", "zz", &"ab".repeat(31), &"é".repeat(32)] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let error = Vault::open(&KeySource::File, folder.path()).unwrap_err();
+            assert!(matches!(error, KeyError::Malformed { .. }), "{error}");
+        }
+    }
+}

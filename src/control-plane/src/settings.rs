@@ -1,0 +1,59 @@
+//! What a control plane is told when it starts.
+
+use protocol::ResourceClass;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// What a control plane is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everything it remembers lies; made if it is not there, and locked while it runs.
+    pub data_dir: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The operator's token, kept in memory only; none: `<data_dir>/operator-token`, made at the first start.
+    pub operator_token: Option<String>,
+    /// Where the key comes from that encrypts secrets and signs URLs.
+    pub key: KeySource,
+    /// The program of the task-agent that claims name, published at the start.
+    pub agent_program: PathBuf,
+    /// How long a lease lasts without a heartbeat.
+    pub lease: Duration,
+    /// After how long a task is ended as timed out.
+    pub max_run_time: Duration,
+    /// Every job goes to this class, whatever it names: for a control plane that serves one host alone.
+    pub only_class: Option<ResourceClass>,
+}
+
+/// Where the key comes from that encrypts secrets and signs URLs.
+#[derive(Clone)]
+pub enum KeySource {
+    /// `<data_dir>/secrets.key`, made at the first start, readable for its owner only.
+    File,
+    /// Kept in memory: what was encrypted with it is unreadable after this process.
+    Memory([u8; 32]),
+}
+
+impl std::fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File => "File",
+            Self::Memory(_) => "Memory(***)",
+        })
+    }
+}
+
+impl Settings {
+    /// A server over this data directory: everything else as shipped.
+    pub fn new(data_dir: PathBuf, listen: SocketAddr, agent_program: PathBuf) -> Self {
+        Self {
+            data_dir,
+            listen,
+            operator_token: None,
+            key: KeySource::File,
+            agent_program,
+            lease: Duration::from_secs(60),
+            max_run_time: Duration::from_secs(5 * 60 * 60),
+            only_class: None,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Resource classes, their tokens, the runner instances that used them, and the store's own settings.
+
+use crate::{
+    Store, StoreError,
+    columns::{bytes, uuid, word},
+};
+use protocol::ResourceClass;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
+
+/// A resource class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassRow {
+    /// Its name as an id.
+    pub id: Uuid,
+    /// `namespace/name`.
+    pub class: ResourceClass,
+    /// For people.
+    pub description: String,
+    /// When it was made.
+    pub created_ms: i64,
+}
+
+/// A resource class token: its hash only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its name.
+    pub id: Uuid,
+    /// What it may claim.
+    pub class: ResourceClass,
+    /// For people.
+    pub nickname: String,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_ms: i64,
+}
+
+/// A runner instance of a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceRow {
+    /// Unique in its class.
+    pub name: String,
+    /// Of its host.
+    pub hostname: String,
+    /// Of its host, as it sees it.
+    pub ip: String,
+    /// Of the launch-agent.
+    pub version: String,
+    /// Its first claim call.
+    pub first_connected_ms: i64,
+    /// Its last claim call.
+    pub last_connected_ms: i64,
+    /// When it last got a task.
+    pub last_used_ms: Option<i64>,
+}
+
+impl ClassRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "INSERT INTO resource_classes (id, class, description, created_ms) VALUES (?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.id))
+            .bind(self.class.as_str())
+            .bind(&self.description)
+            .bind(self.created_ms);
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: uuid(row, "id")?,
+            class: word(row, "class")?,
+            description: row.try_get("description")?,
+            created_ms: row.try_get("created_ms")?,
+        })
+    }
+}
+
+pub(crate) async fn remove_class(
+    db: &mut SqliteConnection,
+    id: Uuid,
+    force: bool,
+) -> Result<u64, StoreError> {
+    if force {
+        const SQL: &str =
+            "DELETE FROM tokens WHERE class = (SELECT class FROM resource_classes WHERE id = ?)";
+        sqlx::query(SQL).bind(bytes(&id)).execute(&mut *db).await?;
+    }
+    let query = sqlx::query("DELETE FROM resource_classes WHERE id = ?").bind(bytes(&id));
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+impl TokenRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT INTO tokens (id, class, nickname, hash, created_ms) VALUES (?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.id))
+            .bind(self.class.as_str())
+            .bind(&self.nickname)
+            .bind(self.hash.as_slice())
+            .bind(self.created_ms);
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let hash: &[u8] = row.try_get("hash")?;
+        let unreadable = |_| StoreError::Unreadable { column: "hash", message: "not 32 bytes".into() };
+        Ok(Self {
+            id: uuid(row, "id")?,
+            class: word(row, "class")?,
+            nickname: row.try_get("nickname")?,
+            hash: hash.try_into().map_err(unreadable)?,
+            created_ms: row.try_get("created_ms")?,
+        })
+    }
+}
+
+pub(crate) async fn remove_token(db: &mut SqliteConnection, id: Uuid) -> Result<u64, StoreError> {
+    let query = sqlx::query("DELETE FROM tokens WHERE id = ?").bind(bytes(&id));
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+impl InstanceRow {
+    pub(crate) async fn upsert(
+        &self,
+        db: &mut SqliteConnection,
+        class: &ResourceClass,
+    ) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT OR REPLACE INTO instances (class, name, hostname, ip, version, \
+                           first_connected_ms, last_connected_ms, last_used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(class.as_str())
+            .bind(&self.name)
+            .bind(&self.hostname)
+            .bind(&self.ip)
+            .bind(&self.version)
+            .bind(self.first_connected_ms)
+            .bind(self.last_connected_ms)
+            .bind(self.last_used_ms);
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<(ResourceClass, Self), StoreError> {
+        let instance = Self {
+            name: row.try_get("name")?,
+            hostname: row.try_get("hostname")?,
+            ip: row.try_get("ip")?,
+            version: row.try_get("version")?,
+            first_connected_ms: row.try_get("first_connected_ms")?,
+            last_connected_ms: row.try_get("last_connected_ms")?,
+            last_used_ms: row.try_get("last_used_ms")?,
+        };
+        Ok((word(row, "class")?, instance))
+    }
+}
+
+pub(crate) async fn set(db: &mut SqliteConnection, name: &str, value: &[u8]) -> Result<u64, StoreError> {
+    let query = sqlx::query("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)");
+    Ok(query.bind(name).bind(value).execute(db).await?.rows_affected())
+}
+
+impl Store {
+    /// All resource classes, by name.
+    pub async fn classes(&self) -> Result<Vec<ClassRow>, StoreError> {
+        let rows =
+            sqlx::query("SELECT * FROM resource_classes ORDER BY class").fetch_all(&self.readers).await?;
+        rows.iter().map(ClassRow::read).collect()
+    }
+
+    /// All tokens, oldest first.
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let rows =
+            sqlx::query("SELECT * FROM tokens ORDER BY created_ms, id").fetch_all(&self.readers).await?;
+        rows.iter().map(TokenRow::read).collect()
+    }
+
+    /// All runner instances, by class and name.
+    pub async fn instances(&self) -> Result<Vec<(ResourceClass, InstanceRow)>, StoreError> {
+        let rows =
+            sqlx::query("SELECT * FROM instances ORDER BY class, name").fetch_all(&self.readers).await?;
+        rows.iter().map(InstanceRow::read).collect()
+    }
+
+    /// A named value of this store.
+    pub async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = sqlx::query("SELECT value FROM settings WHERE name = ?").bind(name);
+        let row = query.fetch_optional(&self.readers).await?;
+        Ok(row.map(|row| row.try_get("value")).transpose()?)
+    }
+}

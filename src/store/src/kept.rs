@@ -1,0 +1,189 @@
+//! What tasks stored: artifacts, caches, workspace layers and test results. Their contents lie elsewhere.
+
+use crate::{
+    ProjectId, Store, StoreError,
+    columns::{bytes, count, digest, int, json, structure, uuid},
+};
+use protocol::{
+    JobId, PipelineId, TaskId,
+    api::TestCounts,
+    transfer::{Artifact, Content, TestCase, TestResult},
+};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+/// A cache.
+#[derive(Clone, Debug)]
+pub struct CacheRow {
+    /// Whose.
+    pub project: ProjectId,
+    /// Immutable once saved.
+    pub key: String,
+    /// The archive.
+    pub content: Content,
+    /// When.
+    pub saved_ms: i64,
+}
+
+/// A workspace layer.
+#[derive(Clone, Debug)]
+pub struct LayerRow {
+    /// Which task persisted it.
+    pub task: TaskId,
+    /// Orders the layers of one task.
+    pub request: u64,
+    /// The archive.
+    pub content: Content,
+}
+
+/// Test results of one request.
+#[derive(Clone, Debug)]
+pub struct TestsRow {
+    /// Of which task.
+    pub task: TaskId,
+    /// The task-agent's number for it.
+    pub request: u64,
+    /// The results.
+    pub cases: Vec<TestCase>,
+}
+
+pub(crate) async fn artifact(
+    db: &mut SqliteConnection,
+    task: TaskId,
+    artifact: &Artifact,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "INSERT INTO artifacts (task, path, digest, size) VALUES (?, ?, ?, ?) \
+                       ON CONFLICT (task, path) DO UPDATE SET digest = excluded.digest, size = excluded.size";
+    let query = sqlx::query(SQL)
+        .bind(bytes(&task.0))
+        .bind(&artifact.path)
+        .bind(artifact.content.digest.as_str())
+        .bind(int(artifact.content.size));
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+impl CacheRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT INTO caches (project, key, digest, size, saved_ms) VALUES (?, ?, ?, ?, ?) \
+                           ON CONFLICT (project, key) DO NOTHING";
+        let query = sqlx::query(SQL)
+            .bind(self.project.0)
+            .bind(&self.key)
+            .bind(self.content.digest.as_str())
+            .bind(int(self.content.size))
+            .bind(self.saved_ms);
+        Ok(query.execute(db).await?.rows_affected())
+    }
+}
+
+impl LayerRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT INTO layers (task, request, digest, size) VALUES (?, ?, ?, ?) \
+                           ON CONFLICT (task, request) DO NOTHING";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.task.0))
+            .bind(int(self.request))
+            .bind(self.content.digest.as_str())
+            .bind(int(self.content.size));
+        Ok(query.execute(db).await?.rows_affected())
+    }
+}
+
+impl TestsRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT OR REPLACE INTO tests (task, request, passed, failed, skipped, cases) \
+                           VALUES (?, ?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.task.0))
+            .bind(int(self.request))
+            .bind(self.number(TestResult::Success))
+            .bind(self.number(TestResult::Failure))
+            .bind(self.number(TestResult::Skipped))
+            .bind(json(&self.cases));
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn number(&self, result: TestResult) -> i64 {
+        int(self.cases.iter().filter(|case| case.result == result).count() as u64)
+    }
+}
+
+fn content(row: &SqliteRow) -> Result<Content, StoreError> {
+    Ok(Content { digest: digest(row, "digest")?, size: count(row, "size")? })
+}
+
+fn read_artifact(row: &SqliteRow) -> Result<(TaskId, Artifact), StoreError> {
+    let artifact = Artifact { path: row.try_get("path")?, content: content(row)? };
+    Ok((TaskId(uuid(row, "task")?), artifact))
+}
+
+fn read_tests(row: &SqliteRow) -> Result<(TaskId, TestCounts), StoreError> {
+    let (passed, failed, skipped) = (count(row, "passed")?, count(row, "failed")?, count(row, "skipped")?);
+    Ok((TaskId(uuid(row, "task")?), TestCounts { passed, failed, skipped }))
+}
+
+impl Store {
+    /// A task's artifact by its path.
+    pub async fn artifact(&self, task: TaskId, path: &str) -> Result<Option<Artifact>, StoreError> {
+        let query = sqlx::query("SELECT * FROM artifacts WHERE task = ? AND path = ?");
+        let row = query.bind(bytes(&task.0)).bind(path).fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(read_artifact).transpose()?.map(|(_, artifact)| artifact))
+    }
+
+    /// The cache saved under exactly this key, or else the newest whose key begins with it.
+    pub async fn find_cache(
+        &self,
+        project: ProjectId,
+        key: &str,
+        exact: bool,
+    ) -> Result<Option<(String, Content)>, StoreError> {
+        // No key has a character after this one, so the range holds all that begin with the key.
+        const SQL: &str = "SELECT key, digest, size FROM caches WHERE project = ?1 AND key >= ?2 \
+                           AND (key = ?2 OR (?3 AND key < ?2 || char(0x10FFFF))) \
+                           ORDER BY key = ?2 DESC, saved_ms DESC, key DESC LIMIT 1";
+        let query = sqlx::query(SQL).bind(project.0).bind(key).bind(!exact);
+        let row = query.fetch_optional(&self.readers).await?;
+        row.map(|row| Ok((row.try_get("key")?, content(&row)?))).transpose()
+    }
+
+    /// The layers that the tasks of one job persisted, by task index and request.
+    pub async fn layers_of_job(&self, job: JobId) -> Result<Vec<Content>, StoreError> {
+        const SQL: &str = "SELECT l.digest, l.size FROM tasks t JOIN layers l ON l.task = t.id WHERE t.job = ? \
+                           ORDER BY t.node_index, l.request";
+        let rows = sqlx::query(SQL).bind(bytes(&job.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(content).collect()
+    }
+
+    /// All test results of a task.
+    pub async fn tests(&self, task: TaskId) -> Result<Vec<TestCase>, StoreError> {
+        let query = sqlx::query("SELECT cases FROM tests WHERE task = ? ORDER BY request");
+        let rows = query.bind(bytes(&task.0)).fetch_all(&self.readers).await?;
+        let mut cases = Vec::new();
+        for row in &rows {
+            cases.extend(structure::<Vec<TestCase>>(row, "cases")?);
+        }
+        Ok(cases)
+    }
+
+    pub(crate) async fn artifacts_of_pipeline(
+        &self,
+        id: PipelineId,
+    ) -> Result<Vec<(TaskId, Artifact)>, StoreError> {
+        const SQL: &str = "SELECT a.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
+                           JOIN tasks t ON t.job = j.id JOIN artifacts a ON a.task = t.id \
+                           WHERE w.pipeline = ? ORDER BY a.task, a.path";
+        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(read_artifact).collect()
+    }
+
+    pub(crate) async fn tests_of_pipeline(
+        &self,
+        id: PipelineId,
+    ) -> Result<Vec<(TaskId, TestCounts)>, StoreError> {
+        const SQL: &str = "SELECT r.task, sum(r.passed) AS passed, sum(r.failed) AS failed, \
+                           sum(r.skipped) AS skipped FROM workflows w JOIN jobs j ON j.workflow = w.id \
+                           JOIN tasks t ON t.job = j.id JOIN tests r ON r.task = t.id \
+                           WHERE w.pipeline = ? GROUP BY r.task";
+        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(read_tests).collect()
+    }
+}

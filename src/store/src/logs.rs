@@ -1,0 +1,165 @@
+//! Logs: how much of each is stored, and the index of its chunks, small ones with their frames.
+
+use crate::{
+    Store, StoreError,
+    columns::{bytes, count, digest, int, small, uuid},
+};
+use protocol::{PipelineId, StepNumber, TaskId, transfer::Content};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::collections::BTreeMap;
+
+/// One stored chunk of a log: an independent zstd frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkRow {
+    /// Of which task.
+    pub task: TaskId,
+    /// Of which step.
+    pub step: StepNumber,
+    /// Of its first byte in the raw log.
+    pub start: u64,
+    /// Raw bytes.
+    pub length: u32,
+    /// Compressed bytes.
+    pub stored: u32,
+    /// Where the frame lies in the log's file or sealed object, if not here.
+    pub file_offset: Option<u64>,
+    /// The frame itself, if it lies here.
+    pub frame: Option<Vec<u8>>,
+}
+
+/// What is known of one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Of which task.
+    pub task: TaskId,
+    /// Of which step.
+    pub step: StepNumber,
+    /// Stored raw bytes.
+    pub length: u64,
+    /// The object that all its frames lie in, once it is sealed.
+    pub sealed: Option<Content>,
+}
+
+impl ChunkRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT INTO chunks (task, step, start, length, stored, file_offset, frame) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.task.0))
+            .bind(self.step.0)
+            .bind(int(self.start))
+            .bind(self.length)
+            .bind(self.stored)
+            .bind(self.file_offset.map(int))
+            .bind(self.frame.as_deref());
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let file_offset: Option<i64> = row.try_get("file_offset")?;
+        Ok(Self {
+            task: TaskId(uuid(row, "task")?),
+            step: StepNumber(small(row, "step")?),
+            start: count(row, "start")?,
+            length: small(row, "length")?,
+            stored: small(row, "stored")?,
+            file_offset: file_offset.map(i64::unsigned_abs),
+            frame: row.try_get("frame")?,
+        })
+    }
+}
+
+impl LogRow {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let size: Option<i64> = row.try_get("size")?;
+        let sealed = match size {
+            Some(size) => Some(Content { digest: digest(row, "digest")?, size: size.unsigned_abs() }),
+            None => None,
+        };
+        Ok(Self {
+            task: TaskId(uuid(row, "task")?),
+            step: StepNumber(small(row, "step")?),
+            length: count(row, "length")?,
+            sealed,
+        })
+    }
+}
+
+pub(crate) async fn length(
+    db: &mut SqliteConnection,
+    task: TaskId,
+    step: StepNumber,
+    length: u64,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "INSERT INTO logs (task, step, length) VALUES (?, ?, ?) \
+                       ON CONFLICT (task, step) DO UPDATE SET length = excluded.length";
+    let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0).bind(int(length));
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+pub(crate) async fn sealed(
+    db: &mut SqliteConnection,
+    task: TaskId,
+    step: StepNumber,
+    content: &Content,
+) -> Result<u64, StoreError> {
+    let query = sqlx::query("UPDATE logs SET digest = ?, size = ? WHERE task = ? AND step = ?")
+        .bind(content.digest.as_str())
+        .bind(int(content.size))
+        .bind(bytes(&task.0))
+        .bind(step.0);
+    query.execute(&mut *db).await?;
+    place_in_object(db, task, step).await
+}
+
+/// The object holds the frames in order, so each lies behind the sum of those before it.
+async fn place_in_object(
+    db: &mut SqliteConnection,
+    task: TaskId,
+    step: StepNumber,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE chunks SET frame = NULL, file_offset = before.stored FROM (SELECT start, \
+                       coalesce(sum(stored) OVER (ORDER BY start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) \
+                       AS stored FROM chunks WHERE task = ?1 AND step = ?2) AS before \
+                       WHERE chunks.task = ?1 AND chunks.step = ?2 AND chunks.start = before.start";
+    let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0);
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+impl Store {
+    /// The chunk that holds a byte of a log and those that follow it, at most that many.
+    pub async fn chunks(
+        &self,
+        task: TaskId,
+        step: StepNumber,
+        from: u64,
+        most: u32,
+    ) -> Result<Vec<ChunkRow>, StoreError> {
+        const SQL: &str = "SELECT * FROM chunks WHERE task = ?1 AND step = ?2 AND start >= coalesce((SELECT \
+                           max(start) FROM chunks WHERE task = ?1 AND step = ?2 AND start <= ?3), 0) \
+                           AND start + length > ?3 ORDER BY start LIMIT ?4";
+        let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0).bind(int(from)).bind(most);
+        query.fetch_all(&self.readers).await?.iter().map(ChunkRow::read).collect()
+    }
+
+    /// What is known of one log; none: it has no byte.
+    pub async fn log(&self, task: TaskId, step: StepNumber) -> Result<Option<LogRow>, StoreError> {
+        let query = sqlx::query("SELECT * FROM logs WHERE task = ? AND step = ?");
+        let row = query.bind(bytes(&task.0)).bind(step.0).fetch_optional(&self.readers).await?;
+        row.as_ref().map(LogRow::read).transpose()
+    }
+
+    /// The stored length of each log of a task that has any byte.
+    pub async fn log_lengths(&self, task: TaskId) -> Result<BTreeMap<StepNumber, u64>, StoreError> {
+        let query = sqlx::query("SELECT * FROM logs WHERE task = ?").bind(bytes(&task.0));
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| LogRow::read(row).map(|log| (log.step, log.length))).collect()
+    }
+
+    pub(crate) async fn logs_of_pipeline(&self, id: PipelineId) -> Result<Vec<LogRow>, StoreError> {
+        const SQL: &str = "SELECT l.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
+                           JOIN tasks t ON t.job = j.id JOIN logs l ON l.task = t.id WHERE w.pipeline = ?";
+        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(LogRow::read).collect()
+    }
+}

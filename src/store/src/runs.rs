@@ -1,0 +1,368 @@
+//! Projects, pipelines, workflows and jobs.
+
+use crate::{
+    LogRow, StepRow, Store, StoreError, TaskRow,
+    columns::{bytes, count, int, json, small, structure, uuid, word},
+};
+use protocol::{
+    JobId, JobStatus, PipelineId, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
+    api::{GitValues, TestCounts},
+    pipeline::Job,
+    task::Source,
+    transfer::Artifact,
+};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+/// A project's key in this store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProjectId(pub i64);
+
+/// A pipeline.
+#[derive(Clone, Debug)]
+pub struct PipelineRow {
+    /// Its name.
+    pub id: PipelineId,
+    /// What it belongs to.
+    pub project: ProjectId,
+    /// Counts within its project.
+    pub number: u64,
+    /// When it was made.
+    pub created_ms: i64,
+    /// What `checkout` brings.
+    pub source: Source,
+    /// Of its commit.
+    pub git: GitValues,
+}
+
+/// A workflow.
+#[derive(Clone, Debug)]
+pub struct WorkflowRow {
+    /// Its name as an id.
+    pub id: WorkflowId,
+    /// Of which pipeline.
+    pub pipeline: PipelineId,
+    /// Among the pipeline's workflows.
+    pub place: u32,
+    /// In the configuration.
+    pub name: String,
+    /// How it stands.
+    pub status: WorkflowStatus,
+    /// Whether somebody canceled it.
+    pub canceled: bool,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    /// Its name as an id.
+    pub id: JobId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Among the workflow's jobs.
+    pub place: u32,
+    /// Counts within its project.
+    pub number: u64,
+    /// Where its tasks go.
+    pub class: ResourceClass,
+    /// As compiled.
+    pub definition: Job,
+    /// How it stands.
+    pub status: JobStatus,
+    /// Of its first claim.
+    pub started_ms: Option<i64>,
+    /// Of its end.
+    pub ended_ms: Option<i64>,
+}
+
+/// A workflow that is not over, with all that its engine needs.
+#[derive(Debug)]
+pub struct LiveWorkflow {
+    /// The project's name.
+    pub project: String,
+    /// Its pipeline.
+    pub pipeline: PipelineRow,
+    /// The pipeline's sealed variables.
+    pub sealed: Vec<u8>,
+    /// Itself.
+    pub workflow: WorkflowRow,
+    /// By place.
+    pub jobs: Vec<JobRow>,
+    /// By job and index.
+    pub tasks: Vec<TaskRow>,
+}
+
+/// All of a pipeline that a view of it shows.
+#[derive(Debug)]
+pub struct PipelineRows {
+    /// The project's name.
+    pub project: String,
+    /// Itself.
+    pub pipeline: PipelineRow,
+    /// By place.
+    pub workflows: Vec<WorkflowRow>,
+    /// By workflow and place.
+    pub jobs: Vec<JobRow>,
+    /// By index.
+    pub tasks: Vec<TaskRow>,
+    /// By number.
+    pub steps: Vec<StepRow>,
+    /// Those with any byte.
+    pub logs: Vec<LogRow>,
+    /// By path.
+    pub artifacts: Vec<(TaskId, Artifact)>,
+    /// Of tasks that have any.
+    pub tests: Vec<(TaskId, TestCounts)>,
+}
+
+pub(crate) async fn project(db: &mut SqliteConnection, name: &str) -> Result<u64, StoreError> {
+    const SQL: &str =
+        "INSERT INTO projects (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id";
+    returned(sqlx::query(SQL).bind(name), db).await
+}
+
+pub(crate) async fn take_pipeline_number(
+    db: &mut SqliteConnection,
+    project: &str,
+) -> Result<u64, StoreError> {
+    const SQL: &str =
+        "UPDATE projects SET next_pipeline = next_pipeline + 1 WHERE name = ? RETURNING next_pipeline - 1";
+    returned(sqlx::query(SQL).bind(project), db).await
+}
+
+pub(crate) async fn take_job_numbers(
+    db: &mut SqliteConnection,
+    project: &str,
+    count: u64,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE projects SET next_job = next_job + ?1 WHERE name = ?2 RETURNING next_job - ?1";
+    returned(sqlx::query(SQL).bind(int(count)).bind(project), db).await
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+async fn returned(query: Query<'_>, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let number: i64 = query.fetch_one(db).await?.try_get(0)?;
+    Ok(number.unsigned_abs())
+}
+
+impl PipelineRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "INSERT INTO pipelines (id, project, number, created_ms, source, git) VALUES (?, ?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.id.0))
+            .bind(self.project.0)
+            .bind(int(self.number))
+            .bind(self.created_ms)
+            .bind(json(&self.source))
+            .bind(json(&self.git));
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: PipelineId(uuid(row, "id")?),
+            project: ProjectId(row.try_get("project")?),
+            number: count(row, "number")?,
+            created_ms: row.try_get("created_ms")?,
+            source: structure(row, "source")?,
+            git: structure(row, "git")?,
+        })
+    }
+}
+
+pub(crate) async fn insert_secrets(
+    db: &mut SqliteConnection,
+    pipeline: PipelineId,
+    sealed: &[u8],
+) -> Result<u64, StoreError> {
+    let query = sqlx::query("INSERT INTO secrets (pipeline, sealed) VALUES (?, ?)");
+    Ok(query.bind(bytes(&pipeline.0)).bind(sealed).execute(db).await?.rows_affected())
+}
+
+pub(crate) async fn forget_secrets(
+    db: &mut SqliteConnection,
+    pipeline: PipelineId,
+) -> Result<u64, StoreError> {
+    let query = sqlx::query("DELETE FROM secrets WHERE pipeline = ?");
+    Ok(query.bind(bytes(&pipeline.0)).execute(db).await?.rows_affected())
+}
+
+impl WorkflowRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "INSERT INTO workflows (id, pipeline, place, name, status, canceled) VALUES (?, ?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.id.0))
+            .bind(bytes(&self.pipeline.0))
+            .bind(self.place)
+            .bind(&self.name)
+            .bind(self.status.to_string())
+            .bind(self.canceled);
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: WorkflowId(uuid(row, "id")?),
+            pipeline: PipelineId(uuid(row, "pipeline")?),
+            place: small(row, "place")?,
+            name: row.try_get("name")?,
+            status: word(row, "status")?,
+            canceled: row.try_get("canceled")?,
+        })
+    }
+}
+
+pub(crate) async fn workflow_status(
+    db: &mut SqliteConnection,
+    id: WorkflowId,
+    status: WorkflowStatus,
+) -> Result<u64, StoreError> {
+    let query = sqlx::query("UPDATE workflows SET status = ? WHERE id = ?");
+    Ok(query.bind(status.to_string()).bind(bytes(&id.0)).execute(db).await?.rows_affected())
+}
+
+pub(crate) async fn workflow_canceled(db: &mut SqliteConnection, id: WorkflowId) -> Result<u64, StoreError> {
+    let query = sqlx::query("UPDATE workflows SET canceled = 1 WHERE id = ?");
+    Ok(query.bind(bytes(&id.0)).execute(db).await?.rows_affected())
+}
+
+impl JobRow {
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        const SQL: &str = "INSERT INTO jobs (id, workflow, place, number, class, definition, status, started_ms, \
+                           ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let query = sqlx::query(SQL)
+            .bind(bytes(&self.id.0))
+            .bind(bytes(&self.workflow.0))
+            .bind(self.place)
+            .bind(int(self.number))
+            .bind(self.class.as_str())
+            .bind(json(&self.definition))
+            .bind(self.status.to_string())
+            .bind(self.started_ms)
+            .bind(self.ended_ms);
+        Ok(query.execute(db).await?.rows_affected())
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: JobId(uuid(row, "id")?),
+            workflow: WorkflowId(uuid(row, "workflow")?),
+            place: small(row, "place")?,
+            number: count(row, "number")?,
+            class: word(row, "class")?,
+            definition: structure(row, "definition")?,
+            status: word(row, "status")?,
+            started_ms: row.try_get("started_ms")?,
+            ended_ms: row.try_get("ended_ms")?,
+        })
+    }
+}
+
+pub(crate) async fn job_status(
+    db: &mut SqliteConnection,
+    job: JobId,
+    status: JobStatus,
+    started_ms: Option<i64>,
+    ended_ms: Option<i64>,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE jobs SET status = ?, started_ms = coalesce(started_ms, ?), \
+                       ended_ms = coalesce(ended_ms, ?) WHERE id = ?";
+    let query = sqlx::query(SQL).bind(status.to_string()).bind(started_ms).bind(ended_ms).bind(bytes(&job.0));
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+impl Store {
+    /// The workflows that are not over, oldest first.
+    pub async fn unfinished_workflows(&self) -> Result<Vec<WorkflowId>, StoreError> {
+        const SQL: &str = "SELECT w.id FROM workflows w JOIN pipelines p ON p.id = w.pipeline \
+                           WHERE w.status IN ('running', 'failing') ORDER BY p.created_ms, w.place";
+        let rows = sqlx::query(SQL).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| uuid(row, "id").map(WorkflowId)).collect()
+    }
+
+    /// One of them with all that its engine needs.
+    pub async fn live_workflow(&self, id: WorkflowId) -> Result<Option<LiveWorkflow>, StoreError> {
+        let query = sqlx::query("SELECT * FROM workflows WHERE id = ?").bind(bytes(&id.0));
+        let Some(row) = query.fetch_optional(&self.readers).await? else { return Ok(None) };
+        let workflow = WorkflowRow::read(&row)?;
+        let Some((project, pipeline)) = self.pipeline_row(workflow.pipeline).await? else { return Ok(None) };
+        let query = sqlx::query("SELECT sealed FROM secrets WHERE pipeline = ?").bind(bytes(&pipeline.id.0));
+        let sealed = match query.fetch_optional(&self.readers).await? {
+            Some(row) => row.try_get("sealed")?,
+            None => Vec::new(),
+        };
+        let query = sqlx::query("SELECT * FROM jobs WHERE workflow = ? ORDER BY place").bind(bytes(&id.0));
+        let rows = query.fetch_all(&self.readers).await?;
+        let jobs = rows.iter().map(JobRow::read).collect::<Result<_, _>>()?;
+        let tasks = self.tasks_of_workflow(id).await?;
+        Ok(Some(LiveWorkflow { project, pipeline, sealed, workflow, jobs, tasks }))
+    }
+
+    /// All of a pipeline that a view of it shows.
+    pub async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineRows>, StoreError> {
+        let Some((project, pipeline)) = self.pipeline_row(id).await? else { return Ok(None) };
+        let tasks = self.tasks_of_pipeline(id).await?;
+        Ok(Some(PipelineRows {
+            project,
+            pipeline,
+            workflows: self.workflows_of_pipeline(id).await?,
+            jobs: self.jobs_of_pipeline(id).await?,
+            tasks,
+            steps: self.steps_of_pipeline(id).await?,
+            logs: self.logs_of_pipeline(id).await?,
+            artifacts: self.artifacts_of_pipeline(id).await?,
+            tests: self.tests_of_pipeline(id).await?,
+        }))
+    }
+
+    /// The newest pipelines with their projects' names and workflows, at most that many.
+    pub async fn newest_pipelines(
+        &self,
+        most: u32,
+    ) -> Result<Vec<(String, PipelineRow, Vec<WorkflowRow>)>, StoreError> {
+        const SQL: &str = "SELECT p.*, j.name AS project_name FROM pipelines p JOIN projects j \
+                           ON j.id = p.project ORDER BY p.created_ms DESC, p.number DESC LIMIT ?";
+        let mut newest = Vec::new();
+        for row in sqlx::query(SQL).bind(most).fetch_all(&self.readers).await? {
+            let pipeline = PipelineRow::read(&row)?;
+            let workflows = self.workflows_of_pipeline(pipeline.id).await?;
+            newest.push((row.try_get("project_name")?, pipeline, workflows));
+        }
+        Ok(newest)
+    }
+
+    /// One job with the pipeline and project it belongs to.
+    pub async fn job(&self, id: JobId) -> Result<Option<(JobRow, PipelineId, String)>, StoreError> {
+        const SQL: &str = "SELECT j.*, w.pipeline AS pipeline, o.name AS project_name FROM jobs j \
+                           JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline \
+                           JOIN projects o ON o.id = p.project WHERE j.id = ?";
+        let row = sqlx::query(SQL).bind(bytes(&id.0)).fetch_optional(&self.readers).await?;
+        row.map(|row| {
+            let pipeline = PipelineId(uuid(&row, "pipeline")?);
+            Ok((JobRow::read(&row)?, pipeline, row.try_get("project_name")?))
+        })
+        .transpose()
+    }
+
+    async fn pipeline_row(&self, id: PipelineId) -> Result<Option<(String, PipelineRow)>, StoreError> {
+        const SQL: &str = "SELECT p.*, j.name AS project_name FROM pipelines p \
+                           JOIN projects j ON j.id = p.project WHERE p.id = ?";
+        let row = sqlx::query(SQL).bind(bytes(&id.0)).fetch_optional(&self.readers).await?;
+        row.map(|row| Ok((row.try_get("project_name")?, PipelineRow::read(&row)?))).transpose()
+    }
+
+    async fn workflows_of_pipeline(&self, id: PipelineId) -> Result<Vec<WorkflowRow>, StoreError> {
+        let query = sqlx::query("SELECT * FROM workflows WHERE pipeline = ? ORDER BY place");
+        let rows = query.bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(WorkflowRow::read).collect()
+    }
+
+    async fn jobs_of_pipeline(&self, id: PipelineId) -> Result<Vec<JobRow>, StoreError> {
+        const SQL: &str = "SELECT j.* FROM jobs j JOIN workflows w ON w.id = j.workflow \
+                           WHERE w.pipeline = ? ORDER BY w.place, j.place";
+        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(JobRow::read).collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! Steps of tasks, as the journals' records tell of them.
+
+use crate::{
+    Store, StoreError,
+    columns::{bytes, int, small, uuid, word},
+};
+use protocol::{PipelineId, StepNumber, StepStatus, TaskId};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+/// A step that started.
+#[derive(Clone, Debug)]
+pub struct StepRow {
+    /// Of which task.
+    pub task: TaskId,
+    /// Its place.
+    pub number: StepNumber,
+    /// How it stands.
+    pub status: StepStatus,
+    /// Of its command.
+    pub exit_code: Option<i32>,
+    /// When.
+    pub started_ms: i64,
+    /// Once it is over.
+    pub duration_ms: Option<u64>,
+}
+
+impl StepRow {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let duration: Option<i64> = row.try_get("duration_ms")?;
+        Ok(Self {
+            task: TaskId(uuid(row, "task")?),
+            number: StepNumber(small(row, "number")?),
+            status: word(row, "status")?,
+            exit_code: row.try_get("exit_code")?,
+            started_ms: row.try_get("started_ms")?,
+            duration_ms: duration.map(i64::unsigned_abs),
+        })
+    }
+}
+
+pub(crate) async fn started(
+    db: &mut SqliteConnection,
+    task: TaskId,
+    step: StepNumber,
+    at_ms: i64,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "INSERT INTO steps (task, number, status, started_ms) VALUES (?, ?, 'running', ?) \
+                       ON CONFLICT DO NOTHING";
+    let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0).bind(at_ms);
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+pub(crate) async fn ended(
+    db: &mut SqliteConnection,
+    task: TaskId,
+    step: StepNumber,
+    status: StepStatus,
+    exit_code: Option<i32>,
+    duration_ms: u64,
+) -> Result<u64, StoreError> {
+    const SQL: &str =
+        "UPDATE steps SET status = ?, exit_code = ?, duration_ms = ? WHERE task = ? AND number = ?";
+    let query = sqlx::query(SQL)
+        .bind(status.to_string())
+        .bind(exit_code)
+        .bind(int(duration_ms))
+        .bind(bytes(&task.0))
+        .bind(step.0);
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+impl Store {
+    /// The steps of one task that started, by number.
+    pub async fn steps(&self, task: TaskId) -> Result<Vec<StepRow>, StoreError> {
+        let query = sqlx::query("SELECT * FROM steps WHERE task = ? ORDER BY number").bind(bytes(&task.0));
+        query.fetch_all(&self.readers).await?.iter().map(StepRow::read).collect()
+    }
+
+    pub(crate) async fn steps_of_pipeline(&self, id: PipelineId) -> Result<Vec<StepRow>, StoreError> {
+        const SQL: &str = "SELECT s.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
+                           JOIN tasks t ON t.job = j.id JOIN steps s ON s.task = t.id \
+                           WHERE w.pipeline = ? ORDER BY s.task, s.number";
+        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+        rows.iter().map(StepRow::read).collect()
+    }
+}

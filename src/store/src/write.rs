@@ -1,0 +1,232 @@
+//! Every change that can be made to the store.
+
+use crate::{
+    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, StoreError, TaskRow, TestsRow,
+    TokenRow, WorkflowRow, access, kept, logs, runs, steps, tasks,
+};
+use protocol::{
+    Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
+    WorkflowStatus, transfer::Artifact,
+};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+/// One change. Its number is how many rows it changed, unless it says otherwise.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Makes sure of a project; its number is the project's id.
+    Project(String),
+    /// Takes the next pipeline number of a project, which is this write's.
+    TakePipelineNumber(String),
+    /// Takes that many job numbers of a project; its number is the first of them.
+    TakeJobNumbers(String, u64),
+    /// A new pipeline.
+    Pipeline(PipelineRow),
+    /// The sealed variables of a pipeline.
+    Secrets(PipelineId, Vec<u8>),
+    /// Forgets them: the pipeline is over.
+    ForgetSecrets(PipelineId),
+    /// A new workflow.
+    Workflow(WorkflowRow),
+    /// A workflow changed its status.
+    WorkflowStatus(WorkflowId, WorkflowStatus),
+    /// Somebody canceled a workflow.
+    WorkflowCanceled(WorkflowId),
+    /// A new job.
+    Job(Box<JobRow>),
+    /// A job changed its status; times that are given are kept where there is none yet.
+    JobStatus {
+        /// Which.
+        job: JobId,
+        /// The new status.
+        status: JobStatus,
+        /// Of its first claim.
+        started_ms: Option<i64>,
+        /// Of its end.
+        ended_ms: Option<i64>,
+    },
+    /// A new task.
+    Task(Box<TaskRow>),
+    /// Somebody claimed a task.
+    TaskClaimed {
+        /// Which.
+        task: TaskId,
+        /// Under which lease.
+        epoch: Epoch,
+        /// SHA-256 of the lease's token.
+        hash: [u8; 32],
+        /// The runner instance.
+        runner: String,
+        /// Its host.
+        host: String,
+        /// When.
+        at_ms: i64,
+    },
+    /// A task's user code may run.
+    TaskBegun(TaskId),
+    /// A task waits again for a claim.
+    TaskRequeued {
+        /// Which.
+        task: TaskId,
+        /// How often it was given back.
+        unclaims: u32,
+    },
+    /// A task is to be ended as canceled.
+    TaskCanceled(TaskId),
+    /// A task is over.
+    TaskEnded {
+        /// Which.
+        task: TaskId,
+        /// How.
+        outcome: Outcome,
+        /// Why.
+        message: Option<String>,
+        /// When.
+        at_ms: i64,
+    },
+    /// The sequence number of the journal record that comes next.
+    NextRecord(TaskId, u64),
+    /// A step began.
+    StepStarted {
+        /// Of which task.
+        task: TaskId,
+        /// Its place.
+        step: StepNumber,
+        /// When.
+        at_ms: i64,
+    },
+    /// A step is over.
+    StepEnded {
+        /// Of which task.
+        task: TaskId,
+        /// Its place.
+        step: StepNumber,
+        /// How.
+        status: StepStatus,
+        /// Of its command.
+        exit_code: Option<i32>,
+        /// Monotonic.
+        duration_ms: u64,
+    },
+    /// A piece of a log.
+    Chunk(ChunkRow),
+    /// How much of a log is stored.
+    LogLength(TaskId, StepNumber, u64),
+    /// A log lies as one object now: its chunks are there, in order.
+    LogSealed(TaskId, StepNumber, protocol::transfer::Content),
+    /// An artifact; the same path again replaces.
+    Artifact(TaskId, Artifact),
+    /// A cache; its number is 0 where the key was saved before.
+    Cache(CacheRow),
+    /// A workspace layer; a repeat changes nothing.
+    Layer(LayerRow),
+    /// Test results; a repeat replaces.
+    Tests(Box<TestsRow>),
+    /// A new resource class.
+    Class(ClassRow),
+    /// Removes a resource class and, where told so, its tokens.
+    RemoveClass {
+        /// Which.
+        id: Uuid,
+        /// Whether its tokens go with it; without, a class that has any is a conflict.
+        force: bool,
+    },
+    /// A new token.
+    Token(TokenRow),
+    /// Removes a token.
+    RemoveToken(Uuid),
+    /// A runner instance was seen.
+    Instance(ResourceClass, InstanceRow),
+    /// A named value of this store; replaces.
+    Setting(&'static str, Vec<u8>),
+}
+
+type Number = Result<u64, StoreError>;
+
+impl Write {
+    pub(crate) async fn apply(&self, db: &mut SqliteConnection) -> Number {
+        match self {
+            Self::Project(_)
+            | Self::TakePipelineNumber(_)
+            | Self::TakeJobNumbers(..)
+            | Self::Pipeline(_)
+            | Self::Secrets(..)
+            | Self::ForgetSecrets(_)
+            | Self::Workflow(_)
+            | Self::WorkflowStatus(..)
+            | Self::WorkflowCanceled(_)
+            | Self::Job(_)
+            | Self::JobStatus { .. } => self.apply_to_runs(db).await,
+            Self::Task(_)
+            | Self::TaskClaimed { .. }
+            | Self::TaskBegun(_)
+            | Self::TaskRequeued { .. }
+            | Self::TaskCanceled(_)
+            | Self::TaskEnded { .. }
+            | Self::NextRecord(..)
+            | Self::StepStarted { .. }
+            | Self::StepEnded { .. } => self.apply_to_tasks(db).await,
+            _ => self.apply_to_the_rest(db).await,
+        }
+    }
+
+    async fn apply_to_runs(&self, db: &mut SqliteConnection) -> Number {
+        match self {
+            Self::Project(name) => runs::project(db, name).await,
+            Self::TakePipelineNumber(project) => runs::take_pipeline_number(db, project).await,
+            Self::TakeJobNumbers(project, count) => runs::take_job_numbers(db, project, *count).await,
+            Self::Pipeline(row) => row.insert(db).await,
+            Self::Secrets(pipeline, sealed) => runs::insert_secrets(db, *pipeline, sealed).await,
+            Self::ForgetSecrets(pipeline) => runs::forget_secrets(db, *pipeline).await,
+            Self::Workflow(row) => row.insert(db).await,
+            Self::WorkflowStatus(id, status) => runs::workflow_status(db, *id, *status).await,
+            Self::WorkflowCanceled(id) => runs::workflow_canceled(db, *id).await,
+            Self::Job(row) => row.insert(db).await,
+            Self::JobStatus { job, status, started_ms, ended_ms } => {
+                runs::job_status(db, *job, *status, *started_ms, *ended_ms).await
+            }
+            other => unreachable!("{other:?} changes no run"),
+        }
+    }
+
+    async fn apply_to_tasks(&self, db: &mut SqliteConnection) -> Number {
+        match self {
+            Self::Task(row) => row.insert(db).await,
+            Self::TaskClaimed { task, epoch, hash, runner, host, at_ms } => {
+                tasks::insert_lease(db, *task, *epoch, hash).await?;
+                tasks::claimed(db, *task, *epoch, runner, host, *at_ms).await
+            }
+            Self::TaskBegun(task) => tasks::begun(db, *task).await,
+            Self::TaskRequeued { task, unclaims } => tasks::requeued(db, *task, *unclaims).await,
+            Self::TaskCanceled(task) => tasks::canceled(db, *task).await,
+            Self::TaskEnded { task, outcome, message, at_ms } => {
+                tasks::ended(db, *task, *outcome, message.as_deref(), *at_ms).await
+            }
+            Self::NextRecord(task, next) => tasks::next_record(db, *task, *next).await,
+            Self::StepStarted { task, step, at_ms } => steps::started(db, *task, *step, *at_ms).await,
+            Self::StepEnded { task, step, status, exit_code, duration_ms } => {
+                steps::ended(db, *task, *step, *status, *exit_code, *duration_ms).await
+            }
+            other => unreachable!("{other:?} changes no task"),
+        }
+    }
+
+    async fn apply_to_the_rest(&self, db: &mut SqliteConnection) -> Number {
+        match self {
+            Self::Chunk(row) => row.insert(db).await,
+            Self::LogLength(task, step, length) => logs::length(db, *task, *step, *length).await,
+            Self::LogSealed(task, step, content) => logs::sealed(db, *task, *step, content).await,
+            Self::Artifact(task, artifact) => kept::artifact(db, *task, artifact).await,
+            Self::Cache(row) => row.insert(db).await,
+            Self::Layer(row) => row.insert(db).await,
+            Self::Tests(row) => row.insert(db).await,
+            Self::Class(row) => row.insert(db).await,
+            Self::RemoveClass { id, force } => access::remove_class(db, *id, *force).await,
+            Self::Token(row) => row.insert(db).await,
+            Self::RemoveToken(id) => access::remove_token(db, *id).await,
+            Self::Instance(class, row) => row.upsert(db, class).await,
+            Self::Setting(name, value) => access::set(db, name, value).await,
+            other => unreachable!("{other:?} is applied elsewhere"),
+        }
+    }
+}
