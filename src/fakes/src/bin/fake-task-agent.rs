@@ -1,0 +1,2 @@
+//! Stands in for the real task-agent in tests.
+fn main() {}
