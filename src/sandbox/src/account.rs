@@ -1,7 +1,9 @@
 //! Accounts of the host: whose rights a process has.
 
 use std::{
+    fs::File,
     io,
+    os::unix::fs::OpenOptionsExt,
     process::{Command, Output},
     time::Duration,
 };
@@ -25,8 +27,8 @@ pub enum AccountError {
     /// There is no such account.
     #[error("this host has no account `{0}`: create it, or name another")]
     Unknown(String),
-    /// A program that knows or makes accounts cannot be run.
-    #[error("cannot run `{program}` for account `{name}`: {source}; install it, or name an existing account")]
+    /// A program or file by which accounts are known or made cannot be used.
+    #[error("cannot use `{program}` for account `{name}`: {source}; install it, or name an existing account")]
     Program {
         /// Which.
         program: &'static str,
@@ -45,6 +47,8 @@ pub enum AccountError {
     },
 }
 
+/// Whoever makes an account locks this file.
+const LOCK: &str = "/run/roundhouse-accounts.lock";
 /// How often a busy password file is tried again, and after what time.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -73,15 +77,21 @@ impl Account {
     /// The account `roundhouse-<slot>`, for one task at a time. Made if it is missing, which only root can.
     pub fn pool(slot: usize) -> Result<Self, AccountError> {
         let name = format!("roundhouse-{slot}");
+        if let Some(account) = Self::find(&name)? {
+            return Ok(account);
+        }
+        // `useradd` asks whether a name is free before it locks the file: two at once make the same account twice.
+        let _turn =
+            turn().map_err(|source| AccountError::Program { program: LOCK, name: name.clone(), source })?;
         let mut refusal = String::new();
         for _ in 0..TRIES {
             if let Some(account) = Self::find(&name)? {
                 return Ok(account);
             }
             match make(&name)? {
-                // 1: the password file is locked by another; 9: somebody else made it just now; 10: the group file is locked.
-                (Some(1 | 9 | 10), message) => refusal = message,
                 (Some(0), _) => continue,
+                // Another program holds the password file (1) or the group file (10).
+                (Some(1 | 10), message) => refusal = message,
                 (_, message) => return Err(AccountError::NotMade { name, message }),
             }
             std::thread::sleep(PAUSE);
@@ -97,6 +107,13 @@ impl Account {
         let (Ok(uid), Ok(gid)) = (field(&line, 2).parse(), field(&line, 3).parse()) else { return Ok(None) };
         Ok(Some(Self { uid, gid, groups: groups(name, gid)?, name: name.to_owned() }))
     }
+}
+
+/// The right to make accounts, among all programs of ours, until it is dropped.
+fn turn() -> io::Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(LOCK)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(file)
 }
 
 /// `useradd`'s exit code and what it said. The account has a group of its own, no home and no shell.

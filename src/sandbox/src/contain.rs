@@ -185,7 +185,6 @@ impl Containment {
         }
         if let Some(root) = self.root {
             kill_one(&root);
-            // Ours or not: if it is, it would stay a zombie in the group's count.
         }
     }
 

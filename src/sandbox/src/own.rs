@@ -1,8 +1,40 @@
 //! What a process makes of itself.
 
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::{
+    signal::{SigHandler, SigSet, Signal, signal},
+    signalfd::{SfdFlags, SignalFd},
+};
 use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
-use std::io;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// Readable when a child of this process has ended.
+#[derive(Debug)]
+pub struct ChildSignals(SignalFd);
+
+impl ChildSignals {
+    /// For a process that has no other thread yet: threads started later inherit what is blocked here.
+    pub fn take() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGCHLD);
+        set.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+    }
+
+    /// Forgets the ends heard of so far; before the children are asked.
+    pub fn clear(&self) -> io::Result<()> {
+        while self.0.read_signal()?.is_some() {}
+        Ok(())
+    }
+}
+
+impl AsFd for ChildSignals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// From now on orphans among this process's descendants become its children, whatever sessions they are in.
 pub fn become_subreaper() -> io::Result<()> {

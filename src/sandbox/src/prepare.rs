@@ -61,9 +61,13 @@ fn check(result: libc::c_int) -> io::Result<()> {
 
 /// Ignored and blocked signals outlive an exec: the program must find what every program expects.
 fn default_signals() {
+    // The kernel's own structure: all zero is the default disposition. The C library would refuse its own two signals.
+    let default = [0u64; 8];
     for number in 1..=64 {
-        // SAFETY: only the kernel's default disposition is set; numbers that cannot be are refused without harm.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        // SAFETY: the structure is larger than any kernel's; numbers that cannot be set are refused without harm.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, number, default.as_ptr(), std::ptr::null_mut::<u64>(), 8)
+        };
     }
     // SAFETY: an empty set is written to memory of our own, and read.
     unsafe {

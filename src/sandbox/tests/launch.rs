@@ -1,0 +1,135 @@
+//! Real processes started with fewer rights, and what they find.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that cannot be")]
+
+use sandbox::{
+    Account, Containment, Identity,
+    contain::Means,
+    identity::{Exit, reap},
+    launch::{Launch, LaunchError, Started},
+    packet::readable,
+};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    os::fd::AsFd,
+};
+
+fn launch(script: &str, output: &File) -> Launch {
+    Launch {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".to_owned(), script.to_owned()],
+        prefix: Vec::new(),
+        account: None,
+        environment: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+        directory: "/".into(),
+        stdin: Vec::new(),
+        error_output: output.try_clone().unwrap(),
+    }
+}
+
+fn by_descent(task: &str) -> Containment {
+    Containment::only(Means::Descendants, task, None).unwrap()
+}
+
+fn ended(started: &Started) -> Exit {
+    readable(&[started.pidfd.as_fd()], None).unwrap();
+    reap(started.identity.pid).unwrap()
+}
+
+/// What a launched process printed, and how it ended.
+fn told(task: &str, change: impl FnOnce(&mut Launch), script: &str) -> (String, Exit) {
+    let mut output = tempfile::tempfile().unwrap();
+    let mut launch = launch(script, &output);
+    change(&mut launch);
+    let exit = ended(&launch.start(&mut by_descent(task)).unwrap());
+    let mut text = String::new();
+    output.rewind().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    (text, exit)
+}
+
+#[test]
+fn it_reads_its_one_line_and_then_the_end() {
+    let read = |launch: &mut Launch| launch.stdin = b"invitation\n".to_vec();
+    let (text, exit) = told("reads", read, "cat; echo over >&2; exit 3");
+    assert_eq!((text.as_str(), exit), ("invitation\nover\n", Exit::Code(3)));
+}
+
+#[test]
+fn it_inherits_no_variable_and_carries_the_cookie() {
+    let (text, _) = told("bare", |_| (), "env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort");
+    assert_eq!(text, "PATH=/usr/bin:/bin\nROUNDHOUSE_TASK=bare\n");
+}
+
+#[test]
+fn it_inherits_no_descriptor() {
+    let file = tempfile::tempfile().unwrap();
+    let inheritable = rustix::io::dup(&file).unwrap();
+    let (text, _) = told("closed", |_| (), "ls /proc/self/fd | tr '\\n' ' '");
+    // 3 is the listing's own.
+    assert_eq!(text, "0 1 2 3 ");
+    drop(inheritable);
+}
+
+#[test]
+fn it_leads_a_session_with_default_signals_and_umask() {
+    let script = "umask; ps -o sid= -p $$ | tr -d ' '; echo $$; grep -E '^Sig(Blk|Ign)' /proc/$$/status";
+    let (text, _) = told("session", |_| (), script);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((lines[0], lines[1]), ("0022", lines[2]), "{text}");
+    let masks = lines[3..].iter().map(|line| line.split_whitespace().last().unwrap());
+    assert!(masks.into_iter().all(|mask| mask == "0000000000000000"), "{text}");
+}
+
+#[test]
+fn it_dies_sooner_than_the_host_when_memory_runs_out() {
+    assert_eq!(told("oom", |_| (), "cat /proc/self/oom_score_adj").0, "500\n");
+}
+
+#[test]
+fn a_prefix_stands_before_the_program() {
+    let prefixed = |launch: &mut Launch| launch.prefix = vec!["env".to_owned(), "ADDED=yes".to_owned()];
+    assert_eq!(told("prefix", prefixed, "echo $ADDED").0, "yes\n");
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_an_error_that_names_it() {
+    let output = tempfile::tempfile().unwrap();
+    let missing = Launch { program: "/no/such/program".into(), ..launch("", &output) };
+    let error = missing.start(&mut by_descent("missing")).unwrap_err();
+    assert!(matches!(&error, LaunchError::Start { .. }));
+    assert!(error.to_string().contains("/no/such/program"), "{error}");
+    assert!(error.to_string().contains("No such file"), "{error}");
+}
+
+#[test]
+fn it_has_the_rights_of_its_account_and_no_more() {
+    if !Account::current().is_root() {
+        return eprintln!("skipped: becoming another account needs root");
+    }
+    let account = Account { uid: 61_201, gid: 61_202, groups: vec![61_202, 61_203], name: "test".to_owned() };
+    let (text, _) =
+        told("rights", |launch| launch.account = Some(account), "id -u; id -g; id -G; cat /etc/shadow");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[..3], ["61201", "61202", "61202 61203"]);
+    assert!(lines[3].contains("Permission denied"), "{text}");
+    let capabilities = told(
+        "caps",
+        |launch| launch.account = Some(Account { uid: 61_201, ..Account::current() }),
+        "grep CapEff /proc/self/status",
+    )
+    .0;
+    assert!(capabilities.trim_end().ends_with("0000000000000000"), "{capabilities}");
+}
+
+#[test]
+fn a_started_process_is_known_for_certain() {
+    let output = tempfile::tempfile().unwrap();
+    let mut containment = by_descent("known");
+    let started = launch("sleep 60", &output).start(&mut containment).unwrap();
+    assert_eq!(Identity::of(started.identity.pid).unwrap(), started.identity);
+    assert_eq!(containment.root(), Some(started.identity));
+    assert!(started.identity.kill().unwrap());
+    assert_eq!(ended(&started), Exit::Signal(9));
+}
