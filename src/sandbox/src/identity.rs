@@ -81,6 +81,11 @@ impl Identity {
         self.signal(Signal::KILL)
     }
 
+    /// Takes its exit if it has ended and is a child of this process, so that it is no zombie any more.
+    pub fn reap(&self) -> Option<Exit> {
+        reap(self.pid)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<bool> {
         let Some(pidfd) = self.pidfd()? else { return Ok(false) };
         match pidfd_send_signal(pidfd, signal) {
