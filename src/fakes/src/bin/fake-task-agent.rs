@@ -1,2 +1,5 @@
-//! Stands in for the real task-agent in tests.
-fn main() {}
+//! The fake task-agent's program.
+
+fn main() -> std::io::Result<()> {
+    fakes::agent::main()
+}
