@@ -1,0 +1,95 @@
+//! Whether the task is being ended, how, and how long its processes have to go by themselves.
+
+use crate::bell::Bell;
+use protocol::{
+    frame::CancelReason,
+    status::{Outcome, StepStatus},
+};
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Between TERM and KILL where nobody said another time.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+/// How a task is ended before its steps are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// What the task's journal will say.
+    pub(crate) outcome: Outcome,
+    /// When KILL follows TERM.
+    pub(crate) kill_at: Instant,
+}
+
+impl Ending {
+    /// What becomes of the steps that run now.
+    pub(crate) fn step_status(self) -> StepStatus {
+        if self.outcome == Outcome::Timedout { StepStatus::Timedout } else { StepStatus::Canceled }
+    }
+}
+
+/// Shared by all threads.
+#[derive(Debug)]
+pub(crate) struct Control {
+    ending: Mutex<Option<Ending>>,
+    /// Rung at each call of [`end`](Self::end).
+    pub(crate) bell: Bell,
+}
+
+impl Control {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { ending: Mutex::new(None), bell: Bell::new()? })
+    }
+
+    /// Ends the task. The first call says how; a later one can only make the time shorter.
+    pub(crate) fn end(&self, outcome: Outcome, grace: Duration) {
+        let kill_at = Instant::now() + grace;
+        let mut ending = self.lock();
+        *ending = Some(match *ending {
+            None => Ending { outcome, kill_at },
+            Some(first) => Ending { kill_at: first.kill_at.min(kill_at), ..first },
+        });
+        drop(ending);
+        self.bell.ring();
+    }
+
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        *self.lock()
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending().is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Ending>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a task ends that is ended for this reason.
+pub(crate) fn outcome_of(why: CancelReason) -> Outcome {
+    match why {
+        CancelReason::MaxRunTime => Outcome::Timedout,
+        CancelReason::Canceled | CancelReason::Fenced | CancelReason::Shutdown => Outcome::Canceled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_counts_and_the_shortest_time() {
+        let control = Control::new().unwrap();
+        control.end(Outcome::Timedout, Duration::from_secs(60));
+        let first = control.ending().unwrap();
+        control.end(Outcome::Canceled, Duration::ZERO);
+        let second = control.ending().unwrap();
+        assert_eq!(second.outcome, Outcome::Timedout);
+        assert!(second.kill_at < first.kill_at);
+        control.end(Outcome::Canceled, Duration::from_secs(600));
+        assert_eq!(control.ending(), Some(second));
+    }
+}

@@ -1,0 +1,113 @@
+//! A launch-agent for the tests of steps: keeps what it is given and answers as the real one and its control plane would.
+
+use crate::{
+    carry::{Carry, Ended},
+    place::Place,
+};
+use protocol::frame::{Answer, Wanted};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Seek, Write},
+    path::Path,
+    sync::Mutex,
+};
+
+/// Everything it was given so far.
+#[derive(Default)]
+pub(crate) struct Scripted {
+    pub(crate) stored: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) layers: Mutex<Vec<Vec<u8>>>,
+    /// Answers every request with this refusal.
+    pub(crate) refusal: Option<String>,
+}
+
+impl Scripted {
+    pub(crate) fn keep(&self, name: &str, content: &[u8]) {
+        self.stored.lock().unwrap().insert(name.to_owned(), content.to_vec());
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.stored.lock().unwrap().keys().cloned().collect()
+    }
+
+    fn restore(&self, keys: &[String]) -> (Answer, Option<File>) {
+        let stored = self.stored.lock().unwrap();
+        let found =
+            keys.iter().find_map(|key| stored.iter().find(|(saved, _)| saved.starts_with(key.as_str())));
+        match found {
+            None => (Answer::NoCache, None),
+            Some((key, content)) => {
+                (Answer::Cache { key: key.clone(), size: content.len() as u64 }, Some(file(content)))
+            }
+        }
+    }
+
+    fn layer(&self, index: u32) -> (Answer, Option<File>) {
+        match self.layers.lock().unwrap().get(index as usize) {
+            None => (Answer::NoLayer, None),
+            Some(layer) => {
+                (Answer::Layer { job: "build".to_owned(), size: layer.len() as u64 }, Some(file(layer)))
+            }
+        }
+    }
+
+    fn store(&self, name: &str, content: Vec<u8>) -> (Answer, Option<File>) {
+        let size = content.len() as u64;
+        self.keep(name, &content);
+        (Answer::Stored { size }, None)
+    }
+}
+
+impl Carry for Scripted {
+    fn ask(&self, wanted: Wanted, file: Option<File>) -> Result<(Answer, Option<File>), Ended> {
+        let mut content = Vec::new();
+        if let Some(mut file) = file {
+            file.rewind().unwrap();
+            file.read_to_end(&mut content).unwrap();
+        }
+        if let Some(message) = &self.refusal {
+            return Ok((Answer::Refused { message: message.clone() }, None));
+        }
+        Ok(match wanted {
+            Wanted::StoreArtifact { path } => self.store(&path, content),
+            Wanted::StoreTestResults => self.store("tests", content),
+            Wanted::SaveCache { key } => self.store(&key, content),
+            Wanted::FindCache { key } if self.names().contains(&key) => (Answer::AlreadySaved, None),
+            Wanted::FindCache { .. } => (Answer::NoCache, None),
+            Wanted::RestoreCache { keys } => self.restore(&keys),
+            Wanted::PersistLayer => {
+                self.layers.lock().unwrap().push(content);
+                (Answer::Stored { size: 1 }, None)
+            }
+            Wanted::AttachLayer { index } => self.layer(index),
+            Wanted::FetchSource => {
+                let (_, archive) = self.restore(&["source".to_owned()]);
+                (Answer::Source { size: 1 }, archive)
+            }
+        })
+    }
+}
+
+fn file(content: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    file.rewind().unwrap();
+    file
+}
+
+/// A task that lives in `root`, its working directory made.
+pub(crate) fn place(root: &Path) -> Place {
+    std::fs::create_dir_all(root.join("project")).unwrap();
+    Place {
+        home: root.to_owned(),
+        temporary: root.join("tmp"),
+        working_directory: root.join("project"),
+        variables: BTreeMap::from([("CIRCLE_BRANCH".to_owned(), "main".to_owned())]),
+    }
+}
+
+/// What a step said, and its text with the task's root as `~`.
+pub(crate) fn told(log: &[u8], root: &Path) -> String {
+    String::from_utf8_lossy(log).replace(&*root.to_string_lossy(), "~")
+}
