@@ -1,19 +1,38 @@
 //! Trees to and from tar in zstd, and from one place to another, never leaving the roots they were given.
 //!
 //! ```text
-//! archive := zstd frame*            each an independent piece of the tar, readable by stock zstd and tar
-//! tar     := entry*                 "<root name>/<path below that root>"
+//! archive := zstd frame*    each an independent piece of one tar stream, readable by stock zstd and tar
+//! tar     := entry*         named "<root name>/<path below that root>"; pax records where ustar has no room
+//!
+//! pack    visit ──▶ tar ──▶ frames (all cores)          one thread reads
+//! unpack  frames (a thread) ──▶ entries ──▶ target      one thread writes: two contend for the journal of ext4
+//! copy    visit ──▶ target
 //! ```
+//!
+//! Everything is reached from a directory descriptor, a part of its path at a time, so that no link is followed by
+//! accident and no path is too long.
 
 mod copy;
+mod entries;
+mod frames;
 mod pack;
+mod tar_header;
+mod target;
 mod unpack;
+mod visit;
+mod walker;
 
-pub use copy::copy_tree;
+pub use copy::{Copier, copy_tree};
 pub use pack::Packer;
 pub use unpack::unpack;
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// The most notes of one report.
+const MOST_NOTES: usize = 100;
 
 /// What was packed, unpacked or copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +43,16 @@ pub struct Report {
     pub bytes: u64,
     /// Sentences about what was left out, for the step's log.
     pub notes: Vec<String>,
+}
+
+impl Report {
+    fn note(&mut self, path: &Path, what: &str) {
+        if self.notes.len() < MOST_NOTES {
+            self.notes.push(format!("{}: {what}", path.display()));
+        } else if self.notes.len() == MOST_NOTES {
+            self.notes.push("further notes are left out".to_owned());
+        }
+    }
 }
 
 /// A tree that could not be packed, unpacked or copied.
@@ -43,12 +72,26 @@ pub enum ArchiveError {
     /// The archive itself could not be read or written.
     #[error("the archive cannot be read or written: {0}")]
     Stream(#[from] io::Error),
-    /// The archive has something that is refused.
-    #[error("the archive is refused: {path}: {why}")]
+    /// Something would leave its root, or is nothing that belongs in an archive.
+    #[error("{path} is refused: {why}")]
     Refused {
-        /// The entry, as it is written in the archive.
-        path: String,
+        /// As it is written in the archive, or relative to its root.
+        path: PathBuf,
         /// What is wrong with it.
         why: &'static str,
     },
+}
+
+impl ArchiveError {
+    fn at(path: &Path) -> impl FnOnce(rustix::io::Errno) -> Self {
+        |errno| Self::file(path, errno.into())
+    }
+
+    fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
+    fn refused(path: &Path, why: &'static str) -> Self {
+        Self::Refused { path: path.to_owned(), why }
+    }
 }
