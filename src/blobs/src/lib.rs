@@ -122,6 +122,11 @@ impl Blobs {
         Writer::begin(self.directory.clone(), scope.clone(), Some(digest), size).await
     }
 
+    /// Begins to write a content whose digest is found only at its end.
+    pub async fn compose(&self, scope: &Scope) -> Result<Writer, BlobError> {
+        Writer::begin(self.directory.clone(), scope.clone(), None, None).await
+    }
+
     /// Stores the whole of a file, whatever its digest is, and says which.
     pub async fn store(&self, scope: &Scope, file: File) -> Result<(Digest, u64), BlobError> {
         let size =

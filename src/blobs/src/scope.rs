@@ -1,4 +1,4 @@
-//! To whom a content belongs: a project, or all of them together for the agents' programs.
+//! To whom a content belongs: a project, or the control plane itself for agents' programs and sealed logs.
 
 use protocol::Digest;
 use std::fmt;
@@ -8,6 +8,7 @@ use std::fmt;
 pub struct Scope(String);
 
 const AGENTS: &str = "agents";
+const LOGS: &str = "logs";
 const DIGITS: usize = 32;
 
 impl Scope {
@@ -23,10 +24,15 @@ impl Scope {
         Self(AGENTS.to_owned())
     }
 
+    /// Sealed logs, which only the control plane itself names.
+    pub fn logs() -> Self {
+        Self(LOGS.to_owned())
+    }
+
     /// The scope that is written so in a path or URL.
     pub fn from_segment(segment: &str) -> Option<Self> {
         let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-        let known = segment == AGENTS || segment.len() == DIGITS && segment.bytes().all(hex);
+        let known = [AGENTS, LOGS].contains(&segment) || segment.len() == DIGITS && segment.bytes().all(hex);
         known.then(|| Self(segment.to_owned()))
     }
 
@@ -48,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_scope_is_read_as_it_was_written_and_nothing_else_is_one() {
-        for scope in [Scope::agents(), Scope::project("local/x"), Scope::project("gh/acme/ü")] {
+        for scope in [Scope::agents(), Scope::logs(), Scope::project("local/x"), Scope::project("gh/acme/ü")]
+        {
             assert_eq!(Scope::from_segment(scope.as_segment()), Some(scope));
         }
         for bad in ["", "..", "incoming", "ABCDEF", &"g".repeat(DIGITS), &"a".repeat(DIGITS + 1)] {
