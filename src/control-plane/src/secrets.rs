@@ -62,7 +62,7 @@ pub enum KeyError {
 /// A sealed text that does not open: it was changed, belongs to another pipeline or was sealed with another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the secrets of this pipeline cannot be opened: they were sealed with another key")]
-pub struct Unreadable;
+pub(crate) struct Unreadable;
 
 impl Vault {
     /// Takes the key from its source; a file that is not there is made.
