@@ -24,7 +24,7 @@ mod writer;
 pub use access::{ClassRow, InstanceRow, TokenRow};
 pub use error::{OpenError, StoreError};
 pub use kept::{CacheRow, LayerRow, TestsRow};
-pub use logs::{ChunkRow, LogRow};
+pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use steps::StepRow;
 pub use tasks::{LeaseRow, Phase, TaskRow};

@@ -163,3 +163,69 @@ impl Store {
         rows.iter().map(LogRow::read).collect()
     }
 }
+
+/// A log of a task that is over, all of whose chunks lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnsealedLog {
+    /// Of which task.
+    pub task: TaskId,
+    /// Of which step.
+    pub step: StepNumber,
+    /// How many chunks have their frames in this store.
+    pub inline: u64,
+    /// Compressed bytes of those.
+    pub inline_bytes: u64,
+}
+
+impl Store {
+    /// Where the frames of a log that lie in its file end.
+    pub async fn log_file_end(&self, task: TaskId, step: StepNumber) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT coalesce(max(file_offset + stored), 0) AS file_end FROM chunks \
+                           WHERE task = ? AND step = ?";
+        let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0);
+        count(&query.fetch_one(&self.readers).await?, "file_end")
+    }
+
+    /// Whether a log gets no more bytes: its step or its task is over. None: there is no such task.
+    pub async fn log_is_over(&self, task: TaskId, step: StepNumber) -> Result<Option<bool>, StoreError> {
+        const SQL: &str = "SELECT phase = 'ended' OR EXISTS (SELECT 1 FROM steps WHERE task = ?1 AND number = ?2 \
+                           AND status <> 'running') AS is_over FROM tasks WHERE id = ?1";
+        let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0);
+        Ok(query.fetch_optional(&self.readers).await?.map(|row| row.try_get("is_over")).transpose()?)
+    }
+
+    /// Logs of tasks that are over, not sealed, with more than this in the store: of one task, or of all.
+    pub async fn unsealed_logs(
+        &self,
+        task: Option<TaskId>,
+        more_than: UnsealedBounds,
+    ) -> Result<Vec<UnsealedLog>, StoreError> {
+        const SQL: &str = "SELECT c.task, c.step, count(*) AS inline, sum(c.stored) AS inline_bytes FROM chunks c \
+                           JOIN logs l ON l.task = c.task AND l.step = c.step JOIN tasks t ON t.id = c.task \
+                           WHERE (?1 IS NULL OR c.task = ?1) AND c.file_offset IS NULL AND l.digest IS NULL \
+                           AND t.phase = 'ended' GROUP BY c.task, c.step HAVING count(*) > ?2 OR sum(c.stored) > ?3";
+        let task = task.map(|task| bytes(&task.0).to_vec());
+        let query = sqlx::query(SQL).bind(task).bind(int(more_than.inline)).bind(int(more_than.inline_bytes));
+        query.fetch_all(&self.readers).await?.iter().map(UnsealedLog::read).collect()
+    }
+}
+
+/// How much of a log may stay in the store.
+#[derive(Clone, Copy, Debug)]
+pub struct UnsealedBounds {
+    /// Chunks.
+    pub inline: u64,
+    /// Compressed bytes of them.
+    pub inline_bytes: u64,
+}
+
+impl UnsealedLog {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            task: TaskId(uuid(row, "task")?),
+            step: StepNumber(small(row, "step")?),
+            inline: count(row, "inline")?,
+            inline_bytes: count(row, "inline_bytes")?,
+        })
+    }
+}
