@@ -1,6 +1,41 @@
 //! CircleCI configuration in, compiled pipeline out.
 //!
-//! Pure: no I/O, no clock, and never a panic.
+//! ```text
+//! text ─yaml─▶ tree ─document─▶ sections ─workflow─▶ plans ─graph, selection─▶ chosen ─job, steps─▶ pipeline
+//!                                   │ declaration        │ invocation, matrix, filters    │ executor, builtin
+//!                                   └ values             └ condition                      └ environment
+//!            every text: template, resolve (what `<< … >>` stands for, in its scope)
+//! ```
+//!
+//! Pure: no I/O, no clock, and never a panic. Everything that is wrong is said at once, each with its place; what is
+//! not supported is refused by name.
+
+mod budget;
+mod builtin;
+mod condition;
+mod declaration;
+mod diagnostics;
+mod document;
+mod duration;
+mod environment;
+mod executor;
+mod fields;
+mod filters;
+mod findings;
+mod graph;
+mod invocation;
+mod job;
+mod matrix;
+mod nearest;
+mod pattern;
+mod pipeline;
+mod resolve;
+mod scope;
+mod selection;
+mod steps;
+mod template;
+mod values;
+mod workflow;
 
 use protocol::{
     PipelineId,
@@ -8,7 +43,7 @@ use protocol::{
     pipeline::Pipeline,
 };
 use std::collections::BTreeMap;
-use yaml::Diagnostic;
+use yaml::{Diagnostic, Span};
 
 /// What a configuration is compiled with: all that its text does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,9 +65,37 @@ pub struct Inputs {
 }
 
 /// Compiles a configuration. The pipeline is there exactly if no diagnostic is an error; render each with
-/// [`yaml::render`].
+/// [`yaml::render`]. It has no workflow if every one is kept back, which is a warning.
 pub fn compile(text: &str, inputs: &Inputs) -> (Option<Pipeline>, Vec<Diagnostic>) {
-    let _ = inputs;
-    let (_, diagnostics) = yaml::parse(text);
-    (Some(Pipeline::default()).filter(|_| !diagnostics.iter().any(Diagnostic::is_error)), diagnostics)
+    let (root, diagnostics) = yaml::parse(text);
+    let findings = findings::Findings::default();
+    diagnostics.into_iter().for_each(|diagnostic| findings.say(diagnostic));
+    let root = root.filter(|_| !findings.has_errors());
+    let pipeline = root.and_then(|root| pipeline::compile(text, &root, inputs, &findings));
+    let pipeline = pipeline.filter(|_| !findings.has_errors());
+    (pipeline, findings.into_diagnostics())
+}
+
+/// What every stage has at hand.
+#[derive(Clone, Copy, Debug)]
+struct Context<'a> {
+    source: &'a str,
+    document: &'a document::Document<'a>,
+    values: &'a values::Values,
+    inputs: &'a Inputs,
+    budget: &'a budget::Budget,
+    findings: &'a findings::Findings,
+}
+
+impl Context<'_> {
+    /// Refuses what an orb would bring, or says that there is no such orb.
+    fn refuse_orb(&self, span: Span, orb: &str, kind: &str, name: &str) {
+        let declared = self.document.orbs.names();
+        if declared.contains(&orb) {
+            self.findings.refuse(diagnostics::unsupported_orb(span, kind, name));
+        } else {
+            let near = nearest::nearest(orb, declared);
+            self.findings.say(diagnostics::undeclared_orb(span, orb, name, near));
+        }
+    }
 }

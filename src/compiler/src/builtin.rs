@@ -1,0 +1,226 @@
+//! The built-in steps: each from its fields to what a task-agent does.
+
+use crate::{Context, diagnostics, duration, environment, fields::Fields, nearest::nearest};
+use protocol::task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When};
+use yaml::{Node, Span};
+
+/// The names of the built-in steps.
+pub(crate) const NAMES: [&str; 9] = [
+    "run",
+    "checkout",
+    "save_cache",
+    "restore_cache",
+    "persist_to_workspace",
+    "attach_workspace",
+    "store_artifacts",
+    "store_test_results",
+    "deploy",
+];
+
+/// What a job says that its steps take over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) shell: Option<&'a str>,
+    pub(crate) parallelism: u32,
+}
+
+/// The name with underscores: configurations have `restore-cache` as well.
+pub(crate) fn spelled(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// Whether a spelled name is a built-in step's.
+pub(crate) fn is_known(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+/// The step of that name; none if something is wrong with it, which was said then.
+pub(crate) fn step(
+    context: Context<'_>,
+    surroundings: Surroundings<'_>,
+    name: &str,
+    span: Span,
+    value: Option<&Node>,
+) -> Option<Step> {
+    let value = value.filter(|value| !value.is_null());
+    let empty = Node::map(span, Vec::new());
+    let what = format!("`{name}`");
+    match (name, value) {
+        ("run" | "deploy", value) => {
+            refuse_parallel_deploy(context, surroundings, name, span);
+            run(context, surroundings, &what, span, value)
+        }
+        (_, Some(value)) if value.text().is_some() => {
+            context.findings.say(diagnostics::wrong_type(value.span, &what, "a map", value.type_name()));
+            None
+        }
+        (_, value) => {
+            let fields = Fields::new(context, &what, span, value.unwrap_or(&empty))?;
+            other(fields, name)
+        }
+    }
+}
+
+fn other(fields: Fields<'_>, name: &str) -> Option<Step> {
+    match name {
+        "checkout" => Some(checkout(fields)),
+        "save_cache" => save_cache(fields),
+        "restore_cache" => restore_cache(fields),
+        "persist_to_workspace" => persist_to_workspace(fields),
+        "attach_workspace" => attach_workspace(fields),
+        "store_artifacts" => store_artifacts(fields),
+        "store_test_results" => store_test_results(fields),
+        _ => {
+            fields.context.findings.say(diagnostics::missing_key(fields.span, fields.what, "steps"));
+            None
+        }
+    }
+}
+
+/// A step with the name and the time it says itself, or the given ones.
+fn finished(fields: Fields<'_>, name: &str, usual: When, action: Action) -> Step {
+    let when = when(fields).unwrap_or(usual);
+    Step { name: fields.text("name").unwrap_or_else(|| name.to_owned()), when, action }
+}
+
+fn when(fields: Fields<'_>) -> Option<When> {
+    const WORDS: [&str; 3] = ["on_success", "always", "on_fail"];
+    let (text, span) = (fields.text("when")?, fields.value("when")?.span);
+    match text.as_str() {
+        "on_success" => Some(When::OnSuccess),
+        "always" => Some(When::Always),
+        "on_fail" => Some(When::OnFail),
+        other => {
+            fields.context.findings.say(diagnostics::unknown_when(span, other, nearest(other, WORDS)));
+            None
+        }
+    }
+}
+
+fn refuse_parallel_deploy(context: Context<'_>, surroundings: Surroundings<'_>, name: &str, span: Span) {
+    if name == "deploy" && surroundings.parallelism > 1 {
+        context.findings.refuse(diagnostics::unsupported(span, "`deploy` in a parallel job"));
+    }
+}
+
+const RUN_KEYS: [&str; 9] = [
+    "command",
+    "name",
+    "shell",
+    "environment",
+    "background",
+    "working_directory",
+    "no_output_timeout",
+    "when",
+    "description",
+];
+
+fn run(
+    context: Context<'_>,
+    surroundings: Surroundings<'_>,
+    what: &str,
+    span: Span,
+    value: Option<&Node>,
+) -> Option<Step> {
+    let short = value.filter(|value| value.text().is_some());
+    let map = short.map(|command| Node::map(span, vec![(Node::string(span, "command"), command.clone())]));
+    let empty = Node::map(span, Vec::new());
+    let fields = Fields::new(context, what, span, map.as_ref().or(value).unwrap_or(&empty))?;
+    refuse_reruns(fields);
+    let known: Vec<&str> = RUN_KEYS.into_iter().chain(RERUN_KEYS).collect();
+    fields.check_keys(&known);
+    let command = fields.required("command")?;
+    let name = first_line(&command);
+    let run = Run {
+        shell: fields.text("shell").or_else(|| surroundings.shell.map(str::to_owned)),
+        environment: environment::read(context, fields.node.get("environment")),
+        background: fields.flag("background"),
+        working_directory: fields.text("working_directory"),
+        no_output_timeout_ms: no_output_timeout(fields),
+        command,
+    };
+    Some(finished(fields, &name, When::OnSuccess, Action::Run(run)))
+}
+
+const RERUN_KEYS: [&str; 2] = ["max_auto_reruns", "auto_rerun_delay"];
+
+fn refuse_reruns(fields: Fields<'_>) {
+    for (key, _) in RERUN_KEYS.iter().filter_map(|key| fields.node.get_entry(key)) {
+        let name = key.text().unwrap_or_default();
+        fields.context.findings.refuse(diagnostics::unsupported(key.span, &format!("`{name}`")));
+    }
+}
+
+/// The name of a command that has none: its first line, as far as a page has room for it.
+fn first_line(command: &str) -> String {
+    const ROOM: usize = 120;
+    let line = command.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    match line.char_indices().nth(ROOM) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line.to_owned(),
+    }
+}
+
+fn no_output_timeout(fields: Fields<'_>) -> u64 {
+    let Some(value) = fields.value("no_output_timeout") else { return NO_OUTPUT_TIMEOUT_MS };
+    let text = value.text().unwrap_or_default();
+    duration::milliseconds(text).unwrap_or_else(|| {
+        fields.context.findings.say(diagnostics::no_duration(value.span, text));
+        NO_OUTPUT_TIMEOUT_MS
+    })
+}
+
+fn checkout(fields: Fields<'_>) -> Step {
+    // How much history a clone fetches is the source's business, so `method` and `depth` change nothing.
+    fields.check_keys(&["path", "method", "depth", "name", "when"]);
+    let path = fields.text("path");
+    finished(fields, "Checkout code", When::OnSuccess, Action::Checkout { path })
+}
+
+fn save_cache(fields: Fields<'_>) -> Option<Step> {
+    fields.check_keys(&["key", "paths", "name", "when"]);
+    let (key, paths) = (fields.required("key"), fields.required_texts("paths"));
+    let action = Action::SaveCache { key: key?, paths: paths? };
+    Some(finished(fields, "Saving Cache", When::OnSuccess, action))
+}
+
+fn restore_cache(fields: Fields<'_>) -> Option<Step> {
+    fields.check_keys(&["key", "keys", "name", "when"]);
+    let keys: Vec<String> = ["key", "keys"]
+        .iter()
+        .filter_map(|key| fields.texts(key))
+        .flatten()
+        .filter(|key| !key.is_empty())
+        .collect();
+    if keys.is_empty() {
+        fields.context.findings.say(diagnostics::missing_key(fields.span, fields.what, "keys"));
+        return None;
+    }
+    Some(finished(fields, "Restoring Cache", When::OnSuccess, Action::RestoreCache { keys }))
+}
+
+fn persist_to_workspace(fields: Fields<'_>) -> Option<Step> {
+    fields.check_keys(&["root", "paths", "name", "when"]);
+    let (root, paths) = (fields.required("root"), fields.required_texts("paths"));
+    let action = Action::PersistToWorkspace { root: root?, paths: paths? };
+    Some(finished(fields, "Persisting to Workspace", When::OnSuccess, action))
+}
+
+fn attach_workspace(fields: Fields<'_>) -> Option<Step> {
+    fields.check_keys(&["at", "name", "when"]);
+    let at = fields.required("at")?;
+    Some(finished(fields, "Attaching Workspace", When::OnSuccess, Action::AttachWorkspace { at }))
+}
+
+fn store_artifacts(fields: Fields<'_>) -> Option<Step> {
+    fields.check_keys(&["path", "destination", "name", "when"]);
+    let action =
+        Action::StoreArtifacts { path: fields.required("path")?, destination: fields.text("destination") };
+    Some(finished(fields, "Uploading artifacts", When::Always, action))
+}
+
+fn store_test_results(fields: Fields<'_>) -> Option<Step> {
+    fields.check_keys(&["path", "name", "when"]);
+    let path = fields.required("path")?;
+    Some(finished(fields, "Uploading test results", When::Always, Action::StoreTestResults { path }))
+}

@@ -1,0 +1,181 @@
+//! The first stage: the sections of a configuration, by name, before anything in them is expanded.
+
+use crate::{Context, declaration::Declaration, diagnostics, findings::Findings, nearest::nearest};
+use std::collections::HashMap;
+use yaml::{Node, Span};
+
+/// The version of the language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// `2` and `2.0`: no references, commands, executors or parameters.
+    Two,
+    /// `2.1`
+    TwoOne,
+}
+
+/// Something with a name in a section.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Definition<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) span: Span,
+    pub(crate) body: &'t Node,
+}
+
+impl Definition<'_> {
+    /// Its parameters.
+    pub(crate) fn declarations(&self, context: Context<'_>) -> Vec<Declaration> {
+        Declaration::all(context, self.body.get("parameters"))
+    }
+}
+
+/// One section of definitions.
+#[derive(Debug, Default)]
+pub(crate) struct Section<'t> {
+    definitions: HashMap<&'t str, Definition<'t>>,
+}
+
+impl<'t> Section<'t> {
+    fn read(root: &'t Node, key: &str, findings: &Findings) -> Self {
+        let Some(node) = root.get(key).filter(|node| !node.is_null()) else { return Self::default() };
+        if node.as_map().is_none() {
+            findings.say(diagnostics::wrong_type(node.span, key, "a map", node.type_name()));
+        }
+        let definition = |(key, body): &'t (Node, Node)| {
+            let name = key.text()?;
+            Some((name, Definition { name, span: key.span, body }))
+        };
+        Self { definitions: node.entries().iter().filter_map(definition).collect() }
+    }
+
+    /// The definition of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<Definition<'t>> {
+        self.definitions.get(name).copied()
+    }
+
+    /// All names, in the order of the alphabet so that messages do not change from run to run.
+    pub(crate) fn names(&self) -> Vec<&'t str> {
+        let mut names: Vec<&str> = self.definitions.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// A configuration's sections.
+#[derive(Debug)]
+pub(crate) struct Document<'t> {
+    version: Version,
+    root: &'t Node,
+    pub(crate) commands: Section<'t>,
+    pub(crate) executors: Section<'t>,
+    pub(crate) jobs: Section<'t>,
+    pub(crate) orbs: Section<'t>,
+    pub(crate) job_groups: Section<'t>,
+}
+
+const KEYS: [&str; 13] = [
+    "version",
+    "setup",
+    "orbs",
+    "commands",
+    "parameters",
+    "executors",
+    "jobs",
+    "job-groups",
+    "workflows",
+    "experimental",
+    "description",
+    "display",
+    "examples",
+];
+
+impl<'t> Document<'t> {
+    /// Reads the sections; none if the text is no configuration at all.
+    pub(crate) fn read(root: &'t Node, findings: &Findings) -> Option<Self> {
+        if root.as_map().is_none_or(<[_]>::is_empty) {
+            findings.say(diagnostics::no_configuration(root.span, root.type_name()));
+            return None;
+        }
+        let version = read_version(root, findings)?;
+        if let Some((key, value)) = root.get_entry("setup")
+            && !matches!(value.text(), None | Some("false"))
+        {
+            findings.refuse(diagnostics::unsupported(key.span, "`setup` (dynamic configuration)"));
+        }
+        suspicious_keys(root, findings);
+        let modern = |key| match version {
+            Version::TwoOne => Section::read(root, key, findings),
+            Version::Two => ignored(root, key, findings),
+        };
+        Some(Self {
+            version,
+            root,
+            commands: modern("commands"),
+            executors: modern("executors"),
+            orbs: modern("orbs"),
+            job_groups: modern("job-groups"),
+            jobs: Section::read(root, "jobs", findings),
+        })
+    }
+
+    /// Whether `<< … >>` means anything in this version.
+    pub(crate) fn interpolates(&self) -> bool {
+        self.version == Version::TwoOne
+    }
+
+    /// The declarations of the pipeline's parameters.
+    pub(crate) fn parameters(&self) -> Option<&'t (Node, Node)> {
+        self.root.get_entry("parameters").filter(|_| self.interpolates())
+    }
+
+    /// The workflows, if the configuration has any.
+    pub(crate) fn workflows(&self) -> Option<&'t (Node, Node)> {
+        self.root.get_entry("workflows").filter(|(_, value)| !value.is_null())
+    }
+
+    /// Where the orbs are declared, if there are any.
+    pub(crate) fn orbs_span(&self) -> Option<Span> {
+        let declared = !self.orbs.names().is_empty();
+        self.root.get_entry("orbs").filter(|_| declared).map(|(key, _)| key.span)
+    }
+
+    /// Where messages about the whole file point: its first key.
+    pub(crate) fn span(&self) -> Span {
+        self.root.entries().first().map_or(self.root.span, |(key, _)| key.span)
+    }
+}
+
+fn read_version(root: &Node, findings: &Findings) -> Option<Version> {
+    let Some((key, value)) = root.get_entry("version") else {
+        let span = root.entries().first().map_or(root.span, |(key, _)| key.span);
+        findings.say(diagnostics::no_version(span));
+        return Some(Version::TwoOne);
+    };
+    match value.text() {
+        Some("2" | "2.0") => Some(Version::Two),
+        Some("2.1") => Some(Version::TwoOne),
+        _ => {
+            let span = if value.text().is_some() { value.span } else { key.span };
+            findings.say(diagnostics::unknown_version(span, value.text().unwrap_or_default()));
+            None
+        }
+    }
+}
+
+/// Sections of the newer language in an older file.
+fn ignored<'t>(root: &Node, key: &str, findings: &Findings) -> Section<'t> {
+    if let Some((key_node, _)) = root.get_entry(key) {
+        findings.say(diagnostics::needs_newer_version(key_node.span, key));
+    }
+    Section::default()
+}
+
+/// Unknown keys at the top are where people keep their anchors; one that is nearly a section is likely a slip.
+fn suspicious_keys(root: &Node, findings: &Findings) {
+    for (key, _) in root.entries() {
+        let name = key.text().unwrap_or_default();
+        let near = nearest(name, KEYS).filter(|near| !KEYS.contains(&name) && root.get(near).is_none());
+        if let Some(near) = near {
+            findings.say(diagnostics::unknown_key(key.span, "the configuration", name, Some(near)));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! On what a job runs: its executor's platform, class, shell, directory and environment, overlaid by its own.
+
+use crate::{
+    Context,
+    declaration::bind,
+    diagnostics,
+    environment::{self, Environment},
+    fields::Fields,
+    nearest::nearest,
+    resolve::resolve,
+    scope::Scope,
+};
+use protocol::pipeline::Executor;
+use yaml::{Kind, Node, Span};
+
+/// What a job or an executor says of where it runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Platform {
+    /// And where that was said.
+    pub(crate) executor: Option<(Executor, Span)>,
+    pub(crate) resource_class: Option<String>,
+    pub(crate) shell: Option<String>,
+    pub(crate) working_directory: Option<String>,
+    pub(crate) environment: Environment,
+    /// Whether its executor could not be read, which was said then.
+    pub(crate) is_broken: bool,
+}
+
+impl Platform {
+    /// The platform of a resolved job: what its executor says, overlaid by what it says itself.
+    pub(crate) fn of_job(fields: Fields<'_>) -> Self {
+        let own = Self::read(fields);
+        let Some(reference) = fields.value("executor") else { return own };
+        let base =
+            referenced(fields.context, reference).unwrap_or(Self { is_broken: true, ..Self::default() });
+        Self {
+            executor: own.executor.or(base.executor),
+            resource_class: own.resource_class.or(base.resource_class),
+            shell: own.shell.or(base.shell),
+            working_directory: own.working_directory.or(base.working_directory),
+            environment: environment::overlay(base.environment, own.environment),
+            is_broken: base.is_broken,
+        }
+    }
+
+    fn read(fields: Fields<'_>) -> Self {
+        let machine = fields.value("machine").filter(|node| node.as_map().is_some());
+        let machine = machine.map(|node| Fields { node, what: "`machine`", ..fields });
+        let of_machine = |key: &str| machine.and_then(|machine| machine.text(key));
+        let mut images = Environment::new();
+        let executor = executor(fields, &mut images);
+        Self {
+            executor,
+            resource_class: fields.text("resource_class").or_else(|| of_machine("resource_class")),
+            shell: fields.text("shell").or_else(|| of_machine("shell")),
+            working_directory: fields.text("working_directory"),
+            environment: environment::overlay(
+                images,
+                environment::read(fields.context, fields.node.get("environment")),
+            ),
+            is_broken: false,
+        }
+    }
+}
+
+/// The executor that a job names, its arguments given.
+fn referenced(context: Context<'_>, reference: &Node) -> Option<Platform> {
+    let (name, span, arguments) = match &reference.kind {
+        Kind::Map(entries) => {
+            let Some(name) = reference.get("name").filter(|name| name.text().is_some()) else {
+                context.findings.say(diagnostics::missing_key(reference.span, "`executor`", "name"));
+                return None;
+            };
+            let arguments = entries.iter().filter(|(key, _)| key.text() != Some("name")).cloned().collect();
+            (name.text()?, name.span, arguments)
+        }
+        _ => (reference.text().or_else(|| wrong_reference(context, reference))?, reference.span, Vec::new()),
+    };
+    let Some(definition) = context.document.executors.get(name) else {
+        unknown(context, name, span);
+        return None;
+    };
+    let what = format!("executor `{name}`");
+    let arguments = bind(context, &definition.declarations(context), &arguments, &what, span)?;
+    let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(context.values) };
+    let body = resolve(context, scope, &without_parameters(definition.body));
+    let fields = Fields::new(context, &what, definition.span, &body)?;
+    fields.check_keys(&KEYS);
+    Some(Platform::read(fields))
+}
+
+const KEYS: [&str; 9] = [
+    "docker",
+    "machine",
+    "macos",
+    "resource_class",
+    "shell",
+    "working_directory",
+    "environment",
+    "parameters",
+    "description",
+];
+
+fn wrong_reference(context: Context<'_>, reference: &Node) -> Option<&'static str> {
+    let wanted = "the name of an executor, or a map with `name`";
+    context.findings.say(diagnostics::wrong_type(reference.span, "executor", wanted, reference.type_name()));
+    None
+}
+
+fn unknown(context: Context<'_>, name: &str, span: Span) {
+    if let Some((orb, _)) = name.split_once('/') {
+        context.refuse_orb(span, orb, "executor", name);
+        return;
+    }
+    let names = context.document.executors.names();
+    context.findings.say(diagnostics::unknown_name(
+        span,
+        "executor",
+        name,
+        nearest(name, names.iter().copied()),
+    ));
+}
+
+/// A definition's body without its declarations: their defaults are no place for its own references.
+pub(crate) fn without_parameters(body: &Node) -> Node {
+    if body.get("parameters").is_none() {
+        return body.clone();
+    }
+    let rest = body.entries().iter().filter(|(key, _)| key.text() != Some("parameters"));
+    Node::map(body.span, rest.cloned().collect())
+}
+
+fn executor(fields: Fields<'_>, images_environment: &mut Environment) -> Option<(Executor, Span)> {
+    let key_span = |key: &str| fields.node.get_entry(key).map_or(fields.span, |(key, _)| key.span);
+    if let Some(node) = fields.value("docker") {
+        let images = images(fields, node, images_environment);
+        return Some((Executor::Docker { images }, key_span("docker")));
+    }
+    if let Some(node) = fields.value("machine").filter(|node| machine_is_wanted(fields, node)) {
+        refuse_windows(fields, node);
+        return Some((Executor::Machine, key_span("machine")));
+    }
+    fields.node.get("macos").map(|_| (Executor::Macos, key_span("macos")))
+}
+
+/// `machine: true`, an image's name, or a map that does not say `enabled: false`.
+fn machine_is_wanted(fields: Fields<'_>, node: &Node) -> bool {
+    match &node.kind {
+        Kind::Map(_) => node.get("enabled").is_none_or(|enabled| enabled.as_bool() != Some(false)),
+        Kind::Scalar(_) => node.as_bool() != Some(false),
+        Kind::Seq(_) => {
+            let wanted = "`true` or a map";
+            fields.context.findings.say(diagnostics::wrong_type(
+                node.span,
+                "machine",
+                wanted,
+                node.type_name(),
+            ));
+            true
+        }
+    }
+}
+
+fn refuse_windows(fields: Fields<'_>, machine: &Node) {
+    let image = machine.get("image").or_else(|| fields.value("machine")).and_then(Node::text);
+    if image.is_some_and(|image| image.starts_with("windows")) {
+        fields.context.findings.refuse(diagnostics::no_such_host(machine.span, "windows"));
+    }
+}
+
+fn images(fields: Fields<'_>, node: &Node, environment: &mut Environment) -> Vec<String> {
+    let context = fields.context;
+    if node.as_seq().is_none_or(<[_]>::is_empty) {
+        context.findings.say(diagnostics::wrong_type(
+            node.span,
+            "docker",
+            "a list of images",
+            node.type_name(),
+        ));
+    }
+    let mut images = Vec::new();
+    for (place, item) in node.items().iter().enumerate() {
+        let Some(container) = Fields::new(context, "an image of `docker`", item.span, item) else { continue };
+        images.extend(container.required("image"));
+        container.check_keys(&IMAGE_KEYS);
+        if place == 0 {
+            *environment = environment::read(context, item.get("environment"));
+        } else if context.inputs.native {
+            let name = item.get("image").and_then(Node::text).unwrap_or_default();
+            context.findings.say(diagnostics::service_left_out(item.span, name));
+        }
+    }
+    images
+}
+
+const IMAGE_KEYS: [&str; 9] =
+    ["image", "name", "entrypoint", "command", "user", "environment", "auth", "aws_auth", "gcp_auth"];

@@ -1,0 +1,196 @@
+//! What a workflow says of its jobs: which, with what arguments, after which, on which branches.
+
+use crate::{
+    Context, diagnostics,
+    document::Definition,
+    fields::Fields,
+    filters,
+    findings::Findings,
+    matrix::{self, Matrix, Row},
+    nearest::nearest,
+    resolve::resolve,
+    scope::{Arguments, Scope},
+};
+use yaml::{Entry, Node, Span};
+
+/// One job of a workflow, its references filled in.
+#[derive(Debug)]
+pub(crate) struct Invocation<'t> {
+    /// What it is called, unless another of the workflow is called so too.
+    pub(crate) name: String,
+    /// The name of its definition.
+    pub(crate) base: String,
+    /// The name that all copies of its matrix answer to.
+    pub(crate) group: Option<String>,
+    pub(crate) span: Span,
+    /// None if what it names is no job of ours, which was said then.
+    pub(crate) definition: Option<Definition<'t>>,
+    pub(crate) requires: Vec<(String, Span)>,
+    pub(crate) contexts: Vec<String>,
+    pub(crate) arguments: Vec<Entry>,
+    pub(crate) before: Option<Node>,
+    pub(crate) after: Option<Node>,
+    /// Whether its filters let it run.
+    pub(crate) passes: bool,
+    /// What was said of it.
+    pub(crate) findings: Findings,
+}
+
+/// Keys that are not arguments.
+const OWN: [&str; 10] = [
+    "name",
+    "requires",
+    "context",
+    "type",
+    "filters",
+    "matrix",
+    "pre-steps",
+    "post-steps",
+    "serial-group",
+    "override-with",
+];
+
+/// Reads one entry of a workflow's `jobs:`; a matrix makes it several.
+pub(crate) fn read<'t>(context: Context<'t>, entry: &Node) -> Vec<Invocation<'t>> {
+    let scope = Scope::pipeline(context.values);
+    let resolved = resolve(context, scope, &without_options(entry));
+    if let Some(name) = resolved.text() {
+        let options = Node::map(entry.span, Vec::new());
+        return vec![Reading { context, base: name, span: entry.span, options }.invocation(None, None)];
+    }
+    let ([(key, _)], [(_, options)]) = (resolved.entries(), entry.entries()) else {
+        context.findings.say(diagnostics::no_workflow_job(entry.span));
+        return Vec::new();
+    };
+    let (base, span) = (key.text().unwrap_or_default(), key.span);
+    let empty = Node::map(span, Vec::new());
+    let options = if options.is_null() { &empty } else { options };
+    let Some(fields) = Fields::new(context, "a workflow's job", span, options) else { return Vec::new() };
+    let Some((matrix_key, matrix)) = fields.node.get_entry("matrix") else {
+        let options = resolve(context, scope, options);
+        return vec![Reading { context, base, span, options }.invocation(None, None)];
+    };
+    let Some(matrix) = Matrix::read(context, matrix_key.span, &resolve(context, scope, matrix)) else {
+        return Vec::new();
+    };
+    matrix.rows.iter().map(|row| copy(context, base, span, options, &matrix, row)).collect()
+}
+
+/// The entry with nothing below its key, for options are resolved where their matrix is in sight.
+fn without_options(entry: &Node) -> Node {
+    let bare = entry.entries().iter().map(|(key, _)| (key.clone(), Node::null(key.span)));
+    if entry.as_map().is_some() { Node::map(entry.span, bare.collect()) } else { entry.clone() }
+}
+
+fn copy<'t>(
+    context: Context<'t>,
+    base: &str,
+    span: Span,
+    options: &Node,
+    matrix: &Matrix,
+    row: &Row,
+) -> Invocation<'t> {
+    let values: Arguments =
+        row.iter().filter_map(|(key, value)| Some((key.text()?.to_owned(), value.clone()))).collect();
+    let scope = Scope { matrix: Some(&values), ..Scope::pipeline(context.values) };
+    let rest = options.entries().iter().filter(|(key, _)| key.text() != Some("matrix"));
+    let options = resolve(context, scope, &Node::map(options.span, rest.cloned().collect()));
+    Reading { context, base, span, options }.invocation(Some(row), matrix.alias.clone())
+}
+
+struct Reading<'a, 't> {
+    context: Context<'t>,
+    base: &'a str,
+    span: Span,
+    options: Node,
+}
+
+impl<'t> Reading<'_, 't> {
+    fn invocation(self, row: Option<&Row>, alias: Option<String>) -> Invocation<'t> {
+        let what = format!("`{}`", self.base);
+        let findings = Findings::default();
+        let context = Context { findings: &findings, ..self.context };
+        let fields = Fields { context, what: &what, span: self.span, node: &self.options };
+        let is_foreign = refuse_options(fields);
+        let usual = format!("{}{}", self.base, row.map(matrix::suffix).unwrap_or_default());
+        let own = |key: &Node| key.text().is_some_and(|name| OWN.contains(&name));
+        let arguments = row.into_iter().flatten().chain(self.options.entries()).filter(|(key, _)| !own(key));
+        let invocation = Invocation {
+            name: fields.text("name").unwrap_or(usual),
+            base: self.base.to_owned(),
+            group: row.map(|_| alias.unwrap_or_else(|| self.base.to_owned())),
+            span: self.span,
+            definition: if is_foreign {
+                None
+            } else {
+                definition(self.context, context, self.base, self.span)
+            },
+            requires: requires(fields),
+            contexts: fields.texts("context").unwrap_or_default(),
+            arguments: arguments.cloned().collect(),
+            before: fields.value("pre-steps").cloned(),
+            after: fields.value("post-steps").cloned(),
+            passes: filters::pass(context, self.span, fields.value("filters")),
+            findings: Findings::default(),
+        };
+        Invocation { findings, ..invocation }
+    }
+}
+
+/// Refuses what is not there yet; whether the job is none that has steps.
+fn refuse_options(fields: Fields<'_>) -> bool {
+    let findings = fields.context.findings;
+    for (key, _) in ["serial-group", "override-with"].iter().filter_map(|key| fields.node.get_entry(key)) {
+        let name = format!("`{}`", key.text().unwrap_or_default());
+        findings.refuse(diagnostics::unsupported(key.span, &name));
+    }
+    let Some((kind, value)) =
+        fields.text("type").zip(fields.value("type")).filter(|(kind, _)| kind != "build")
+    else {
+        return false;
+    };
+    findings.refuse(diagnostics::unsupported(value.span, &format!("a job of `type: {kind}`")));
+    true
+}
+
+fn definition<'t>(context: Context<'t>, own: Context<'_>, base: &str, span: Span) -> Option<Definition<'t>> {
+    let document = context.document;
+    let definition = document.jobs.get(base);
+    if definition.is_some() {
+        return definition;
+    }
+    if document.job_groups.get(base).is_some() {
+        own.findings.refuse(diagnostics::unsupported(span, &format!("the job group `{base}`")));
+    } else if let Some((orb, _)) = base.split_once('/') {
+        own.refuse_orb(span, orb, "job", base);
+    } else {
+        let names = document.jobs.names();
+        own.findings.say(diagnostics::unknown_name(span, "job", base, nearest(base, names)));
+    }
+    None
+}
+
+fn requires(fields: Fields<'_>) -> Vec<(String, Span)> {
+    let Some(node) = fields.value("requires") else { return Vec::new() };
+    let items = node.as_seq().unwrap_or(std::slice::from_ref(node));
+    items.iter().filter_map(|item| required(fields.context, item)).collect()
+}
+
+/// A name, or a map of a name to the status it is to have.
+fn required(context: Context<'_>, item: &Node) -> Option<(String, Span)> {
+    if let Some(name) = item.text() {
+        return Some((name.to_owned(), item.span));
+    }
+    let [(key, statuses)] = item.entries() else {
+        let wanted = "the name of a job";
+        context.findings.say(diagnostics::wrong_type(item.span, "`requires`", wanted, item.type_name()));
+        return None;
+    };
+    let list = statuses.as_seq().unwrap_or(std::slice::from_ref(statuses));
+    if list.iter().any(|status| status.text() != Some("success")) {
+        context
+            .findings
+            .refuse(diagnostics::unsupported(statuses.span, "`requires` with another status than success"));
+    }
+    Some((key.text()?.to_owned(), key.span))
+}

@@ -1,0 +1,147 @@
+//! One job with its arguments given: platform, directory, environment, steps.
+
+use crate::{
+    Context,
+    builtin::Surroundings,
+    declaration::bind,
+    diagnostics,
+    document::Definition,
+    executor::{Platform, without_parameters},
+    fields::Fields,
+    resolve::resolve,
+    scope::Scope,
+    steps::Expansion,
+};
+use protocol::pipeline::{Executor, Job};
+use yaml::{Node, Span};
+
+/// The most tasks a job may be.
+const MAX_PARALLELISM: i64 = 1_000;
+
+const KEYS: [&str; 18] = [
+    "docker",
+    "machine",
+    "macos",
+    "executor",
+    "steps",
+    "parameters",
+    "environment",
+    "resource_class",
+    "working_directory",
+    "parallelism",
+    "shell",
+    "description",
+    "type",
+    "branches",
+    "circleci_ip_ranges",
+    "retention",
+    "plan_name",
+    "serial-group",
+];
+
+/// How a workflow wants a job: what it is called there, its arguments, and steps around its own.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) span: Span,
+    pub(crate) arguments: &'a [(Node, Node)],
+    pub(crate) before: Option<&'a Node>,
+    pub(crate) after: Option<&'a Node>,
+}
+
+/// The job as ordered; `requires` and `contexts` are the workflow's to add. None if something is wrong with it, which
+/// was said then.
+pub(crate) fn compile(context: Context<'_>, definition: Definition<'_>, order: &Order<'_>) -> Option<Job> {
+    let what = format!("job `{}`", definition.name);
+    let declarations = definition.declarations(context);
+    let arguments = bind(context, &declarations, order.arguments, &what, order.span)?;
+    let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(context.values) };
+    let body = resolve(context, scope, &without_parameters(definition.body));
+    let fields = Fields::new(context, &what, definition.span, &body)?;
+    fields.check_keys(&KEYS);
+    refuse_keys(fields);
+    if is_refused_type(fields) {
+        return None;
+    }
+    let platform = Platform::of_job(fields);
+    let parallelism = parallelism(fields);
+    let executor = executor(fields, &platform, order.name);
+    let surroundings = Surroundings { shell: platform.shell.as_deref(), parallelism };
+    let mut expansion = Expansion::new(context, surroundings);
+    steps(fields, order, &mut expansion);
+    Some(Job {
+        name: order.name.to_owned(),
+        requires: Vec::new(),
+        parallelism,
+        executor: executor?,
+        resource_class: platform.resource_class,
+        environment: platform.environment,
+        contexts: Vec::new(),
+        working_directory: platform.working_directory.unwrap_or_else(|| "~/project".to_owned()),
+        steps: expansion.into_steps(),
+    })
+}
+
+fn refuse_keys(fields: Fields<'_>) {
+    let findings = fields.context.findings;
+    for (key, _) in ["branches", "serial-group"].iter().filter_map(|key| fields.node.get_entry(key)) {
+        let name = format!("`{}` in a job", key.text().unwrap_or_default());
+        findings.refuse(diagnostics::unsupported(key.span, &name));
+    }
+}
+
+/// Whether the job is of a type that has no steps.
+fn is_refused_type(fields: Fields<'_>) -> bool {
+    let kind = fields.text("type").filter(|kind| kind != "build");
+    let Some((kind, value)) = kind.zip(fields.value("type")) else { return false };
+    fields.context.findings.refuse(diagnostics::unsupported(value.span, &format!("a job of `type: {kind}`")));
+    true
+}
+
+fn parallelism(fields: Fields<'_>) -> u32 {
+    let Some(value) = fields.value("parallelism") else { return 1 };
+    // A string parameter may well hold the number.
+    let number = value.as_int().or_else(|| value.text()?.parse().ok());
+    match number.filter(|number| (1..=MAX_PARALLELISM).contains(number)).map(u32::try_from) {
+        Some(Ok(number)) => number,
+        _ => {
+            let text = value.text().unwrap_or(value.type_name());
+            fields.context.findings.say(diagnostics::bad_parallelism(value.span, text, MAX_PARALLELISM));
+            1
+        }
+    }
+}
+
+fn executor(fields: Fields<'_>, platform: &Platform, name: &str) -> Option<Executor> {
+    let findings = fields.context.findings;
+    let Some((executor, span)) = platform.executor.clone() else {
+        if !platform.is_broken {
+            findings.say(diagnostics::no_executor(fields.span, fields.what));
+        }
+        return None;
+    };
+    match &executor {
+        Executor::Docker { .. } if !fields.context.inputs.native => {
+            findings.refuse(diagnostics::no_containers(span, name))
+        }
+        Executor::Macos => findings.refuse(diagnostics::no_such_host(span, "macos")),
+        _ => {}
+    }
+    if platform.resource_class.as_deref().is_some_and(|class| class.starts_with("windows.")) {
+        findings.refuse(diagnostics::no_such_host(span, "windows"));
+    }
+    Some(executor)
+}
+
+fn steps(fields: Fields<'_>, order: &Order<'_>, expansion: &mut Expansion<'_>) {
+    if let Some(before) = order.before {
+        expansion.list(before, "pre-steps");
+    }
+    match fields.value("steps") {
+        Some(steps) => expansion.list(steps, "steps"),
+        None => fields.context.findings.say(diagnostics::missing_key(fields.span, fields.what, "steps")),
+    }
+    if let Some(after) = order.after {
+        expansion.list(after, "post-steps");
+    }
+}

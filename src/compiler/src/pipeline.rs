@@ -1,0 +1,110 @@
+//! The last stage: the jobs that run, compiled, and what is said of those that do not.
+
+use crate::{
+    Context, Inputs,
+    budget::Budget,
+    declaration::{Declaration, Type},
+    diagnostics,
+    document::Document,
+    findings::Findings,
+    invocation::Invocation,
+    job::{self, Order},
+    selection::{self, Chosen},
+    values::Values,
+    workflow::{self, Start},
+};
+use protocol::pipeline::{Job, Pipeline, Workflow};
+use yaml::Node;
+
+/// Compiles a tree; none if it is no configuration.
+pub(crate) fn compile(source: &str, root: &Node, inputs: &Inputs, findings: &Findings) -> Option<Pipeline> {
+    let document = Document::read(root, findings)?;
+    let budget = Budget::default();
+    let mut values = Values::new(inputs);
+    let bare = Context { source, document: &document, values: &values, inputs, budget: &budget, findings };
+    let parameters = pipeline_parameters(bare);
+    let section = document.parameters().map_or(document.span(), |(key, _)| key.span);
+    values.add_parameters(&parameters, inputs, section, findings);
+    let context = Context { source, document: &document, values: &values, inputs, budget: &budget, findings };
+    let chosen = selection::choose(context, workflow::plans(context));
+    let workflows: Vec<Workflow> =
+        chosen.into_iter().filter_map(|chosen| workflow(context, chosen)).collect();
+    say_what_is_left_out(context, workflows.is_empty());
+    Some(Pipeline { workflows })
+}
+
+fn pipeline_parameters(context: Context<'_>) -> Vec<Declaration> {
+    let section = context.document.parameters().map(|(_, value)| value);
+    let declarations = Declaration::all(context, section);
+    let fits = |kind: &Type| matches!(kind, Type::String | Type::Boolean | Type::Integer | Type::Enum(_));
+    for declaration in declarations.iter().filter(|declaration| !fits(&declaration.kind)) {
+        context.findings.say(diagnostics::not_for_pipelines(declaration.span, &declaration.name));
+    }
+    declarations
+}
+
+fn say_what_is_left_out(context: Context<'_>, nothing: bool) {
+    if context.findings.has_errors() {
+        return;
+    }
+    if nothing {
+        let span = context.document.workflows().map_or(context.document.span(), |(key, _)| key.span);
+        context.findings.say(diagnostics::nothing_runs(span));
+    }
+    if let Some(span) = context.document.orbs_span() {
+        context.findings.say(diagnostics::orbs_left_out(span));
+    }
+}
+
+/// The workflow as it runs; none if nothing of it does. Jobs that do not run are compiled as well, for their errors.
+fn workflow(context: Context<'_>, chosen: Chosen<'_>) -> Option<Workflow> {
+    let Chosen { plan, graph, runs } = chosen;
+    context.findings.take(plan.findings, !runs.is_empty());
+    let names = graph.as_ref().map(|graph| graph.names.clone());
+    let is_asked_for = context.inputs.selection.job.is_some();
+    if let Some(graph) = graph.as_ref().filter(|_| plan.start == Start::Now && !is_asked_for) {
+        let kept_out = |place: &usize| !graph.passes[*place];
+        let jobs: Vec<&str> =
+            (0..graph.names.len()).filter(kept_out).map(|place| graph.names[place].as_str()).collect();
+        say_filtered(context, plan.span, &plan.name, &jobs);
+    }
+    let mut jobs = Vec::new();
+    for (place, invocation) in plan.jobs.into_iter().enumerate() {
+        let name = names.as_ref().map_or_else(|| invocation.name.clone(), |names| names[place].clone());
+        let runs_here = runs.contains(&place);
+        let compiled = compile_job(context, invocation, &name, runs_here);
+        let required =
+            graph.iter().flat_map(|graph| &graph.requires[place]).filter(|place| runs.contains(place));
+        let requires = required.filter_map(|place| names.as_ref()?.get(*place).cloned()).collect();
+        jobs.extend(compiled.filter(|_| runs_here).map(|job| Job { requires, ..job }));
+    }
+    (!jobs.is_empty()).then_some(Workflow { name: plan.name, jobs })
+}
+
+fn say_filtered(context: Context<'_>, span: yaml::Span, workflow: &str, jobs: &[&str]) {
+    if jobs.is_empty() {
+        return;
+    }
+    let git = &context.inputs.git;
+    let place = match (&git.tag, &git.branch) {
+        (Some(tag), _) => format!("the tag `{tag}`"),
+        (None, Some(branch)) => format!("the branch `{branch}`"),
+        (None, None) => "a commit without branch or tag".to_owned(),
+    };
+    context.findings.say(diagnostics::filtered_out(span, workflow, jobs, &place));
+}
+
+fn compile_job(context: Context<'_>, invocation: Invocation<'_>, name: &str, runs: bool) -> Option<Job> {
+    let findings = invocation.findings;
+    let own = Context { findings: &findings, ..context };
+    let order = Order {
+        name,
+        span: invocation.span,
+        arguments: &invocation.arguments,
+        before: invocation.before.as_ref(),
+        after: invocation.after.as_ref(),
+    };
+    let job = invocation.definition.and_then(|definition| job::compile(own, definition, &order));
+    context.findings.take(findings, runs);
+    job.map(|job| Job { contexts: invocation.contexts, ..job })
+}

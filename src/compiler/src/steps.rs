@@ -1,0 +1,160 @@
+//! Expands lists of steps: conditions decided, lists spliced in, commands replaced by their steps.
+
+use crate::{
+    Context,
+    builtin::{self, Surroundings},
+    condition,
+    declaration::bind,
+    diagnostics,
+    document::Definition,
+    executor::without_parameters,
+    fields::Fields,
+    nearest::nearest,
+    resolve::resolve,
+    scope::Scope,
+};
+use protocol::task::Step;
+use yaml::{Kind, Node, Span};
+
+/// How deep commands and conditions may stand in one another.
+const MAX_DEPTH: usize = 100;
+
+/// Steps that are said to exist and are not there yet.
+const MISSING: [&str; 2] = ["setup_remote_docker", "add_ssh_keys"];
+
+/// The steps of one job as they come out of their lists.
+#[derive(Debug)]
+pub(crate) struct Expansion<'a> {
+    context: Context<'a>,
+    surroundings: Surroundings<'a>,
+    /// The commands that are being expanded, outermost first.
+    calls: Vec<String>,
+    depth: usize,
+    steps: Vec<Step>,
+}
+
+impl<'a> Expansion<'a> {
+    /// Nothing expanded yet.
+    pub(crate) fn new(context: Context<'a>, surroundings: Surroundings<'a>) -> Self {
+        Self { context, surroundings, calls: Vec::new(), depth: 0, steps: Vec::new() }
+    }
+
+    /// The steps, in order.
+    pub(crate) fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+
+    /// Expands a resolved list of steps.
+    pub(crate) fn list(&mut self, node: &Node, what: &str) {
+        let Some(items) = node.as_seq() else {
+            self.context.findings.say(diagnostics::wrong_type(
+                node.span,
+                what,
+                "a list of steps",
+                node.type_name(),
+            ));
+            return;
+        };
+        if self.depth >= MAX_DEPTH {
+            self.context.findings.say_last(diagnostics::too_deep(node.span, MAX_DEPTH));
+            return;
+        }
+        self.depth += 1;
+        items.iter().for_each(|item| self.step(item));
+        self.depth -= 1;
+    }
+
+    fn step(&mut self, node: &Node) {
+        match &node.kind {
+            Kind::Scalar(scalar) if !node.is_null() => self.named(&scalar.text, node.span, None),
+            Kind::Map(entries) => match &entries[..] {
+                [(key, value)] => self.named(key.text().unwrap_or_default(), key.span, Some(value)),
+                _ => self.context.findings.say(diagnostics::not_one_step(entries, node.span)),
+            },
+            _ => self.context.findings.say(diagnostics::no_step(node.span, node.type_name())),
+        }
+    }
+
+    fn named(&mut self, name: &str, span: Span, value: Option<&Node>) {
+        match (name, value) {
+            ("when", Some(value)) => self.conditional(name, span, value, true),
+            ("unless", Some(value)) => self.conditional(name, span, value, false),
+            ("steps", Some(value)) => self.list(value, "steps"),
+            _ => match self.context.document.commands.get(name).filter(|_| !self.shadows(name)) {
+                Some(command) => self.call(command, span, value),
+                None => self.builtin(name, span, value),
+            },
+        }
+    }
+
+    /// Inside a command that bears the name of a built-in step, the name is the built-in's.
+    fn shadows(&self, name: &str) -> bool {
+        builtin::is_known(&builtin::spelled(name)) && self.calls.iter().any(|call| call == name)
+    }
+
+    fn conditional(&mut self, name: &str, span: Span, value: &Node, wanted: bool) {
+        let what = format!("`{name}`");
+        let Some(fields) = Fields::new(self.context, &what, span, value) else { return };
+        fields.check_keys(&["condition", "steps"]);
+        let Some(condition) = value.get("condition") else {
+            self.context.findings.say(diagnostics::missing_key(span, &what, "condition"));
+            return;
+        };
+        let Some(steps) = value.get("steps") else {
+            self.context.findings.say(diagnostics::missing_key(span, &what, "steps"));
+            return;
+        };
+        if condition::holds(self.context, condition) == wanted {
+            self.list(steps, "steps");
+        }
+    }
+
+    fn call(&mut self, command: Definition<'_>, span: Span, value: Option<&Node>) {
+        if self.calls.iter().any(|call| call == command.name) {
+            self.context.findings.say(diagnostics::command_calls_itself(span, command.name, &self.calls));
+            return;
+        }
+        let what = format!("command `{}`", command.name);
+        let given = match value {
+            None => &[],
+            Some(value) if value.is_null() => &[],
+            Some(value) => match Fields::new(self.context, &what, span, value) {
+                Some(fields) => fields.node.entries(),
+                None => return,
+            },
+        };
+        let declarations = command.declarations(self.context);
+        let Some(arguments) = bind(self.context, &declarations, given, &what, span) else { return };
+        let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(self.context.values) };
+        let body = resolve(self.context, scope, &without_parameters(command.body));
+        let Some(fields) = Fields::new(self.context, &what, command.span, &body) else { return };
+        fields.check_keys(&["steps", "description", "parameters"]);
+        let Some(steps) = body.get("steps") else {
+            self.context.findings.say(diagnostics::missing_key(command.span, &what, "steps"));
+            return;
+        };
+        self.calls.push(command.name.to_owned());
+        self.list(steps, "steps");
+        self.calls.pop();
+    }
+
+    fn builtin(&mut self, name: &str, span: Span, value: Option<&Node>) {
+        let spelled = builtin::spelled(name);
+        if builtin::is_known(&spelled) {
+            let step = builtin::step(self.context, self.surroundings, &spelled, span, value);
+            self.steps.extend(step);
+        } else if MISSING.contains(&spelled.as_str()) {
+            self.context.findings.refuse(diagnostics::unsupported(span, &format!("`{spelled}`")));
+        } else if let Some((orb, _)) = name.split_once('/') {
+            self.context.refuse_orb(span, orb, "command", name);
+        } else {
+            self.unknown(name, span);
+        }
+    }
+
+    fn unknown(&self, name: &str, span: Span) {
+        let names = self.context.document.commands.names();
+        let known = builtin::NAMES.into_iter().chain(["when", "unless"]).chain(MISSING).chain(names);
+        self.context.findings.say(diagnostics::unknown_name(span, "step", name, nearest(name, known)));
+    }
+}

@@ -1,0 +1,122 @@
+//! The workflows of a configuration, each with its jobs as invoked, before the graph is drawn.
+
+use crate::{
+    Context, condition, diagnostics,
+    fields::Fields,
+    findings::Findings,
+    invocation::{self, Invocation},
+    resolve::resolve,
+    scope::Scope,
+};
+use yaml::{Node, Span};
+
+/// Whether a workflow starts with a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// It does.
+    Now,
+    /// Its `when` or `unless` keeps it from that.
+    Off,
+    /// Only by its schedule, or by name.
+    OnSchedule,
+}
+
+/// A workflow as written.
+#[derive(Debug)]
+pub(crate) struct Plan<'t> {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) start: Start,
+    pub(crate) jobs: Vec<Invocation<'t>>,
+    /// What was said of it as a whole.
+    pub(crate) findings: Findings,
+}
+
+/// The name of the workflow of a configuration that has none.
+const IMPLICIT: &str = "workflow";
+
+/// All workflows, in order.
+pub(crate) fn plans<'t>(context: Context<'t>) -> Vec<Plan<'t>> {
+    let Some((key, workflows)) = context.document.workflows() else {
+        return implicit(context).into_iter().collect();
+    };
+    if workflows.as_map().is_none() {
+        context.findings.say(diagnostics::wrong_type(key.span, "workflows", "a map", workflows.type_name()));
+    }
+    let named = workflows.entries().iter().filter(|(key, _)| key.text() != Some("version"));
+    let plans: Vec<Plan<'t>> = named.filter_map(|(key, body)| plan(context, key, body)).collect();
+    if plans.is_empty() && !context.findings.has_errors() {
+        return implicit(context).into_iter().collect();
+    }
+    plans
+}
+
+/// Without workflows the job `build` is one.
+fn implicit<'t>(context: Context<'t>) -> Option<Plan<'t>> {
+    let Some(build) = context.document.jobs.get("build") else {
+        context.findings.say(diagnostics::nothing_to_run(context.document.span()));
+        return None;
+    };
+    Some(alone(context, build.name, build.span))
+}
+
+/// A workflow of one job and nothing else.
+pub(crate) fn alone<'t>(context: Context<'t>, job: &str, span: Span) -> Plan<'t> {
+    let jobs = invocation::read(context, &Node::string(span, job));
+    let jobs = jobs.into_iter().map(|job| Invocation { passes: true, ..job }).collect();
+    Plan { name: IMPLICIT.to_owned(), span, start: Start::Now, jobs, findings: Findings::default() }
+}
+
+const KEYS: [&str; 7] = ["jobs", "when", "unless", "triggers", "max_auto_reruns", "version", "description"];
+
+fn plan<'t>(context: Context<'t>, key: &'t Node, body: &'t Node) -> Option<Plan<'t>> {
+    let name = key.text()?.to_owned();
+    let what = format!("workflow `{name}`");
+    let fields = Fields::new(context, &what, key.span, body)?;
+    fields.check_keys(&KEYS);
+    let findings = Findings::default();
+    let own = Context { findings: &findings, ..context };
+    let start = start(own, fields);
+    refuse_reruns(own, body);
+    let jobs = if start == Start::Off { Vec::new() } else { jobs(context, fields) };
+    Some(Plan { name, span: key.span, start, jobs, findings })
+}
+
+fn refuse_reruns(context: Context<'_>, body: &Node) {
+    if let Some((key, _)) = body.get_entry("max_auto_reruns") {
+        context.findings.refuse(diagnostics::unsupported(key.span, "`max_auto_reruns`"));
+    }
+}
+
+fn jobs<'t>(context: Context<'t>, fields: Fields<'_>) -> Vec<Invocation<'t>> {
+    let Some(jobs) = fields.value("jobs") else {
+        context.findings.say(diagnostics::missing_key(fields.span, fields.what, "jobs"));
+        return Vec::new();
+    };
+    if jobs.as_seq().is_none_or(<[_]>::is_empty) {
+        let what = format!("`jobs` of {}", fields.what);
+        context.findings.say(diagnostics::wrong_type(jobs.span, &what, "a list of jobs", jobs.type_name()));
+    }
+    jobs.items().iter().flat_map(|entry| invocation::read(context, entry)).collect()
+}
+
+fn start(context: Context<'_>, fields: Fields<'_>) -> Start {
+    let runs = |key: &str, wanted: bool| {
+        let Some((key, written)) = fields.node.get_entry(key) else { return true };
+        holds(context, key, written) == wanted
+    };
+    // Both are looked at, so that each wrong one is said.
+    if !(runs("when", true) & runs("unless", false)) {
+        return Start::Off;
+    }
+    if fields.value("triggers").is_some() { Start::OnSchedule } else { Start::Now }
+}
+
+fn holds(context: Context<'_>, key: &Node, written: &Node) -> bool {
+    if written.as_str().is_some_and(|text| !text.contains("<<")) {
+        let name = format!("`{}` as an expression", key.text().unwrap_or_default());
+        context.findings.refuse(diagnostics::unsupported(written.span, &name));
+        return key.text() == Some("when");
+    }
+    condition::holds(context, &resolve(context, Scope::pipeline(context.values), written))
+}
