@@ -1,7 +1,8 @@
 //! `checkout`: the pipeline's source, into the working directory.
 
 use crate::{
-    carry::Carry,
+    carry::{Carry, Ended},
+    commands::{CommandError, Commands},
     place::Place,
     steps::{StepError, amount},
 };
@@ -12,10 +13,9 @@ use protocol::{
 use std::{
     collections::BTreeMap,
     fs,
-    io::{self, BufReader, Read, Write},
-    os::fd::{AsFd, OwnedFd},
+    io::{BufReader, Write},
+    os::fd::BorrowedFd,
     path::Path,
-    process::{Command, Stdio},
 };
 
 /// The one named root of a source archive.
@@ -25,9 +25,9 @@ const ROOT: &str = "work";
 pub(crate) fn run(
     path: Option<&str>,
     source: &Source,
-    tree: Option<&OwnedFd>,
+    tree: Option<BorrowedFd<'_>>,
     place: &Place,
-    carry: &dyn Carry,
+    (carry, commands): (&dyn Carry, &dyn Commands),
     log: &mut dyn Write,
 ) -> Result<(), StepError> {
     let into = path.map_or_else(|| place.working_directory.clone(), |path| place.resolve(path));
@@ -40,10 +40,10 @@ pub(crate) fn run(
         (Source::Tree { .. }, None) => {
             Err(StepError::Refused("the launch-agent did not hand over the source's directory".to_owned()))
         }
-        (Source::Tree { .. }, Some(tree)) => told(archive::copy_tree(tree.as_fd(), &into)?, log),
+        (Source::Tree { .. }, Some(tree)) => told(archive::copy_tree(tree, &into)?, log),
         (Source::Archive { .. }, _) => unpack(&into, carry, log),
         (Source::Git { url, revision, branch }, _) => {
-            Git { into: &into, place, log }.check_out(url, revision, branch.as_deref())
+            Git { into: &into, commands, log }.check_out(url, revision, branch.as_deref())
         }
     }
 }
@@ -77,7 +77,7 @@ fn told(report: archive::Report, log: &mut dyn Write) -> Result<(), StepError> {
 /// The real git, as the job's user with the job's keys and variables.
 struct Git<'g> {
     into: &'g Path,
-    place: &'g Place,
+    commands: &'g dyn Commands,
     log: &'g mut dyn Write,
 }
 
@@ -96,25 +96,15 @@ impl Git<'_> {
         self.git(&["--no-pager", "log", "-1", "--format=HEAD is now at %h %s"])
     }
 
-    /// Both outputs by one pipe, so that they stay in order.
     fn git(&mut self, arguments: &[&str]) -> Result<(), StepError> {
-        let (mut output, input) = io::pipe()?;
-        let mut command = Command::new("git");
-        command.args(arguments).current_dir(self.into).env_clear().envs(&self.place.variables);
-        command.env("GIT_TERMINAL_PROMPT", "0").env_remove("GIT_DIR").stdin(Stdio::null());
-        let child = command.stdout(input.try_clone()?).stderr(input).spawn();
-        // The command holds the writing ends; the output ends when git's copies are closed too.
-        drop(command);
-        let mut child = child.map_err(StepError::file("git"))?;
-        let mut buffer = [0; 8192];
-        while let read @ 1.. = output.read(&mut buffer)? {
-            self.log.write_all(&buffer[..read])?;
-        }
-        let status = child.wait()?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(StepError::Refused(format!("git {} failed: {status}", arguments[0])))
+        // Nobody is there to be asked for a password.
+        let words: Vec<_> =
+            ["env", "GIT_TERMINAL_PROMPT=0", "git"].iter().chain(arguments).copied().collect();
+        match self.commands.run(&words, self.into, self.log) {
+            Ok(0) => Ok(()),
+            Ok(code) => Err(StepError::Refused(format!("git {} failed with exit code {code}", arguments[0]))),
+            Err(CommandError::Ended) => Err(Ended.into()),
+            Err(cause) => Err(StepError::Refused(format!("git {}: {cause}", arguments[0]))),
         }
     }
 }
@@ -124,7 +114,12 @@ mod tests {
     use super::*;
     use crate::steps::scripted::{Scripted, place, told};
     use archive::Packer;
-    use std::{fs::File, path::PathBuf};
+    use std::{
+        fs::File,
+        os::fd::{AsFd, OwnedFd},
+        path::PathBuf,
+        process::Command,
+    };
 
     fn git(directory: &Path, arguments: &[&str]) -> String {
         let mut command = Command::new("git");
@@ -150,21 +145,25 @@ mod tests {
         (repository, first)
     }
 
-    fn with_path(root: &Path) -> Place {
-        let mut place = place(root);
-        place.variables.insert("PATH".to_owned(), std::env::var("PATH").unwrap());
-        place
+    fn check_out(
+        path: Option<&str>,
+        source: &Source,
+        place: &Place,
+        log: &mut Vec<u8>,
+    ) -> Result<(), StepError> {
+        let scripted = Scripted::default();
+        run(path, source, None, place, (&scripted, &scripted), log)
     }
 
     #[test]
     fn git_brings_the_exact_revision_and_brings_it_again() {
         let root = tempfile::tempdir().unwrap();
         let (origin, first) = repository(root.path());
-        let (place, carry, mut log) = (with_path(root.path()), Scripted::default(), Vec::new());
+        let (place, mut log) = (place(root.path()), Vec::new());
         let url = origin.to_string_lossy().into_owned();
         let source = Source::Git { url, revision: first.clone(), branch: Some("topic".to_owned()) };
         for _ in 0..2 {
-            run(None, &source, None, &place, &carry, &mut log).unwrap();
+            check_out(None, &source, &place, &mut log).unwrap();
             assert_eq!(fs::read_to_string(place.working_directory.join("f")).unwrap(), "1");
             assert_eq!(git(&place.working_directory, &["rev-parse", "HEAD"]), first);
             assert_eq!(git(&place.working_directory, &["branch", "--show-current"]), "topic");
@@ -175,10 +174,10 @@ mod tests {
     #[test]
     fn what_git_says_of_a_failure_is_in_the_log() {
         let root = tempfile::tempdir().unwrap();
-        let (place, mut log) = (with_path(root.path()), Vec::new());
+        let (place, mut log) = (place(root.path()), Vec::new());
         let source = Source::Git { url: "/nowhere".to_owned(), revision: "0".repeat(40), branch: None };
-        let error = run(None, &source, None, &place, &Scripted::default(), &mut log).unwrap_err();
-        assert_eq!(error.to_string(), "git clone failed: exit status: 128");
+        let error = check_out(None, &source, &place, &mut log).unwrap_err();
+        assert_eq!(error.to_string(), "git clone failed with exit code 128");
         assert!(told(&log, root.path()).contains("'/nowhere' does not exist"));
     }
 
@@ -200,7 +199,7 @@ mod tests {
         ];
         for (into, source) in sources {
             let mut log = Vec::new();
-            run(Some(into), &source, Some(&opened), &place, &carry, &mut log).unwrap();
+            run(Some(into), &source, Some(opened.as_fd()), &place, (&carry, &carry), &mut log).unwrap();
             let file = place.working_directory.join(into).join("sub/f");
             assert_eq!(fs::read_to_string(file).unwrap(), "x");
             assert_eq!(told(&log, root.path()), "Checked out 1 files, 1 B.\n");
@@ -211,11 +210,10 @@ mod tests {
     fn a_directory_with_other_files_and_a_pipeline_without_a_source_are_refused() {
         let root = tempfile::tempdir().unwrap();
         let place = place(root.path());
-        let check_out = |source| run(None, &source, None, &place, &Scripted::default(), &mut Vec::new());
-        let told = check_out(Source::None).unwrap_err().to_string();
+        let told = check_out(None, &Source::None, &place, &mut Vec::new()).unwrap_err().to_string();
         assert_eq!(told, "this pipeline was started without a source: there is nothing to check out");
         fs::write(place.working_directory.join("mine"), "").unwrap();
-        let told = check_out(Source::None).unwrap_err().to_string();
+        let told = check_out(None, &Source::None, &place, &mut Vec::new()).unwrap_err().to_string();
         assert!(told.ends_with("is not empty and not a git repository"), "{told}");
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     carry::{Carry, Ended},
+    commands::{CommandError, Commands},
     place::Place,
 };
 use protocol::frame::{Answer, Wanted};
@@ -86,6 +87,16 @@ impl Carry for Scripted {
                 (Answer::Source { size: 1 }, archive)
             }
         })
+    }
+}
+
+impl Commands for Scripted {
+    fn run(&self, words: &[&str], directory: &Path, log: &mut dyn Write) -> Result<i32, CommandError> {
+        let mut command = std::process::Command::new(words[0]);
+        command.args(&words[1..]).current_dir(directory).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let output = command.output()?;
+        log.write_all(&[output.stdout, output.stderr].concat()).unwrap();
+        Ok(output.status.code().unwrap())
     }
 }
 
