@@ -1,5 +1,7 @@
 //! The client against the fake control plane: every route, and every trouble.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use client::{ClientError, Saved, Settings, StreamAnswer, TaskClient, Transport};
 use fakes::{ControlPlane, Trouble};
 use protocol::{

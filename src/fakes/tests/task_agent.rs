@@ -1,5 +1,7 @@
 //! The fake task-agent against a launch-agent's side of the socket.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use protocol::{
     VERSION,
     frame::{Answer, CancelReason, Invitation, ToLaunchAgent, ToTaskAgent, Wanted, decode, encode},
