@@ -9,12 +9,15 @@ use sha2::{Digest as _, Sha256};
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
+    io::{self, Write},
+    os::unix::fs::{FileExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
+
+/// Bytes read at once.
+const PIECE: usize = 256 * 1024;
 
 /// A directory of contents, shared by all tasks of the host.
 #[derive(Debug)]
@@ -113,6 +116,38 @@ impl Shelf {
         asked.turns.entry(digest.clone()).or_default().clone()
     }
 
+    /// Takes a file a task stores: hashed and copied in one pass, so that what is sent later is what was hashed, and a
+    /// restore on this host finds it near. Exactly `size` bytes from its start; a shorter file is an error. What does
+    /// not fit the shelf or its disk is only hashed: no copy is given then.
+    pub(crate) async fn keep(
+        self: &Arc<Self>,
+        file: Arc<File>,
+        size: u64,
+    ) -> io::Result<(Content, Option<File>)> {
+        let shelf = self.clone();
+        let keeping = tokio::task::spawn_blocking(move || shelf.keep_now(&file, size));
+        keeping.await.map_err(io::Error::other)?
+    }
+
+    fn keep_now(&self, file: &File, size: u64) -> io::Result<(Content, Option<File>)> {
+        let part = self.directory.join(format!("{:p}.part", file));
+        let copy = if size <= self.limit { File::create(&part).ok() } else { None };
+        let (content, copy) = hash_and_copy(file, size, copy)?;
+        let kept = copy.and_then(|copy| {
+            let path = self.directory.join(content.digest.as_str());
+            self.settle(copy, &part, &path).ok()
+        });
+        match &kept {
+            Some(_) => {
+                self.asked().checked.insert(content.digest.clone());
+                self.make_room(&content.digest);
+            }
+            // Whatever is left of it is swept when the shelf is opened.
+            None => drop(fs::remove_file(&part)),
+        }
+        Ok((content, kept))
+    }
+
     fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,6 +209,28 @@ impl Shelf {
             }
         }
     }
+}
+
+/// One pass from the file's start. A copy that cannot be written is given up, the hash goes on.
+fn hash_and_copy(file: &File, size: u64, mut copy: Option<File>) -> io::Result<(Content, Option<File>)> {
+    let (mut hash, mut at, mut buffer) = (Sha256::new(), 0, vec![0; PIECE]);
+    while at < size {
+        let most = usize::try_from(size - at).map_or(PIECE, |left| left.min(PIECE));
+        match file.read_at(&mut buffer[..most], at)? {
+            0 => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("it ends at byte {at} of {size}"),
+                ));
+            }
+            read => {
+                hash.update(&buffer[..read]);
+                copy = copy.filter(|mut copy| copy.write_all(&buffer[..read]).is_ok());
+                at += read as u64;
+            }
+        }
+    }
+    Ok((Content { digest: Digest::of_bytes(&hash.finalize().into()), size }, copy))
 }
 
 async fn is_whole(mut file: File, content: Content) -> bool {
@@ -288,6 +345,28 @@ mod tests {
         let kept = shelf.obtain(&client, "/content", &wanted).await.unwrap();
         assert_eq!(io::read_to_string(kept.file).unwrap(), "hello");
         assert_eq!((gets.load(Ordering::SeqCst), fs::read_dir(dir.path()).unwrap().count()), (1, 1));
+    }
+
+    #[actix_rt::test]
+    async fn a_kept_file_is_near_when_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Arc::new(Shelf::of_contents(dir.path().join("shelf"), 5).unwrap());
+        let file = dir.path().join("file");
+        fs::write(&file, "hello, world").unwrap();
+        let open = || Arc::new(File::open(&file).unwrap());
+        let (kept, copy) = shelf.keep(open(), 5).await.unwrap();
+        assert_eq!(
+            (kept.clone(), io::read_to_string(copy.unwrap()).unwrap()),
+            (content("hello"), "hello".to_owned())
+        );
+        let (client, gets) = control_plane("never asked").await;
+        shelf.obtain(&client, "/content", &kept).await.unwrap();
+        assert_eq!(gets.load(Ordering::SeqCst), 0);
+
+        let (large, none) = shelf.keep(open(), 12).await.unwrap();
+        assert_eq!((large, none.is_none()), (content("hello, world"), true));
+        assert_eq!(shelf.keep(open(), 13).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(fs::read_dir(dir.path().join("shelf")).unwrap().count(), 1);
     }
 
     #[actix_rt::test]
