@@ -83,7 +83,7 @@ impl Copier {
     #[must_use]
     pub fn without(mut self, directory: &Path) -> Self {
         if let Ok(stat) = statat(CWD, directory, AtFlags::empty()) {
-            self.without.insert((stat.st_dev as u64, stat.st_ino as u64));
+            self.without.insert((stat.st_dev, stat.st_ino));
         }
         self
     }
@@ -200,7 +200,7 @@ fn is_settled(entry: &Entry<'_>) -> bool {
 
 impl Visitor for Copier {
     fn directory(&mut self, entry: &Entry<'_>) -> Result<bool, ArchiveError> {
-        if self.without.contains(&(entry.stat.st_dev as u64, entry.stat.st_ino as u64)) {
+        if self.without.contains(&(entry.stat.st_dev, entry.stat.st_ino)) {
             return Ok(false);
         }
         self.to.directory(entry.path, self.attributes(entry))?;

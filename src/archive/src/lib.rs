@@ -16,6 +16,7 @@ mod copy;
 mod entries;
 mod frames;
 mod pack;
+mod spread;
 mod tar_header;
 mod target;
 mod unpack;
@@ -24,6 +25,7 @@ mod walker;
 
 pub use copy::{Copier, copy_tree};
 pub use pack::Packer;
+pub use spread::spread;
 pub use unpack::unpack;
 
 use std::{

@@ -126,7 +126,7 @@ impl<W: Write> Packer<W> {
         if entry.stat.st_nlink < 2 {
             return Ok(false);
         }
-        let identity = (entry.stat.st_dev as u64, entry.stat.st_ino as u64);
+        let identity = (entry.stat.st_dev, entry.stat.st_ino);
         let Some(first) = self.names.get(&identity).cloned() else {
             self.names.insert(identity, entry.path.to_owned());
             return Ok(false);

@@ -32,7 +32,7 @@ pub(crate) struct Attributes {
 
 impl Attributes {
     pub(crate) fn of(stat: &Stat) -> Self {
-        let modified = Timespec { tv_sec: stat.st_mtime as i64, tv_nsec: stat.st_mtime_nsec as _ };
+        let modified = Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ };
         Self { mode: Mode::from_raw_mode(stat.st_mode & 0o777), modified }
     }
 
