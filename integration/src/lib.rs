@@ -1,1 +1,5 @@
-//! Under construction.
+//! The real programs together: a place to run them in, shared by the tests and the bench.
+
+pub mod proc;
+pub mod rig;
+pub mod wait;
