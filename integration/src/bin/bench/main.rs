@@ -1,0 +1,55 @@
+//! The budgets, measured: every row beside its floor in the same run.
+//!
+//! Wall times depend on the machine and on who else uses it: read the ratios.
+
+mod dispatch;
+mod fleet;
+mod flood;
+mod follow;
+mod memory;
+mod table;
+
+use std::process::ExitCode;
+use table::Row;
+
+/// How much of each to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Repetitions of short things.
+    pub(crate) samples: usize,
+    /// Jobs of one workflow.
+    pub(crate) jobs: usize,
+    /// Bytes of output of one job.
+    pub(crate) output: u64,
+    /// Tasks running at once.
+    pub(crate) tasks: usize,
+}
+
+const FULL: Scale = Scale { samples: 200, jobs: 1000, output: 1 << 30, tasks: 500 };
+const QUICK: Scale = Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20 };
+
+/// Measures some rows.
+type Measure = fn(Scale) -> Vec<Row>;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
+    let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
+    let rows: [(&str, Measure); 4] = [
+        ("dispatch", dispatch::rows),
+        ("jobs", fleet::rows),
+        ("output", flood::rows),
+        ("memory", memory::rows),
+    ];
+    if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
+        eprintln!("bench: there is no row `{unknown}`: dispatch, jobs, output, memory [--quick]");
+        return ExitCode::from(2);
+    }
+    table::head();
+    for (name, rows) in rows {
+        if wanted.is_empty() || wanted.iter().any(|word| *word == name) {
+            rows(scale).iter().for_each(table::print);
+        }
+    }
+    ExitCode::SUCCESS
+}
