@@ -1,3 +1,219 @@
-//! Under construction.
+//! The task-agent: runs the steps of one task as the job's user, writes down what happens, and leaves no process behind.
+//!
+//! ```text
+//! main      watches: children that end, orders to end, the time          ── journal: Ended
+//! steps     one after the other; a thread more for each in the background ── journal, spools
+//! wire      keeps the connection to the launch-agent, whoever that is now
+//! ```
+//!
+//! It holds no credentials and opens no network connection. What must leave the host or come to it is a request to the
+//! launch-agent with a descriptor. It goes on while no launch-agent is there.
 
-fn main() {}
+mod bell;
+mod cache_key;
+mod carry;
+mod children;
+mod commands;
+mod control;
+mod follow;
+mod glob;
+mod hints;
+mod journal;
+mod junit;
+mod place;
+mod sequence;
+mod shell;
+mod spool;
+mod step_log;
+mod steps;
+mod surroundings;
+mod watch;
+mod wire;
+
+use crate::{
+    bell::Bell,
+    children::Children,
+    commands::Runner,
+    control::Control,
+    hints::Hints,
+    journal::Journal,
+    sequence::{Background, JournalLost, Sequence},
+    spool::Limits,
+    surroundings::CannotMake,
+    watch::Watch,
+    wire::{Delivered, NoTask, Wire},
+};
+use masking::Masker;
+use protocol::{
+    VERSION, exit,
+    frame::Invitation,
+    status::{Outcome, StepStatus},
+    task::TaskSpec,
+};
+use sandbox::own::{self, ChildSignals};
+use std::{
+    io::{self, Read},
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The longest invitation that is read, in bytes.
+const MOST_INVITATION: u64 = 64 * 1024;
+/// Enough for the threads: what they move is on the heap, and archives are made by threads of their own.
+const STACK: usize = 1024 * 1024;
+
+/// Why a task-agent ends without a journal that has its end.
+#[derive(Debug, thiserror::Error)]
+enum Fatal {
+    #[error("cannot prepare this process: {0}")]
+    Process(#[from] io::Error),
+    #[error("no invitation on standard input: {0}; a launch-agent starts this program, not a person")]
+    Invitation(#[from] serde_json::Error),
+    #[error("the launch-agent speaks version {0}, this task-agent version {VERSION}")]
+    Version(u32),
+    #[error(transparent)]
+    NoTask(#[from] NoTask),
+    #[error(transparent)]
+    Journal(#[from] JournalLost),
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("roundhouse-task-agent: {error}");
+            ExitCode::from(exit::MACHINERY)
+        }
+    }
+}
+
+fn run() -> Result<(), Fatal> {
+    own::make_undumpable()?;
+    own::become_subreaper()?;
+    own::ignore_endings()?;
+    let signals = ChildSignals::take()?;
+    let invitation = invitation()?;
+    let (control, hints) = (Arc::new(Control::new()?), Arc::new(Hints::new()?));
+    let wire = Arc::new(Wire::new(Arc::clone(&control), Arc::clone(&hints), limits(&invitation)));
+    attend(Arc::clone(&wire), invitation.clone())?;
+    let delivered = wire.wait_for_begin()?;
+    let journal = Arc::new(Journal::new(delivered.journal.try_clone()?, hints));
+    let task = Task { signals, invitation, control, wire, journal };
+    task.run(delivered)
+}
+
+fn invitation() -> Result<Invitation, Fatal> {
+    let mut text = String::new();
+    io::stdin().take(MOST_INVITATION).read_to_string(&mut text)?;
+    let invitation: Invitation = serde_json::from_str(text.lines().next().unwrap_or_default())?;
+    if invitation.version == VERSION { Ok(invitation) } else { Err(Fatal::Version(invitation.version)) }
+}
+
+fn limits(invitation: &Invitation) -> Limits {
+    Limits { most: invitation.max_spool, wait: Duration::from_millis(invitation.spool_wait_ms) }
+}
+
+fn attend(wire: Arc<Wire>, invitation: Invitation) -> io::Result<()> {
+    let thread = thread::Builder::new().name("wire".to_owned()).stack_size(STACK);
+    thread.spawn(move || wire::attend(&wire, &invitation)).map(drop)
+}
+
+/// A task that came whole.
+struct Task {
+    signals: ChildSignals,
+    invitation: Invitation,
+    control: Arc<Control>,
+    wire: Arc<Wire>,
+    journal: Arc<Journal>,
+}
+
+impl Task {
+    /// Runs its steps and ends it in its journal, whatever happens.
+    fn run(self, delivered: Delivered) -> Result<(), Fatal> {
+        let spools = Arc::clone(&delivered.spools);
+        let (outcome, running) = match self.control.ending() {
+            Some(ending) => (ending.outcome, ending.step_status()),
+            None => self.steps(delivered)?,
+        };
+        let log_bytes = |step| spools.written(step);
+        self.journal.close(outcome, running, log_bytes).map_err(JournalLost::from)?;
+        Ok(())
+    }
+
+    /// How the task ended, and what became of steps that still ran then.
+    fn steps(&self, delivered: Delivered) -> Result<(Outcome, StepStatus), Fatal> {
+        let deadline = Instant::now().checked_add(Duration::from_millis(delivered.spec.max_run_time_ms));
+        let sequence = match self.sequence(delivered) {
+            Ok(sequence) => Arc::new(sequence),
+            Err(error) => {
+                eprintln!("roundhouse-task-agent: {error}");
+                return Ok((Outcome::InfrastructureFail, StepStatus::Canceled));
+            }
+        };
+        let (finished, done) = (Arc::new(Bell::new()?), Arc::new(OnceLock::new()));
+        start(&sequence, &finished, &done)?;
+        let children = &sequence.runner.children;
+        let watch =
+            Watch { signals: &self.signals, control: &self.control, children, finished: &finished, deadline };
+        watch.until_over()?;
+        sequence.background.is_over();
+        watch.end_all()?;
+        watch.last_words(|| sequence.background.is_quiet())?;
+        let ending = self.control.ending();
+        let unfinished = ending.map_or(Outcome::InfrastructureFail, |ending| ending.outcome);
+        let outcome = match done.get() {
+            Some(Err(error)) => {
+                return Err(Fatal::Journal(JournalLost::from(io::Error::other(error.to_string()))));
+            }
+            Some(Ok(outcome)) => *outcome,
+            None => unfinished,
+        };
+        Ok((outcome, ending.map_or(StepStatus::Success, |ending| ending.step_status())))
+    }
+
+    fn sequence(&self, delivered: Delivered) -> Result<Sequence, CannotMake> {
+        let Delivered { spec, tree, spools, .. } = delivered;
+        let place = surroundings::make(&self.invitation, &spec, own_variables())?;
+        let (children, control) = (Arc::new(Children::default()), Arc::clone(&self.control));
+        let runner = Runner { children, control, variables: Arc::new(place.variables.clone()) };
+        let masker = Masker::new(secrets(&spec));
+        let (wire, journal) = (Arc::clone(&self.wire), Arc::clone(&self.journal));
+        let background = Background::default();
+        Ok(Sequence { spec, tree, place, runner, wire, journal, spools, masker, background })
+    }
+}
+
+/// Variables that are no text cannot be a job's.
+fn own_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn secrets(spec: &TaskSpec) -> Vec<String> {
+    let secret = spec.environment.iter().filter(|variable| variable.secret);
+    secret.map(|variable| variable.value.clone()).chain(spec.masks.iter().cloned()).collect()
+}
+
+type Done = OnceLock<Result<Outcome, JournalLost>>;
+
+/// Runs the steps in a thread of their own.
+fn start(sequence: &Arc<Sequence>, finished: &Arc<Bell>, done: &Arc<Done>) -> io::Result<()> {
+    let (sequence, finished, done) = (Arc::clone(sequence), Finished(Arc::clone(finished)), Arc::clone(done));
+    let thread = thread::Builder::new().name("steps".to_owned()).stack_size(STACK);
+    let steps = move || {
+        let _finished = finished;
+        let _ = done.set(sequence.run());
+    };
+    thread.spawn(steps).map(drop)
+}
+
+/// Rings however the thread ends.
+struct Finished(Arc<Bell>);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}

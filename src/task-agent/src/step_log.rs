@@ -48,7 +48,9 @@ impl Gap {
                 Full::Disk => "the disk of the runner was full".to_owned(),
             };
             let (dropped, at) = (self.dropped, self.begins_at);
-            text.extend_from_slice(format!("\n[{dropped} bytes of output dropped at byte {at} of this log: {why}]\n").as_bytes());
+            text.extend_from_slice(
+                format!("\n[{dropped} bytes of output dropped at byte {at} of this log: {why}]\n").as_bytes(),
+            );
         }
         text.extend(&self.tail);
         text

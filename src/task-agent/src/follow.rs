@@ -1,0 +1,105 @@
+//! Reads what a command writes, in the order it was written, until the command has ended.
+
+use crate::children::Children;
+use rustix::io::Errno;
+use sandbox::{identity::Exit, launch::Started, packet::readable};
+use std::{
+    io::{self, PipeReader, Read, Write},
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+/// How much is read at once.
+const PIECE: usize = 64 * 1024;
+/// What the pipe holds, where the kernel grants it: a command that writes much is woken rarely.
+pub(crate) const PIPE: usize = 256 * 1024;
+
+/// When a command is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// When its own process has ended, whoever else still has its output open.
+    Exit,
+    /// When nobody has its output open any more.
+    Silence,
+}
+
+/// Follows a command to its end. `on_quiet` is called once if it writes nothing for that long.
+pub(crate) fn follow(
+    children: &Children,
+    started: &Started,
+    mut output: PipeReader,
+    until: Until,
+    quiet: Option<Duration>,
+    on_quiet: &mut dyn FnMut(&mut dyn Write),
+    log: &mut dyn Write,
+) -> io::Result<Exit> {
+    rustix::io::ioctl_fionbio(&output, true)?;
+    let mut heard = Heard { piece: vec![0; PIECE], last: Instant::now(), quiet };
+    loop {
+        let ready = readable(&[started.pidfd.as_fd(), output.as_fd()], heard.time_left())?;
+        let (ended, written) = (ready[0], ready[1]);
+        if ended && until == Until::Exit {
+            heard.drain(&mut output, log)?;
+            break;
+        }
+        if written && heard.take(&mut output, log)? == Some(0) {
+            wait_for(started)?;
+            break;
+        }
+        if ended && !written {
+            // Of one that is followed beyond its exit only the output is left to wait for.
+            readable(&[output.as_fd()], None)?;
+        }
+        if heard.is_too_quiet() {
+            heard.quiet = None;
+            on_quiet(log);
+        }
+    }
+    Ok(children.exit_of(started))
+}
+
+fn wait_for(started: &Started) -> io::Result<()> {
+    readable(&[started.pidfd.as_fd()], None).map(drop)
+}
+
+struct Heard {
+    piece: Vec<u8>,
+    last: Instant,
+    quiet: Option<Duration>,
+}
+
+impl Heard {
+    fn time_left(&self) -> Option<Duration> {
+        Some(self.quiet?.saturating_sub(self.last.elapsed()))
+    }
+
+    fn is_too_quiet(&self) -> bool {
+        self.time_left() == Some(Duration::ZERO)
+    }
+
+    /// One piece: 0 bytes at the end of the output, none where there is nothing now.
+    fn take(&mut self, output: &mut PipeReader, log: &mut dyn Write) -> io::Result<Option<usize>> {
+        match output.read(&mut self.piece) {
+            Ok(length) => {
+                log.write_all(&self.piece[..length])?;
+                self.last = Instant::now();
+                Ok(Some(length))
+            }
+            Err(error) if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was in the pipe when the command ended. What others write later into it is not the command's.
+    fn drain(&mut self, output: &mut PipeReader, log: &mut dyn Write) -> io::Result<()> {
+        let mut left = PIPE.max(rustix::pipe::fcntl_getpipe_size(&*output).unwrap_or_default());
+        while left > 0 {
+            match self.take(output, log)? {
+                None | Some(0) => break,
+                Some(length) => left = left.saturating_sub(length),
+            }
+        }
+        Ok(())
+    }
+}
