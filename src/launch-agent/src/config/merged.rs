@@ -47,6 +47,13 @@ impl Merged {
         self.problems.push(problem);
     }
 
+    /// A value that is not of its key's kind.
+    fn unreadable(&mut self, path: &str) {
+        let Some(key) = keys::find(path) else { return };
+        let problem = Problem::error(self.place(path), format!("`{path}`: {}", key.kind.wanted()));
+        self.problems.push(problem.with_help(format!("if it is left out: {}", key.default)));
+    }
+
     /// A scalar that is read well, or a problem.
     fn scalar<T>(&mut self, path: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let read = match &self.value(path)?.kind {
@@ -54,8 +61,7 @@ impl Merged {
             _ => None,
         };
         if read.is_none() {
-            let wanted = keys::find(path).map_or(Kind::Text, |key| key.kind).wanted();
-            self.error(path, format!("`{path}`: {wanted}"));
+            self.unreadable(path);
         }
         read
     }
@@ -106,7 +112,7 @@ impl Merged {
             _ => None,
         };
         if words.is_none() {
-            self.error(path, format!("`{path}`: {}", Kind::Words.wanted()));
+            self.unreadable(path);
         }
         words
     }
@@ -116,7 +122,7 @@ impl Merged {
         let path = "resource_classes";
         let Some(value) = self.value(path).cloned() else { return Vec::new() };
         let ValueKind::Table(classes) = value.kind else {
-            self.error(path, format!("`{path}`: {}", Kind::Classes.wanted()));
+            self.unreadable(path);
             return Vec::new();
         };
         let mut named = Vec::new();
