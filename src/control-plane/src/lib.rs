@@ -18,6 +18,7 @@ mod engine;
 mod logs;
 mod pipelines;
 mod plane;
+mod refusal;
 mod secrets;
 mod settings;
 mod start;

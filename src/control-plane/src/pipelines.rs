@@ -1,1 +1,5 @@
-//! Under construction.
+//! Pipelines: made from a configuration, given to task-agents as specs, shown as views.
+
+mod create;
+mod spec;
+mod view;

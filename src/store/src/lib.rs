@@ -57,13 +57,22 @@ impl Store {
 
     /// Queues writes that belong together and waits until they are on disk. The numbers are each write's own.
     pub async fn write(&self, guard: Option<Guard>, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
+        self.queue(guard, writes).await
+    }
+
+    /// Queues writes at once; the future waits until they are on disk, and nothing is undone by dropping it.
+    pub fn queue(
+        &self,
+        guard: Option<Guard>,
+        writes: Vec<Write>,
+    ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send + use<> {
         let (tell, told) = oneshot::channel();
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             // Nobody listens where the caller was dropped: the rows are written all the same.
             let _ = tell.send(result);
         });
         self.submit(Command { guard, writes, done });
-        told.await.unwrap_or(Err(StoreError::Stopped))
+        async { told.await.unwrap_or(Err(StoreError::Stopped)) }
     }
 
     /// Writes what is queued, then closes the file. Commands that come later are refused.

@@ -117,32 +117,19 @@ pub struct PipelineRows {
 pub(crate) async fn project(db: &mut SqliteConnection, name: &str) -> Result<u64, StoreError> {
     const SQL: &str =
         "INSERT INTO projects (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id";
-    returned(sqlx::query(SQL).bind(name), db).await
+    let id: i64 = sqlx::query(SQL).bind(name).fetch_one(db).await?.try_get(0)?;
+    Ok(id.unsigned_abs())
 }
 
-pub(crate) async fn take_pipeline_number(
+pub(crate) async fn next_numbers(
     db: &mut SqliteConnection,
-    project: &str,
+    project: ProjectId,
+    pipeline: u64,
+    job: u64,
 ) -> Result<u64, StoreError> {
-    const SQL: &str =
-        "UPDATE projects SET next_pipeline = next_pipeline + 1 WHERE name = ? RETURNING next_pipeline - 1";
-    returned(sqlx::query(SQL).bind(project), db).await
-}
-
-pub(crate) async fn take_job_numbers(
-    db: &mut SqliteConnection,
-    project: &str,
-    count: u64,
-) -> Result<u64, StoreError> {
-    const SQL: &str = "UPDATE projects SET next_job = next_job + ?1 WHERE name = ?2 RETURNING next_job - ?1";
-    returned(sqlx::query(SQL).bind(int(count)).bind(project), db).await
-}
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-async fn returned(query: Query<'_>, db: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let number: i64 = query.fetch_one(db).await?.try_get(0)?;
-    Ok(number.unsigned_abs())
+    let query = sqlx::query("UPDATE projects SET next_pipeline = ?, next_job = ? WHERE id = ?");
+    let query = query.bind(int(pipeline)).bind(int(job)).bind(project.0);
+    Ok(query.execute(db).await?.rows_affected())
 }
 
 impl PipelineRow {
@@ -274,6 +261,16 @@ pub(crate) async fn job_status(
 }
 
 impl Store {
+    /// A project with the numbers that its next pipeline and job get.
+    pub async fn project(&self, name: &str) -> Result<Option<(ProjectId, u64, u64)>, StoreError> {
+        let query = sqlx::query("SELECT * FROM projects WHERE name = ?").bind(name);
+        let row = query.fetch_optional(&self.readers).await?;
+        row.map(|row| {
+            Ok((ProjectId(row.try_get("id")?), count(&row, "next_pipeline")?, count(&row, "next_job")?))
+        })
+        .transpose()
+    }
+
     /// The workflows that are not over, oldest first.
     pub async fn unfinished_workflows(&self) -> Result<Vec<WorkflowId>, StoreError> {
         const SQL: &str = "SELECT w.id FROM workflows w JOIN pipelines p ON p.id = w.pipeline \
@@ -298,6 +295,12 @@ impl Store {
         let jobs = rows.iter().map(JobRow::read).collect::<Result<_, _>>()?;
         let tasks = self.tasks_of_workflow(id).await?;
         Ok(Some(LiveWorkflow { project, pipeline, sealed, workflow, jobs, tasks }))
+    }
+
+    /// Whether there is a pipeline of this id.
+    pub async fn has_pipeline(&self, id: PipelineId) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT 1 FROM pipelines WHERE id = ?").bind(bytes(&id.0));
+        Ok(query.fetch_optional(&self.readers).await?.is_some())
     }
 
     /// All of a pipeline that a view of it shows.

@@ -176,7 +176,14 @@ pub(crate) async fn requeued(
     task: TaskId,
     unclaims: u32,
 ) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE tasks SET phase = 'queued', unclaims = ? WHERE id = ?");
+    for forget in [
+        "DELETE FROM chunks WHERE task = ?",
+        "DELETE FROM logs WHERE task = ?",
+        "DELETE FROM steps WHERE task = ?",
+    ] {
+        sqlx::query(forget).bind(bytes(&task.0)).execute(&mut *db).await?;
+    }
+    let query = sqlx::query("UPDATE tasks SET phase = 'queued', unclaims = ?, next_record = 0 WHERE id = ?");
     Ok(query.bind(unclaims).bind(bytes(&task.0)).execute(db).await?.rows_affected())
 }
 
@@ -187,13 +194,19 @@ pub(crate) async fn canceled(db: &mut SqliteConnection, task: TaskId) -> Result<
 
 pub(crate) async fn ended(
     db: &mut SqliteConnection,
-    task: TaskId,
+    (task, epoch): (TaskId, Epoch),
     outcome: Outcome,
     message: Option<&str>,
     at_ms: i64,
 ) -> Result<u64, StoreError> {
-    const SQL: &str = "UPDATE tasks SET phase = 'ended', outcome = ?, message = ?, ended_ms = ? WHERE id = ?";
-    let query = sqlx::query(SQL).bind(outcome.to_string()).bind(message).bind(at_ms).bind(bytes(&task.0));
+    const SQL: &str =
+        "UPDATE tasks SET phase = 'ended', epoch = ?, outcome = ?, message = ?, ended_ms = ? WHERE id = ?";
+    let query = sqlx::query(SQL)
+        .bind(int(epoch.0))
+        .bind(outcome.to_string())
+        .bind(message)
+        .bind(at_ms)
+        .bind(bytes(&task.0));
     Ok(query.execute(db).await?.rows_affected())
 }
 

@@ -1,8 +1,8 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, StoreError, TaskRow, TestsRow,
-    TokenRow, WorkflowRow, access, kept, logs, runs, steps, tasks,
+    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, ProjectId, StoreError, TaskRow,
+    TestsRow, TokenRow, WorkflowRow, access, kept, logs, runs, steps, tasks,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
@@ -16,10 +16,15 @@ use uuid::Uuid;
 pub enum Write {
     /// Makes sure of a project; its number is the project's id.
     Project(String),
-    /// Takes the next pipeline number of a project, which is this write's.
-    TakePipelineNumber(String),
-    /// Takes that many job numbers of a project; its number is the first of them.
-    TakeJobNumbers(String, u64),
+    /// The numbers that the next pipeline and job of a project get.
+    NextNumbers {
+        /// Which.
+        project: ProjectId,
+        /// Of its next pipeline.
+        pipeline: u64,
+        /// Of its next job.
+        job: u64,
+    },
     /// A new pipeline.
     Pipeline(PipelineRow),
     /// The sealed variables of a pipeline.
@@ -64,7 +69,7 @@ pub enum Write {
     },
     /// A task's user code may run.
     TaskBegun(TaskId),
-    /// A task waits again for a claim.
+    /// A task waits again for a claim; what its lost holder sent is forgotten.
     TaskRequeued {
         /// Which.
         task: TaskId,
@@ -77,6 +82,8 @@ pub enum Write {
     TaskEnded {
         /// Which.
         task: TaskId,
+        /// Another one than its last holder's means that the holder lost it.
+        epoch: Epoch,
         /// How.
         outcome: Outcome,
         /// Why.
@@ -147,8 +154,7 @@ impl Write {
     pub(crate) async fn apply(&self, db: &mut SqliteConnection) -> Number {
         match self {
             Self::Project(_)
-            | Self::TakePipelineNumber(_)
-            | Self::TakeJobNumbers(..)
+            | Self::NextNumbers { .. }
             | Self::Pipeline(_)
             | Self::Secrets(..)
             | Self::ForgetSecrets(_)
@@ -173,8 +179,9 @@ impl Write {
     async fn apply_to_runs(&self, db: &mut SqliteConnection) -> Number {
         match self {
             Self::Project(name) => runs::project(db, name).await,
-            Self::TakePipelineNumber(project) => runs::take_pipeline_number(db, project).await,
-            Self::TakeJobNumbers(project, count) => runs::take_job_numbers(db, project, *count).await,
+            Self::NextNumbers { project, pipeline, job } => {
+                runs::next_numbers(db, *project, *pipeline, *job).await
+            }
             Self::Pipeline(row) => row.insert(db).await,
             Self::Secrets(pipeline, sealed) => runs::insert_secrets(db, *pipeline, sealed).await,
             Self::ForgetSecrets(pipeline) => runs::forget_secrets(db, *pipeline).await,
@@ -199,8 +206,8 @@ impl Write {
             Self::TaskBegun(task) => tasks::begun(db, *task).await,
             Self::TaskRequeued { task, unclaims } => tasks::requeued(db, *task, *unclaims).await,
             Self::TaskCanceled(task) => tasks::canceled(db, *task).await,
-            Self::TaskEnded { task, outcome, message, at_ms } => {
-                tasks::ended(db, *task, *outcome, message.as_deref(), *at_ms).await
+            Self::TaskEnded { task, epoch, outcome, message, at_ms } => {
+                tasks::ended(db, (*task, *epoch), *outcome, message.as_deref(), *at_ms).await
             }
             Self::NextRecord(task, next) => tasks::next_record(db, *task, *next).await,
             Self::StepStarted { task, step, at_ms } => steps::started(db, *task, *step, *at_ms).await,

@@ -1,0 +1,179 @@
+//! Calls of operators about runners: resource classes, tokens, instances and counts, in the public shapes.
+
+use super::auth::Operator;
+use crate::{
+    plane::{
+        Plane,
+        clock::{rfc3339, wall_ms},
+        token,
+    },
+    refusal::Refusal,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path, Query, ServiceConfig, delete, get, post, resource},
+};
+use protocol::{
+    ResourceClass,
+    api::{Items, Resource, Token},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{ClassRow, InstanceRow, StoreError, TokenRow, Write};
+use uuid::Uuid;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/api/v3/runner").route(get().to(instances)))
+        .service(resource("/api/v3/runner/tasks").route(get().to(unclaimed)))
+        .service(resource("/api/v3/runner/tasks/running").route(get().to(running)))
+        .service(
+            resource("/api/v3/runner/resource").route(get().to(resources)).route(post().to(create_resource)),
+        )
+        .service(resource("/api/v3/runner/resource/{id}").route(delete().to(remove_resource)))
+        .service(resource("/api/v3/runner/resource/{id}/force").route(delete().to(force_remove_resource)))
+        .service(resource("/api/v3/runner/token").route(get().to(tokens)).route(post().to(create_token)))
+        .service(resource("/api/v3/runner/token/{id}").route(delete().to(remove_token)));
+}
+
+/// What a list is narrowed by; all of one control plane is one organization.
+#[derive(Debug, Deserialize)]
+struct Filter {
+    #[serde(rename = "resource-class")]
+    resource_class: Option<ResourceClass>,
+    namespace: Option<String>,
+    #[serde(rename = "org-id")]
+    org_id: Option<String>,
+}
+
+impl Filter {
+    fn admits(&self, class: &ResourceClass) -> bool {
+        self.resource_class.as_ref().is_none_or(|wanted| wanted == class)
+            && self.namespace.as_ref().is_none_or(|namespace| namespace == class.namespace())
+    }
+
+    fn is_given(&self) -> Result<(), Refusal> {
+        if self.resource_class.is_some() || self.namespace.is_some() || self.org_id.is_some() {
+            return Ok(());
+        }
+        Err(Refusal::Bad("say which: give `resource-class`, `namespace` or `org-id`".to_owned()))
+    }
+
+    fn class(&self) -> Result<&ResourceClass, Refusal> {
+        self.resource_class.as_ref().ok_or_else(|| Refusal::Bad("say which: give `resource-class`".to_owned()))
+    }
+}
+
+async fn instances(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Items<Value>>, Refusal> {
+    filter.is_given()?;
+    let all = plane.instances.all().into_iter().filter(|(class, _)| filter.admits(class));
+    Ok(Json(Items { items: all.map(instance).collect() }))
+}
+
+fn instance((class, row): (ResourceClass, InstanceRow)) -> Value {
+    json!({
+        "resource_class": class,
+        "hostname": row.hostname,
+        "name": row.name,
+        "first_connected": rfc3339(row.first_connected_ms),
+        "last_connected": rfc3339(row.last_connected_ms),
+        "last_used": row.last_used_ms.map(rfc3339),
+        "ip": row.ip,
+        "version": row.version,
+    })
+}
+
+async fn unclaimed(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Value>, Refusal> {
+    let (queued, _) = plane.count(filter.class()?);
+    Ok(Json(json!({ "unclaimed_task_count": queued })))
+}
+
+async fn running(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Value>, Refusal> {
+    let (_, held) = plane.count(filter.class()?);
+    Ok(Json(json!({ "running_runner_tasks": held })))
+}
+
+async fn resources(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Items<Resource>>, Refusal> {
+    filter.is_given()?;
+    let all = plane.access.classes().into_iter().filter(|row| filter.admits(&row.class));
+    Ok(Json(Items { items: all.map(shown_class).collect() }))
+}
+
+fn shown_class(row: ClassRow) -> Resource {
+    Resource { id: Some(row.id.to_string()), resource_class: row.class, description: row.description }
+}
+
+async fn create_resource(
+    _: Operator,
+    plane: Data<Plane>,
+    body: Json<Resource>,
+) -> Result<HttpResponse, Refusal> {
+    let Resource { resource_class: class, description, .. } = body.into_inner();
+    let row = ClassRow { id: Uuid::now_v7(), class, description, created_ms: wall_ms() };
+    let exists = "resource class already exists";
+    unless_conflict(plane.store.write(None, vec![Write::Class(row.clone())]).await, exists)?;
+    plane.access.refresh(&plane.store).await?;
+    Ok(HttpResponse::Created().json(shown_class(row)))
+}
+
+async fn remove_resource(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
+    remove_class(&plane, *id, false).await
+}
+
+async fn force_remove_resource(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
+    remove_class(&plane, *id, true).await
+}
+
+async fn remove_class(plane: &Plane, id: Uuid, force: bool) -> Result<Json<Value>, Refusal> {
+    let remain = "tokens of the resource class remain: remove them first, or force it";
+    let removed = plane.store.write(None, vec![Write::RemoveClass { id, force }]).await;
+    removed_one(plane, unless_conflict(removed, remain)?, "resource class").await
+}
+
+async fn tokens(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Items<Token>>, Refusal> {
+    let rows = plane.access.tokens(filter.class()?);
+    Ok(Json(Items { items: rows.into_iter().map(|row| shown_token(row, None)).collect() }))
+}
+
+fn shown_token(row: TokenRow, token: Option<String>) -> Token {
+    Token {
+        id: Some(row.id.to_string()),
+        resource_class: row.class,
+        nickname: row.nickname,
+        token,
+        created_at: Some(rfc3339(row.created_ms)),
+    }
+}
+
+async fn create_token(_: Operator, plane: Data<Plane>, body: Json<Token>) -> Result<HttpResponse, Refusal> {
+    let Token { resource_class: class, nickname, .. } = body.into_inner();
+    if !plane.access.has_class(&class) {
+        return Err(Refusal::Missing(format!("there is no resource class `{class}`: create it first")));
+    }
+    let token = token::new_token();
+    let (id, hash, created_ms) = (Uuid::now_v7(), token::hash(&token), wall_ms());
+    let row = TokenRow { id, class, nickname, hash, created_ms };
+    plane.write(vec![Write::Token(row.clone())]).await?;
+    plane.access.refresh(&plane.store).await?;
+    Ok(HttpResponse::Created().json(shown_token(row, Some(token))))
+}
+
+async fn remove_token(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
+    let removed = plane.write(vec![Write::RemoveToken(*id)]).await?;
+    removed_one(&plane, removed, "token").await
+}
+
+async fn removed_one(plane: &Plane, numbers: Vec<u64>, what: &str) -> Result<Json<Value>, Refusal> {
+    plane.access.refresh(&plane.store).await?;
+    if numbers.first() == Some(&0) {
+        return Err(Refusal::Missing(format!("there is no such {what}")));
+    }
+    Ok(Json(json!({ "message": "Deleted." })))
+}
+
+fn unless_conflict(result: Result<Vec<u64>, StoreError>, message: &str) -> Result<Vec<u64>, Refusal> {
+    result.map_err(|error| match error {
+        StoreError::Conflict(_) => Refusal::Conflict(message.to_owned()),
+        other => other.into(),
+    })
+}

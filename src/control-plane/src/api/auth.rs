@@ -1,0 +1,95 @@
+//! Who calls: an operator, a launch-agent of a resource class, or the holder of a task.
+
+use super::base64;
+use crate::{
+    plane::{Plane, token},
+    refusal::Refusal,
+};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use protocol::{ResourceClass, http::Lease};
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// A caller with the operator's token.
+#[derive(Debug)]
+pub(crate) struct Operator;
+
+/// A caller with a token of this resource class.
+#[derive(Debug)]
+pub(crate) struct Runner(pub(crate) ResourceClass);
+
+/// A caller with the token of this lease.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) lease: Lease,
+    pub(crate) token: String,
+}
+
+fn plane(request: &HttpRequest) -> &Arc<Plane> {
+    request.app_data::<Data<Plane>>().expect("every server has its plane")
+}
+
+/// The token of a call: `Bearer`, `Basic token:`, or `Circle-Token`.
+fn token(request: &HttpRequest) -> Option<String> {
+    let header = |name: &str| request.headers().get(name)?.to_str().ok();
+    if let Some(token) = header("Circle-Token") {
+        return Some(token.to_owned());
+    }
+    let (scheme, credentials) = header(AUTHORIZATION.as_str())?.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(credentials.to_owned());
+    }
+    let decoded = String::from_utf8(base64::decode(credentials)?).ok()?;
+    scheme.eq_ignore_ascii_case("basic").then(|| decoded.trim_end_matches(':').to_owned())
+}
+
+impl FromRequest for Operator {
+    type Error = Refusal;
+    type Future = std::future::Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let known = token(request).is_some_and(|token| plane(request).access.is_operator(&token));
+        std::future::ready(if known { Ok(Self) } else { Err(Refusal::Unauthorized) })
+    }
+}
+
+impl FromRequest for Runner {
+    type Error = Refusal;
+    type Future = std::future::Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let class = token(request).and_then(|token| plane(request).access.class_of(&token));
+        std::future::ready(class.map(Self).ok_or(Refusal::Unknown))
+    }
+}
+
+impl FromRequest for Task {
+    type Error = Refusal;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (plane, token) = (plane(request).clone(), token(request));
+        Box::pin(async move {
+            let token = token.ok_or(Refusal::Unknown)?;
+            Ok(Self { lease: plane.lease_of(&token).await?, token })
+        })
+    }
+}
+
+impl Plane {
+    /// The lease that a task token stands for. One that was superseded is told so, also after a restart.
+    async fn lease_of(&self, token: &str) -> Result<Lease, Refusal> {
+        let hash = token::hash(token);
+        if let Some((task_id, epoch)) = self.core().lease(&hash) {
+            return Ok(Lease { task_id, epoch });
+        }
+        let row = self.store.lease(&hash).await?.ok_or(Refusal::Unknown)?;
+        if row.current != row.epoch {
+            return Err(Refusal::fenced());
+        }
+        if row.outcome.is_none() && self.core().place(row.task).is_none() {
+            return Err(Refusal::Unavailable("the task is being read from the store: try again".to_owned()));
+        }
+        Ok(Lease { task_id: row.task, epoch: row.epoch })
+    }
+}

@@ -1,0 +1,80 @@
+//! Calls of operators about pipelines: make, look, follow, cancel, and the sources they run on.
+
+use super::auth::Operator;
+use crate::{plane::Plane, refusal::Refusal};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path, Payload, Query, ServiceConfig, get, post, put, resource},
+};
+use blobs::Scope;
+use futures_util::StreamExt;
+use protocol::{
+    Digest, PipelineId,
+    api::{NewPipeline, PipelineView},
+    feed::Feed,
+};
+use serde::Deserialize;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/api/v3/pipelines").route(post().to(create)))
+        .service(resource("/api/v3/pipelines/{id}").route(get().to(view)))
+        .service(resource("/api/v3/pipelines/{id}/feed").route(get().to(feed)))
+        .service(resource("/api/v3/pipelines/{id}/cancel").route(post().to(cancel)))
+        .service(resource("/api/v3/source/{project:.+}/{digest:[0-9a-f]{64}}").route(put().to(put_source)));
+}
+
+async fn create(_: Operator, plane: Data<Plane>, new: Json<NewPipeline>) -> Result<HttpResponse, Refusal> {
+    let created = plane.create_pipeline(new.into_inner()).await?;
+    Ok(HttpResponse::Created().json(created))
+}
+
+async fn view(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result<Json<PipelineView>, Refusal> {
+    plane.view(*id).await?.map(Json).ok_or_else(|| no_pipeline(*id))
+}
+
+fn no_pipeline(id: PipelineId) -> Refusal {
+    Refusal::Missing(format!("there is no pipeline {id}"))
+}
+
+/// What of a feed is wanted.
+#[derive(Debug, Deserialize)]
+struct FeedQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+async fn feed(
+    _: Operator,
+    plane: Data<Plane>,
+    id: Path<PipelineId>,
+    query: Query<FeedQuery>,
+) -> Result<Json<Feed>, Refusal> {
+    plane.feed(*id, query.after, query.wait_ms).await?.map(Json).ok_or_else(|| no_pipeline(*id))
+}
+
+async fn cancel(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result<HttpResponse, Refusal> {
+    if !plane.store.has_pipeline(*id).await? {
+        return Err(no_pipeline(*id));
+    }
+    plane.cancel(*id).await?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+async fn put_source(
+    _: Operator,
+    plane: Data<Plane>,
+    path: Path<(String, Digest)>,
+    mut body: Payload,
+) -> Result<HttpResponse, Refusal> {
+    let (project, digest) = path.into_inner();
+    let mut writer = plane.blobs.write(&Scope::project(&project), digest, None).await?;
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| Refusal::Bad(format!("the source's archive broke off: {error}")))?;
+        writer.push(piece).await?;
+    }
+    writer.finish().await?;
+    Ok(HttpResponse::Created().finish())
+}

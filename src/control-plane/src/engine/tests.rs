@@ -1,0 +1,1 @@
+//! The state machines: their printed tables, and what holds on every path.

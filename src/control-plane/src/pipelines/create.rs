@@ -1,0 +1,302 @@
+//! Making a pipeline: compile, check, number, and queue what may run at once, in one write.
+
+use crate::{
+    engine::workflow::{Event, Workflow},
+    plane::{
+        Plane, Written,
+        clock::Moment,
+        live::{Change, Live, LiveJob, Pipeline, Variables},
+        projects::{Numbers, Project},
+        restore::shapes,
+    },
+    refusal::Refusal,
+};
+use compiler::Inputs;
+use protocol::{
+    JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
+    api::{Created, NewPipeline, Refused},
+    pipeline::{Executor, Job, Pipeline as Compiled, Workflow as CompiledWorkflow},
+    task::Source,
+};
+use std::sync::Arc;
+use store::{Command, Guard, JobRow, PipelineRow, StoreError, WorkflowRow, Write};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+impl Plane {
+    /// Compiles a configuration and runs it.
+    pub(crate) async fn create_pipeline(self: &Arc<Self>, new: NewPipeline) -> Result<Created, Refusal> {
+        self.check_source(&new).await?;
+        let project = self.projects.get(&self.store, &new.project).await?;
+        // Held to the end: numbers have no gaps, also where a configuration is refused.
+        let mut numbers = project.numbers.lock().await;
+        let id = PipelineId(Uuid::now_v7());
+        let (compiled, mut warnings) = compile(&new, id, numbers.pipeline).await?;
+        let classes = self.classes_of(&new, &compiled)?;
+        warnings.extend(missing_contexts(&new, &compiled));
+        let number = numbers.pipeline;
+        let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
+        let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
+        let plan = Plan { id, number, first_job: numbers.job, classes, project: &project };
+        self.begin_pipeline(new, compiled, plan, next)?.on_disk().await?;
+        *numbers = next;
+        Ok(Created { id, number, warnings })
+    }
+
+    async fn check_source(&self, new: &NewPipeline) -> Result<(), Refusal> {
+        let Source::Archive { digest, size } = &new.source else { return Ok(()) };
+        let scope = blobs::Scope::project(&new.project);
+        if self.blobs.size(&scope, digest).await? == Some(*size) {
+            return Ok(());
+        }
+        Err(Refusal::Bad(format!("the source {digest} of {size} bytes is not there: send it first")))
+    }
+
+    /// The class of each job, workflow by workflow.
+    fn classes_of(&self, new: &NewPipeline, compiled: &Compiled) -> Result<Vec<Vec<ResourceClass>>, Refusal> {
+        let mut problems = Vec::new();
+        let mut class_of = |job: &Job| match self.class_of(new, job) {
+            Ok(class) => Some(class),
+            Err(problem) => {
+                problems.push(format!("{}: error: {problem}\n", new.config_path));
+                None
+            }
+        };
+        let classes: Vec<Option<Vec<_>>> = compiled
+            .workflows
+            .iter()
+            .map(|workflow| {
+                let classes: Vec<_> = workflow.jobs.iter().map(&mut class_of).collect();
+                classes.into_iter().collect()
+            })
+            .collect();
+        if problems.is_empty() {
+            return Ok(classes.into_iter().flatten().collect());
+        }
+        let message = "the configuration asks for what this control plane has not".to_owned();
+        Err(Refusal::Diagnosed(Refused { message, diagnostics: problems }))
+    }
+
+    fn class_of(&self, new: &NewPipeline, job: &Job) -> Result<ResourceClass, String> {
+        let name = &job.name;
+        match &job.executor {
+            Executor::Docker { .. } if !new.native => {
+                return Err(format!("the job `{name}` runs in a container, which no runner here offers"));
+            }
+            Executor::Macos => return Err(format!("the job `{name}` runs on macOS, which no runner here is")),
+            Executor::Docker { .. } | Executor::Machine => {}
+        }
+        if let Some(only) = &self.rules.only_class {
+            return Ok(only.clone());
+        }
+        let own = job.resource_class.as_deref().and_then(|class| class.parse().ok());
+        let Some(class) = own.or_else(|| new.default_class.clone()) else {
+            return Err(format!(
+                "the job `{name}` names no self-hosted resource class: add `resource_class: namespace/name`, or give \
+                 a default class"
+            ));
+        };
+        if self.access.has_class(&class) {
+            return Ok(class);
+        }
+        Err(format!("the job `{name}` wants the resource class `{class}`, which is not there: create it first"))
+    }
+
+    /// Queues the one write that makes the pipeline; its workflows run from the moment it is on disk.
+    fn begin_pipeline(
+        self: &Arc<Self>,
+        new: NewPipeline,
+        compiled: Compiled,
+        plan: Plan<'_>,
+        next: Numbers,
+    ) -> Result<Written, Refusal> {
+        let moment = self.clock.moment();
+        let project = plan.project.id;
+        let pipeline = Arc::new(plan.pipeline(new));
+        let row = pipeline_row(&pipeline, moment.wall_ms);
+        let text = serde_json::to_vec(&pipeline.variables).expect("variables have only string keys");
+        let sealed = self.vault.seal(pipeline.id, &text);
+        let mut change = Change::default();
+        change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
+        change.writes.push(Write::Pipeline(row));
+        let lives = plan.workflows(compiled, &pipeline, moment, &mut change)?;
+        let mut lives = lives.into_iter().flatten().collect::<Vec<_>>();
+        if !lives.is_empty() {
+            change.writes.push(Write::Secrets(pipeline.id, sealed));
+        }
+        for live in &mut lives {
+            live.guard.generation = self.core().next_generation();
+            live.workflow_event(Event::Start, moment, &mut change);
+        }
+        Ok(self.queue_new(pipeline.id, lives, change))
+    }
+
+    fn queue_new(self: &Arc<Self>, pipeline: PipelineId, lives: Vec<Live>, change: Change) -> Written {
+        let (tell, told) = oneshot::channel();
+        let plane = self.clone();
+        let Change { writes, news, .. } = change;
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            if result.is_ok() {
+                plane.tell(pipeline, news, &[]);
+                let mut core = plane.core();
+                lives.into_iter().for_each(|live| core.insert(live));
+            }
+            // Who asked may have gone: the pipeline runs all the same.
+            let _ = tell.send(result.map(drop));
+        });
+        self.store.submit(Command { guard: None, writes, done });
+        Written::new(told)
+    }
+}
+
+/// The names and numbers of a new pipeline.
+struct Plan<'p> {
+    id: PipelineId,
+    number: u64,
+    first_job: u64,
+    classes: Vec<Vec<ResourceClass>>,
+    project: &'p Project,
+}
+
+impl Plan<'_> {
+    fn pipeline(&self, new: NewPipeline) -> Pipeline {
+        Pipeline {
+            id: self.id,
+            number: self.number,
+            project: self.project.id,
+            project_name: new.project,
+            source: new.source,
+            git: new.git,
+            variables: Variables { environment: new.environment, contexts: new.contexts },
+        }
+    }
+
+    /// The rows of all workflows, and those that have anything to run.
+    fn workflows(
+        mut self,
+        compiled: Compiled,
+        pipeline: &Arc<Pipeline>,
+        moment: Moment,
+        change: &mut Change,
+    ) -> Result<Vec<Option<Live>>, Refusal> {
+        let classes = std::mem::take(&mut self.classes);
+        let mut lives = Vec::new();
+        for (place, (workflow, classes)) in compiled.workflows.into_iter().zip(classes).enumerate() {
+            lives.push(self.workflow(place, workflow, classes, pipeline, moment, change)?);
+        }
+        Ok(lives)
+    }
+
+    fn workflow(
+        &mut self,
+        place: usize,
+        compiled: CompiledWorkflow,
+        classes: Vec<ResourceClass>,
+        pipeline: &Arc<Pipeline>,
+        _moment: Moment,
+        change: &mut Change,
+    ) -> Result<Option<Live>, Refusal> {
+        let engine = engine(&compiled)?;
+        let guard = Guard { workflow: WorkflowId(Uuid::now_v7()), generation: 0 };
+        change.writes.push(Write::Workflow(WorkflowRow {
+            id: guard.workflow,
+            pipeline: self.id,
+            place: u32::try_from(place).unwrap_or(u32::MAX),
+            name: compiled.name,
+            status: engine.status(),
+            canceled: false,
+        }));
+        let mut jobs = Vec::with_capacity(compiled.jobs.len());
+        for (job, class) in compiled.jobs.into_iter().zip(classes) {
+            jobs.push(self.job(guard.workflow, jobs.len(), job, class, change));
+        }
+        let live = Live { guard, pipeline: pipeline.clone(), place, engine, jobs };
+        Ok((live.engine.status() == WorkflowStatus::Running).then_some(live))
+    }
+
+    fn job(
+        &mut self,
+        workflow: WorkflowId,
+        place: usize,
+        definition: Job,
+        class: ResourceClass,
+        change: &mut Change,
+    ) -> LiveJob {
+        let (id, number) = (JobId(Uuid::now_v7()), self.first_job);
+        self.first_job += 1;
+        let row = JobRow {
+            id,
+            workflow,
+            place: u32::try_from(place).unwrap_or(u32::MAX),
+            number,
+            class: class.clone(),
+            definition: definition.clone(),
+            status: JobStatus::Blocked,
+            started_ms: None,
+            ended_ms: None,
+        };
+        change.writes.push(Write::Job(row.into()));
+        LiveJob { id, number, class, definition: Arc::new(definition), tasks: Vec::new() }
+    }
+}
+
+fn pipeline_row(pipeline: &Pipeline, created_ms: i64) -> PipelineRow {
+    PipelineRow {
+        id: pipeline.id,
+        project: pipeline.project,
+        number: pipeline.number,
+        created_ms,
+        source: pipeline.source.clone(),
+        git: pipeline.git.clone(),
+    }
+}
+
+fn engine(compiled: &CompiledWorkflow) -> Result<Workflow, Refusal> {
+    let jobs: Vec<&Job> = compiled.jobs.iter().collect();
+    let wrong = |error| Refusal::Bad(format!("the workflow `{}` cannot run: {error}", compiled.name));
+    Workflow::new(&shapes(&jobs)?).map_err(wrong)
+}
+
+/// Compiles off the server's own threads: a large configuration takes its time.
+async fn compile(new: &NewPipeline, id: PipelineId, number: u64) -> Result<(Compiled, Vec<String>), Refusal> {
+    let inputs = Inputs {
+        parameters: new.parameters.clone(),
+        id: Some(id),
+        number,
+        project: new.project.clone(),
+        git: new.git.clone(),
+        selection: new.selection.clone(),
+        native: new.native,
+    };
+    let (text, path) = (new.config.clone(), new.config_path.clone());
+    let compiling = tokio::task::spawn_blocking(move || {
+        let (compiled, diagnostics) = compiler::compile(&text, &inputs);
+        let rendered: Vec<_> =
+            diagnostics.iter().map(|diagnostic| yaml::render(diagnostic, &path, &text)).collect();
+        (compiled, rendered)
+    });
+    let broken = |_| Refusal::Unavailable("the compiler failed: please report this configuration".to_owned());
+    match compiling.await.map_err(broken)? {
+        (Some(compiled), warnings) => Ok((compiled, warnings)),
+        (None, diagnostics) => {
+            let message = format!("the configuration {} is not valid", new.config_path);
+            Err(Refusal::Diagnosed(Refused { message, diagnostics }))
+        }
+    }
+}
+
+/// A job whose context was not given runs without its variables, and that is said.
+fn missing_contexts(new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
+    let jobs = compiled.workflows.iter().flat_map(|workflow| &workflow.jobs);
+    let named = jobs.flat_map(|job| job.contexts.iter().map(move |context| (context, &job.name)));
+    let missing = named.filter(|(context, _)| !new.contexts.contains_key(*context));
+    missing
+        .map(|(context, job)| {
+            format!(
+                "{}: warning: the job `{job}` uses the context `{context}`, which was not given: its variables are \
+                 not set\n",
+                new.config_path
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! A task's spec: its job as compiled, with the variables that CircleCI's documentation promises.
+
+use crate::plane::{
+    Plane,
+    live::{Live, LiveJob, Pipeline},
+    projects::stable_id,
+};
+use crate::refusal::Refusal;
+use protocol::{
+    Epoch, TaskId,
+    http::Lease,
+    task::{TaskSpec, Variable},
+};
+
+impl Plane {
+    /// What a task's holder is to run.
+    pub(crate) fn spec(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
+        let core = self.core();
+        let (live, task, place) = core.task(lease.task_id).ok_or_else(Refusal::fenced)?;
+        if !task.machine.is_held_under(lease.epoch) {
+            return Err(Refusal::fenced());
+        }
+        let max_run_time_ms = u64::try_from(self.rules.max_run_time.as_millis()).unwrap_or(u64::MAX);
+        Ok(spec(live, &live.jobs[place.job], (task.id, lease.epoch, place.index), max_run_time_ms))
+    }
+}
+
+fn spec(
+    live: &Live,
+    job: &LiveJob,
+    (task, epoch, index): (TaskId, Epoch, usize),
+    max_run_time_ms: u64,
+) -> TaskSpec {
+    let definition = &job.definition;
+    TaskSpec {
+        task,
+        epoch,
+        job: definition.name.clone(),
+        job_number: job.number,
+        node_index: u32::try_from(index).unwrap_or(u32::MAX),
+        node_total: definition.parallelism,
+        environment: environment(live, job, index),
+        masks: Vec::new(),
+        working_directory: definition.working_directory.clone(),
+        source: live.pipeline.source.clone(),
+        steps: definition.steps.clone(),
+        max_run_time_ms,
+    }
+}
+
+/// All variables, lowest precedence first: project, contexts from left to right, built-in, the job's own.
+fn environment(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {
+    let given = &live.pipeline.variables;
+    let contexts = job.definition.contexts.iter().filter_map(|name| given.contexts.get(name)).flatten();
+    let mut environment: Vec<_> = given.environment.iter().chain(contexts).cloned().collect();
+    environment.extend(built_in(live, job, index));
+    environment.extend(job.definition.environment.iter().map(|(name, value)| plain(name, value.clone())));
+    environment
+}
+
+fn plain(name: &str, value: String) -> Variable {
+    Variable { name: name.to_owned(), value, secret: false }
+}
+
+fn built_in(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {
+    let pipeline = &*live.pipeline;
+    let workflow = live.guard.workflow.to_string();
+    let mut variables = vec![
+        plain("CI", "true".to_owned()),
+        plain("CIRCLECI", "true".to_owned()),
+        plain("CIRCLE_BUILD_NUM", job.number.to_string()),
+        plain("CIRCLE_JOB", job.definition.name.clone()),
+        plain("CIRCLE_NODE_INDEX", index.to_string()),
+        plain("CIRCLE_NODE_TOTAL", job.definition.parallelism.to_string()),
+        plain("CIRCLE_PIPELINE_ID", pipeline.id.to_string()),
+        plain("CIRCLE_PROJECT_ID", stable_id(&pipeline.project_name).to_string()),
+        plain("CIRCLE_WORKFLOW_ID", workflow.clone()),
+        plain("CIRCLE_WORKFLOW_JOB_ID", job.id.to_string()),
+        plain("CIRCLE_WORKFLOW_WORKSPACE_ID", workflow),
+        plain("CIRCLE_WORKING_DIRECTORY", job.definition.working_directory.clone()),
+    ];
+    variables.extend(of_project(pipeline));
+    variables.extend(of_commit(pipeline));
+    variables
+}
+
+/// The last two parts of `vcs/org/repo` or `local/<name>` name owner and repository.
+fn of_project(pipeline: &Pipeline) -> Vec<Variable> {
+    let mut parts = pipeline.project_name.rsplit('/');
+    let repository = parts.next().unwrap_or_default();
+    let owner = parts.next().unwrap_or_default();
+    let organization = pipeline.project_name.rsplit_once('/').map_or("", |(organization, _)| organization);
+    vec![
+        plain("CIRCLE_ORGANIZATION_ID", stable_id(organization).to_string()),
+        plain("CIRCLE_PROJECT_REPONAME", repository.to_owned()),
+        plain("CIRCLE_PROJECT_USERNAME", owner.to_owned()),
+    ]
+}
+
+/// Branch xor tag, as known.
+fn of_commit(pipeline: &Pipeline) -> Vec<Variable> {
+    let git = &pipeline.git;
+    let branch = git.branch.as_ref().filter(|_| git.tag.is_none());
+    let known = [
+        ("CIRCLE_BRANCH", branch),
+        ("CIRCLE_REPOSITORY_URL", git.url.as_ref()),
+        ("CIRCLE_SHA1", git.revision.as_ref()),
+        ("CIRCLE_TAG", git.tag.as_ref()),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some(plain(name, value?.clone()))).collect()
+}

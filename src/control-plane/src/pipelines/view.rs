@@ -1,0 +1,145 @@
+//! A pipeline as the terminal and the page show it, put together from its rows.
+
+use crate::plane::{
+    Plane,
+    live::{HOST_STEP, host_step_status},
+    stream::step_name,
+};
+use crate::refusal::Refusal;
+use protocol::{
+    JobId, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId,
+    api::{JobView, PipelineView, StepView, TaskView, TestCounts, WorkflowView},
+    pipeline::Job,
+    transfer::Artifact,
+};
+use std::collections::HashMap;
+use store::{JobRow, PipelineRows, StepRow, TaskRow, WorkflowRow};
+
+impl Plane {
+    /// A pipeline as it stands, if there is one of this id.
+    pub(crate) async fn view(&self, id: PipelineId) -> Result<Option<PipelineView>, Refusal> {
+        Ok(self.store.pipeline(id).await?.map(view))
+    }
+}
+
+/// The rows of the tasks, found by what they belong to.
+#[derive(Default)]
+struct Parts {
+    tasks: HashMap<JobId, Vec<TaskRow>>,
+    steps: HashMap<TaskId, Vec<StepRow>>,
+    logs: HashMap<(TaskId, StepNumber), u64>,
+    artifacts: HashMap<TaskId, Vec<Artifact>>,
+    tests: HashMap<TaskId, TestCounts>,
+}
+
+/// A pipeline as its rows say it stands.
+pub(crate) fn view(rows: PipelineRows) -> PipelineView {
+    let mut parts = Parts::default();
+    rows.tasks.into_iter().for_each(|task| parts.tasks.entry(task.job).or_default().push(task));
+    rows.steps.into_iter().for_each(|step| parts.steps.entry(step.task).or_default().push(step));
+    parts.logs = rows.logs.into_iter().map(|log| ((log.task, log.step), log.length)).collect();
+    for (task, artifact) in rows.artifacts {
+        parts.artifacts.entry(task).or_default().push(artifact);
+    }
+    parts.tests = rows.tests.into_iter().collect();
+    let mut jobs: HashMap<WorkflowId, Vec<JobView>> = HashMap::new();
+    for job in rows.jobs {
+        jobs.entry(job.workflow).or_default().push(parts.job(job));
+    }
+    let workflow = |row: WorkflowRow| WorkflowView {
+        jobs: jobs.remove(&row.id).unwrap_or_default(),
+        id: row.id,
+        name: row.name,
+        status: row.status,
+    };
+    PipelineView {
+        id: rows.pipeline.id,
+        number: rows.pipeline.number,
+        project: rows.project,
+        created_ms: rows.pipeline.created_ms,
+        workflows: rows.workflows.into_iter().map(workflow).collect(),
+    }
+}
+
+impl Parts {
+    fn job(&mut self, row: JobRow) -> JobView {
+        let tasks = self.tasks.remove(&row.id).unwrap_or_default();
+        let tests = self.tests_of(&tasks);
+        JobView {
+            id: row.id,
+            number: row.number,
+            status: row.status,
+            started_ms: row.started_ms,
+            ended_ms: row.ended_ms,
+            tasks: tasks.into_iter().map(|task| self.task(task, &row.definition)).collect(),
+            tests,
+            name: row.definition.name,
+            requires: row.definition.requires,
+        }
+    }
+
+    fn tests_of(&self, tasks: &[TaskRow]) -> TestCounts {
+        let counts = tasks.iter().filter_map(|task| self.tests.get(&task.id));
+        counts.fold(TestCounts::default(), |sum, counts| TestCounts {
+            passed: sum.passed + counts.passed,
+            failed: sum.failed + counts.failed,
+            skipped: sum.skipped + counts.skipped,
+        })
+    }
+
+    fn task(&mut self, row: TaskRow, job: &Job) -> TaskView {
+        let mut steps: Vec<_> = self.host_step(&row).into_iter().collect();
+        let started = self.steps.remove(&row.id).unwrap_or_default();
+        steps.extend(started.into_iter().map(|step| self.step(step, row.outcome, job)));
+        TaskView {
+            id: row.id,
+            index: row.index,
+            outcome: row.outcome,
+            message: row.message,
+            runner: row.runner,
+            steps,
+            artifacts: self.artifacts.remove(&row.id).unwrap_or_default(),
+        }
+    }
+
+    /// The launch-agent's own step lasts as long as the task is held.
+    fn host_step(&self, row: &TaskRow) -> Option<StepView> {
+        let started_ms = row.claimed_ms?;
+        let duration = row.ended_ms.map(|ended| ended.saturating_sub(started_ms).unsigned_abs());
+        Some(StepView {
+            number: StepNumber::HOST,
+            name: HOST_STEP.to_owned(),
+            status: row.outcome.map_or(StepStatus::Running, host_step_status),
+            exit_code: None,
+            started_ms,
+            duration_ms: duration,
+            log_bytes: self.log_bytes(row.id, StepNumber::HOST),
+        })
+    }
+
+    fn step(&self, row: StepRow, outcome: Option<Outcome>, job: &Job) -> StepView {
+        StepView {
+            number: row.number,
+            name: step_name(job, row.number),
+            status: outcome.map_or(row.status, |outcome| settled(row.status, outcome)),
+            exit_code: row.exit_code,
+            started_ms: row.started_ms,
+            duration_ms: row.duration_ms,
+            log_bytes: self.log_bytes(row.task, row.number),
+        }
+    }
+
+    fn log_bytes(&self, task: TaskId, step: StepNumber) -> u64 {
+        self.logs.get(&(task, step)).copied().unwrap_or_default()
+    }
+}
+
+/// A step that nobody lived to end was ended by what ended its task.
+fn settled(status: StepStatus, outcome: Outcome) -> StepStatus {
+    match (status, outcome) {
+        (StepStatus::Running, Outcome::Canceled) => StepStatus::Canceled,
+        (StepStatus::Running, Outcome::Timedout) => StepStatus::Timedout,
+        (StepStatus::Running, _) => StepStatus::Failed,
+        (status, _) => status,
+    }
+}

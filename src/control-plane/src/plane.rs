@@ -1,0 +1,207 @@
+//! The control plane's heart: runs the engine over memory and store, and answers once the store has it on disk.
+
+pub(crate) mod access;
+pub(crate) mod clock;
+pub(crate) mod core;
+pub(crate) mod feed;
+pub(crate) mod follow;
+pub(crate) mod instances;
+pub(crate) mod keeper;
+pub(crate) mod leases;
+pub(crate) mod live;
+pub(crate) mod progress;
+pub(crate) mod projects;
+pub(crate) mod restore;
+pub(crate) mod stream;
+pub(crate) mod token;
+pub(crate) mod transfers;
+
+use crate::{logs::Logs, refusal::Refusal, secrets::Vault};
+use access::Access;
+use clock::{Clock, Moment};
+use core::Core;
+use feed::Feeds;
+use instances::Instances;
+use live::{Change, Live};
+use projects::Projects;
+use protocol::{PipelineId, ResourceClass, TaskId, WorkflowId, feed::News, transfer::Content};
+use slog::{Logger, warn};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use store::{Command, Guard, Store, StoreError, Write};
+use tokio::{
+    sync::{Notify, oneshot, watch},
+    time::{Instant, timeout_at},
+};
+
+/// All that the routes share.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    pub(crate) store: Store,
+    pub(crate) blobs: blobs::Blobs,
+    pub(crate) signer: blobs::Signer,
+    pub(crate) logs: Logs,
+    pub(crate) vault: Vault,
+    pub(crate) log: Logger,
+    pub(crate) access: Access,
+    pub(crate) instances: Instances,
+    pub(crate) feeds: Feeds,
+    pub(crate) projects: Projects,
+    pub(crate) rules: Rules,
+    pub(crate) clock: Clock,
+    /// Turns true when held-open calls are to be answered at once.
+    pub(crate) closing: watch::Receiver<bool>,
+    core: Mutex<Core>,
+    /// Changes whenever a holder is to hear of a cancel or a fence.
+    lease_news: watch::Sender<()>,
+    /// Rung when a workflow is to be read again.
+    lost: Notify,
+}
+
+/// What the control plane was told when it started.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) lease: Duration,
+    pub(crate) max_run_time: Duration,
+    pub(crate) only_class: Option<ResourceClass>,
+    /// The published task-agent.
+    pub(crate) agent: Content,
+}
+
+/// What a plane is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) blobs: blobs::Blobs,
+    pub(crate) logs: Logs,
+    pub(crate) vault: Vault,
+    pub(crate) log: Logger,
+    pub(crate) access: Access,
+    pub(crate) instances: Instances,
+    pub(crate) rules: Rules,
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+/// A change that is queued: done once this says so.
+#[derive(Debug)]
+#[must_use = "nothing may be answered before the change is on disk"]
+pub(crate) struct Written(oneshot::Receiver<Result<(), StoreError>>);
+
+impl Written {
+    pub(crate) fn new(told: oneshot::Receiver<Result<(), StoreError>>) -> Self {
+        Self(told)
+    }
+
+    /// Waits until the change is on disk.
+    pub(crate) async fn on_disk(self) -> Result<(), Refusal> {
+        Ok(self.0.await.unwrap_or(Err(StoreError::Stopped))?)
+    }
+}
+
+impl Plane {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let life = u64::try_from(clock::wall_ms()).unwrap_or_default();
+        Arc::new(Self {
+            signer: parts.vault.signer(),
+            store: parts.store,
+            blobs: parts.blobs,
+            logs: parts.logs,
+            vault: parts.vault,
+            log: parts.log,
+            access: parts.access,
+            instances: parts.instances,
+            feeds: Feeds::new(life),
+            projects: Projects::default(),
+            rules: parts.rules,
+            clock: Clock::new(),
+            closing: parts.closing,
+            core: Mutex::default(),
+            lease_news: watch::Sender::new(()),
+            lost: Notify::new(),
+        })
+    }
+
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        // A panic under the lock leaves a workflow half changed at worst, and its writes unqueued: the others are whole.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a held-open call is over that may last so long.
+    pub(crate) fn lease_news(&self) -> watch::Receiver<()> {
+        self.lease_news.subscribe()
+    }
+
+    /// Changes a workflow and queues the writes, in one breath. None: it does not run.
+    pub(crate) fn change<T>(
+        self: &Arc<Self>,
+        core: &mut Core,
+        workflow: WorkflowId,
+        work: impl FnOnce(&mut Live, Moment, &mut Change) -> T,
+    ) -> Option<(T, Written)> {
+        let live = core.workflow(workflow)?;
+        let (guard, pipeline) = (live.guard, live.pipeline.id);
+        let mut change = Change::default();
+        let result = work(live, self.clock.moment(), &mut change);
+        core.absorb(workflow, &mut change);
+        if change.told {
+            self.lease_news.send_replace(());
+        }
+        Some((result, self.queue(guard, pipeline, change)))
+    }
+
+    fn queue(self: &Arc<Self>, guard: Guard, pipeline: PipelineId, change: Change) -> Written {
+        let (tell, told) = oneshot::channel();
+        let Change { writes, news, ended, .. } = change;
+        let plane = self.clone();
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            match &result {
+                Ok(_) => plane.tell(pipeline, news, &ended),
+                Err(error) => plane.lose(guard, error),
+            }
+            // Who asked may have gone; the change is made all the same.
+            let _ = tell.send(result.map(drop));
+        });
+        self.store.submit(Command { guard: Some(guard), writes, done });
+        Written(told)
+    }
+
+    /// Tells what is on disk now.
+    pub(crate) fn tell(&self, pipeline: PipelineId, news: Vec<News>, ended: &[TaskId]) {
+        self.feeds.publish(pipeline, news);
+        for task in ended {
+            self.logs.changed(*task);
+            self.logs.ended(*task);
+        }
+    }
+
+    fn lose(&self, guard: Guard, error: &StoreError) {
+        if self.core().lose(guard) {
+            warn!(self.log, "a change was not stored, the workflow is read again";
+                "workflow" => %guard.workflow, "error" => %error);
+            self.lost.notify_one();
+        }
+    }
+
+    /// Queues writes that belong to no workflow's engine and waits until they are on disk.
+    pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<Vec<u64>, Refusal> {
+        Ok(self.store.write(None, writes).await?)
+    }
+
+    /// Holds a call open: whether something happened before its time was over, and it is not to be answered at once.
+    pub(crate) async fn woken_before(&self, until: Instant, happens: impl Future) -> bool {
+        tokio::select! {
+            biased;
+            () = self.closed() => false,
+            happened = timeout_at(until, happens) => happened.is_ok(),
+        }
+    }
+
+    /// Ends when the control plane is to stop.
+    pub(crate) async fn closed(&self) {
+        let mut closing = self.closing.clone();
+        // The sender lives as long as the server: an error means that it is gone, so closing as well.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}

@@ -1,0 +1,214 @@
+//! All running workflows in memory, and where their tasks, tokens and queues are found.
+//!
+//! Whoever changes a workflow holds the one lock while the writes are queued, so that memory and store change in the
+//! same order.
+
+use super::{
+    live::{Change, Live, LiveTask, Place},
+    token::TokenHash,
+};
+use crate::engine::task::State;
+use protocol::{Epoch, PipelineId, ResourceClass, TaskId, WorkflowId};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+use store::{Guard, Write};
+use tokio::sync::Notify;
+
+/// All running workflows.
+#[derive(Debug, Default)]
+pub(crate) struct Core {
+    live: HashMap<WorkflowId, Live>,
+    places: HashMap<TaskId, Place>,
+    tokens: HashMap<TokenHash, (TaskId, Epoch)>,
+    queues: HashMap<ResourceClass, Queue>,
+    /// The unfinished workflows of each pipeline.
+    open: HashMap<PipelineId, HashSet<WorkflowId>>,
+    /// Workflows whose memory no longer fits the store: to be read again.
+    lost: HashSet<WorkflowId>,
+    generations: u64,
+}
+
+/// Tasks of one class that wait for a claim.
+#[derive(Debug, Default)]
+struct Queue {
+    /// By age; some may be over or claimed meanwhile.
+    ready: VecDeque<TaskId>,
+    /// Rung once for each task that comes.
+    work: Arc<Notify>,
+}
+
+impl Core {
+    pub(crate) fn next_generation(&mut self) -> u64 {
+        self.generations += 1;
+        self.generations
+    }
+
+    /// Takes up a workflow with its queued tasks and the tokens of its held ones.
+    pub(crate) fn insert(&mut self, live: Live) {
+        let workflow = live.guard.workflow;
+        self.lost.remove(&workflow);
+        self.open.entry(live.pipeline.id).or_default().insert(workflow);
+        for (job, entry) in live.jobs.iter().enumerate() {
+            for (index, task) in entry.tasks.iter().enumerate() {
+                self.places.insert(task.id, Place { workflow, job, index });
+                if let Some(holder) = task.holder.as_ref().filter(|_| task.machine.is_held()) {
+                    self.tokens.insert(holder.hash, (task.id, task.machine.epoch));
+                }
+                if task.machine.state == State::Queued {
+                    push(&mut self.queues, task.id, &entry.class);
+                }
+            }
+        }
+        self.live.insert(workflow, live);
+    }
+
+    pub(crate) fn workflow(&mut self, id: WorkflowId) -> Option<&mut Live> {
+        self.live.get_mut(&id)
+    }
+
+    /// Where a task stands, if its workflow runs.
+    pub(crate) fn place(&self, task: TaskId) -> Option<Place> {
+        self.places.get(&task).copied()
+    }
+
+    /// A task with the workflow it belongs to.
+    pub(crate) fn task(&self, task: TaskId) -> Option<(&Live, &LiveTask, Place)> {
+        let place = self.place(task)?;
+        let live = self.live.get(&place.workflow)?;
+        Some((live, live.task(place.job, place.index), place))
+    }
+
+    /// The lease that a token stands for now.
+    pub(crate) fn lease(&self, token: &TokenHash) -> Option<(TaskId, Epoch)> {
+        self.tokens.get(token).copied()
+    }
+
+    pub(crate) fn is_lost(&self, workflow: WorkflowId) -> bool {
+        self.lost.contains(&workflow)
+    }
+
+    /// The unfinished workflows of a pipeline.
+    pub(crate) fn workflows_of(&self, pipeline: PipelineId) -> Vec<WorkflowId> {
+        self.open.get(&pipeline).into_iter().flatten().copied().collect()
+    }
+
+    /// The task of a class that has waited longest.
+    pub(crate) fn pop(&mut self, class: &ResourceClass) -> Option<(TaskId, Place)> {
+        let queue = self.queues.get_mut(class)?;
+        while let Some(task) = queue.ready.pop_front() {
+            let waits = self.places.get(&task).is_some_and(|place| {
+                self.live.get(&place.workflow).is_some_and(|live| {
+                    live.task(place.job, place.index).machine.state == State::Queued
+                })
+            });
+            if waits {
+                return Some((task, self.places[&task]));
+            }
+        }
+        None
+    }
+
+    /// What rings when a task of the class comes.
+    pub(crate) fn work(&mut self, class: &ResourceClass) -> Arc<Notify> {
+        match self.queues.get(class) {
+            Some(queue) => queue.work.clone(),
+            None => self.queues.entry(class.clone()).or_default().work.clone(),
+        }
+    }
+
+    /// How many tasks of a class wait, and how many are held.
+    pub(crate) fn count(&self, class: &ResourceClass) -> (u64, u64) {
+        let jobs = self.live.values().flat_map(|live| &live.jobs).filter(|job| job.class == *class);
+        let (mut queued, mut held) = (0, 0);
+        for task in jobs.flat_map(|job| &job.tasks) {
+            queued += u64::from(task.machine.state == State::Queued);
+            held += u64::from(task.machine.is_held());
+        }
+        (queued, held)
+    }
+
+    /// All tasks that somebody holds.
+    pub(crate) fn held(&self) -> Vec<Place> {
+        let mut held = Vec::new();
+        for (workflow, live) in &self.live {
+            for (job, entry) in live.jobs.iter().enumerate() {
+                let tasks = entry.tasks.iter().enumerate().filter(|(_, task)| task.machine.is_held());
+                held.extend(tasks.map(|(index, _)| Place { workflow: *workflow, job, index }));
+            }
+        }
+        held
+    }
+
+    /// Finds its way through what a change of a workflow came to.
+    pub(crate) fn absorb(&mut self, workflow: WorkflowId, change: &mut Change) {
+        self.places.extend(change.made.drain(..));
+        for token in change.dropped_tokens.drain(..) {
+            self.tokens.remove(&token);
+        }
+        self.tokens.extend(change.tokens.drain(..).map(|(hash, task, epoch)| (hash, (task, epoch))));
+        for (task, class) in change.queued.drain(..) {
+            push(&mut self.queues, task, &class);
+        }
+        if change.over {
+            self.finish(workflow, change);
+        }
+    }
+
+    fn finish(&mut self, workflow: WorkflowId, change: &mut Change) {
+        let Some(live) = self.live.remove(&workflow) else { return };
+        self.forget_tasks(&live);
+        let pipeline = live.pipeline.id;
+        if let Some(open) = self.open.get_mut(&pipeline) {
+            open.remove(&workflow);
+            if open.is_empty() {
+                self.open.remove(&pipeline);
+                change.writes.push(Write::ForgetSecrets(pipeline));
+            }
+        }
+    }
+
+    fn forget_tasks(&mut self, live: &Live) {
+        for task in live.jobs.iter().flat_map(|job| &job.tasks) {
+            self.places.remove(&task.id);
+            if let Some(holder) = &task.holder {
+                self.tokens.remove(&holder.hash);
+            }
+        }
+    }
+
+    /// A write of a workflow has failed: its memory is dropped. Whether that is news.
+    pub(crate) fn lose(&mut self, guard: Guard) -> bool {
+        if self.live.get(&guard.workflow).is_some_and(|live| live.guard.generation > guard.generation) {
+            return false;
+        }
+        if let Some(live) = self.live.remove(&guard.workflow) {
+            self.forget_tasks(&live);
+        }
+        self.lost.insert(guard.workflow)
+    }
+
+    /// The workflows to be read again.
+    pub(crate) fn lost(&self) -> Vec<WorkflowId> {
+        self.lost.iter().copied().collect()
+    }
+
+    /// A lost workflow turned out to be over.
+    pub(crate) fn let_go(&mut self, workflow: WorkflowId) {
+        self.lost.remove(&workflow);
+        self.open.values_mut().for_each(|open| {
+            open.remove(&workflow);
+        });
+    }
+}
+
+fn push(queues: &mut HashMap<ResourceClass, Queue>, task: TaskId, class: &ResourceClass) {
+    if !queues.contains_key(class) {
+        queues.insert(class.clone(), Queue::default());
+    }
+    if let Some(queue) = queues.get_mut(class) {
+        queue.ready.push_back(task);
+        queue.work.notify_one();
+    }
+}

@@ -1,0 +1,174 @@
+//! The feeds of running pipelines: what their followers are told, kept in memory for one life.
+
+use protocol::{
+    PipelineId, StepNumber, TaskId,
+    feed::{Feed, News},
+};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::watch;
+
+/// The most news of one pipeline; a follower that is further behind begins again from a fresh view.
+const MOST_NEWS: usize = 65_536;
+/// The most news of one answer.
+const MOST_AT_ONCE: usize = 4096;
+/// The most pipelines whose feeds are kept.
+const MOST_FEEDS: usize = 256;
+
+/// The feeds of all pipelines.
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    lives: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    feeds: HashMap<PipelineId, Ring>,
+    /// By age.
+    order: VecDeque<PipelineId>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    life: u64,
+    next: u64,
+    news: BTreeMap<u64, News>,
+    /// Where the last growth of each log stands: a newer one replaces it.
+    growths: HashMap<(TaskId, StepNumber), u64>,
+    changed: watch::Sender<()>,
+}
+
+impl Feeds {
+    /// No feeds yet. `origin` tells this process's lives from those of others.
+    pub(crate) fn new(origin: u64) -> Self {
+        Self { lives: AtomicU64::new(origin), inner: Mutex::default() }
+    }
+
+    /// Tells news of a pipeline.
+    pub(crate) fn publish(&self, pipeline: PipelineId, news: Vec<News>) {
+        if !news.is_empty() {
+            self.with_ring(pipeline, |ring| ring.push(news, || self.next_life()));
+        }
+    }
+
+    /// What came after, and how to hear of more.
+    pub(crate) fn read(&self, pipeline: PipelineId, after: u64) -> (Feed, watch::Receiver<()>) {
+        self.with_ring(pipeline, |ring| (ring.read(after), ring.changed.subscribe()))
+    }
+
+    fn next_life(&self) -> u64 {
+        self.lives.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn with_ring<T>(&self, pipeline: PipelineId, work: impl FnOnce(&mut Ring) -> T) -> T {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.feeds.contains_key(&pipeline) {
+            inner.make_room();
+            inner.order.push_back(pipeline);
+        }
+        let ring = inner.feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life()));
+        work(ring)
+    }
+}
+
+impl Inner {
+    fn make_room(&mut self) {
+        while self.feeds.len() >= MOST_FEEDS {
+            let Some(oldest) = self.order.pop_front() else { return };
+            self.feeds.remove(&oldest);
+        }
+    }
+}
+
+impl Ring {
+    fn new(life: u64) -> Self {
+        let (news, growths) = (BTreeMap::new(), HashMap::new());
+        Self { life, next: 0, news, growths, changed: watch::Sender::new(()) }
+    }
+
+    fn push(&mut self, news: Vec<News>, new_life: impl FnOnce() -> u64) {
+        if self.news.len() + news.len() > MOST_NEWS {
+            self.life = new_life();
+            self.next = 0;
+            self.news.clear();
+            self.growths.clear();
+        }
+        for piece in news {
+            if let News::LogGrew { task, step, .. } = piece
+                && let Some(older) = self.growths.insert((task, step), self.next)
+            {
+                self.news.remove(&older);
+            }
+            self.news.insert(self.next, piece);
+            self.next += 1;
+        }
+        self.changed.send_replace(());
+    }
+
+    /// `after` counts as `Feed::next` does: the first of the news that the reader has not seen.
+    fn read(&self, after: u64) -> Feed {
+        let news: Vec<_> = self.news.range(after..).take(MOST_AT_ONCE).collect();
+        let next = match news.last() {
+            Some((last, _)) if news.len() == MOST_AT_ONCE => **last + 1,
+            _ => self.next,
+        };
+        Feed { life: self.life, next, news: news.into_iter().map(|(_, piece)| piece.clone()).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const PIPELINE: PipelineId = PipelineId(Uuid::from_u128(1));
+
+    fn grew(length: u64) -> News {
+        News::LogGrew { task: TaskId(Uuid::from_u128(2)), step: StepNumber(1), length }
+    }
+
+    fn workflow() -> News {
+        News::Workflow { workflow: 0, status: protocol::WorkflowStatus::Failing }
+    }
+
+    #[test]
+    fn a_reader_gets_what_it_has_not_seen() {
+        let feeds = Feeds::new(7);
+        feeds.publish(PIPELINE, vec![workflow()]);
+        let (first, _) = feeds.read(PIPELINE, 0);
+        assert_eq!((first.life, first.next, first.news.len()), (7, 1, 1));
+        assert!(feeds.read(PIPELINE, first.next).0.news.is_empty());
+    }
+
+    #[test]
+    fn growths_of_one_log_are_told_as_one() {
+        let feeds = Feeds::new(7);
+        feeds.publish(PIPELINE, vec![grew(1), workflow(), grew(2)]);
+        assert_eq!(feeds.read(PIPELINE, 0).0.news, vec![workflow(), grew(2)]);
+        assert_eq!(feeds.read(PIPELINE, 1).0.next, 3);
+    }
+
+    #[test]
+    fn a_feed_that_overflows_begins_another_life() {
+        let feeds = Feeds::new(7);
+        feeds.publish(PIPELINE, vec![workflow(); MOST_NEWS]);
+        feeds.publish(PIPELINE, vec![workflow()]);
+        let (feed, _) = feeds.read(PIPELINE, 0);
+        assert_eq!((feed.life, feed.next), (8, 1));
+    }
+
+    #[test]
+    fn a_reader_hears_of_news() {
+        let feeds = Feeds::new(7);
+        let (_, changed) = feeds.read(PIPELINE, 0);
+        assert!(!changed.has_changed().unwrap());
+        feeds.publish(PIPELINE, vec![workflow()]);
+        assert!(changed.has_changed().unwrap());
+    }
+}

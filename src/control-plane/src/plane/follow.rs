@@ -1,0 +1,54 @@
+//! What operators ask of running pipelines: their feeds, and to cancel them.
+
+use super::Plane;
+use crate::{engine::workflow::Event, refusal::Refusal};
+use protocol::{PipelineId, feed::Feed};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// The longest that a feed is held open.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+impl Plane {
+    /// The feed of a pipeline from `after`, as soon as there is anything or the wait is over.
+    pub(crate) async fn feed(
+        &self,
+        pipeline: PipelineId,
+        after: u64,
+        wait_ms: u64,
+    ) -> Result<Option<Feed>, Refusal> {
+        if !self.store.has_pipeline(pipeline).await? {
+            return Ok(None);
+        }
+        let until = Instant::now() + Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+        loop {
+            let (feed, mut changed) = self.feeds.read(pipeline, after);
+            // A feed that is shorter than the reader knows is another life: that is news as well.
+            let is_news = !feed.news.is_empty() || feed.next < after;
+            if is_news || !self.woken_before(until, changed.changed()).await {
+                return Ok(Some(feed));
+            }
+        }
+    }
+
+    /// Cancels what of a pipeline is not over. Those who hold its tasks are told at once.
+    pub(crate) async fn cancel(self: &Arc<Self>, pipeline: PipelineId) -> Result<(), Refusal> {
+        for written in self.cancel_workflows(pipeline)? {
+            written.on_disk().await?;
+        }
+        Ok(())
+    }
+
+    fn cancel_workflows(self: &Arc<Self>, pipeline: PipelineId) -> Result<Vec<super::Written>, Refusal> {
+        let mut core = self.core();
+        let mut written = Vec::new();
+        for workflow in core.workflows_of(pipeline) {
+            let canceled = self.change(&mut core, workflow, |live, moment, change| {
+                live.workflow_event(Event::Cancel, moment, change);
+            });
+            let lost = || Refusal::Unavailable("a workflow is being read from the store: try again".to_owned());
+            written.push(canceled.ok_or_else(lost)?.1);
+        }
+        Ok(written)
+    }
+}

@@ -1,0 +1,286 @@
+//! A workflow that runs, in memory: its engine, its tasks, and the writes and news that each event comes to.
+
+use super::{clock::Moment, clock::rfc3339, progress::Progress, token::TokenHash};
+use crate::engine::{
+    task::{self, Verdict},
+    workflow::{self, Effect, Workflow},
+};
+use protocol::{
+    Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
+    api::GitValues,
+    feed::News,
+    pipeline::Job,
+    task::{Source, Variable},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use store::{Guard, ProjectId, TaskRow, Write};
+use uuid::Uuid;
+
+/// The name of the launch-agent's own step.
+pub(crate) const HOST_STEP: &str = "Spin up environment";
+
+/// What all workflows of a pipeline share.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) id: PipelineId,
+    pub(crate) number: u64,
+    pub(crate) project: ProjectId,
+    pub(crate) project_name: String,
+    pub(crate) source: Source,
+    pub(crate) git: GitValues,
+    pub(crate) variables: Variables,
+}
+
+/// The variables of a pipeline, which lie in the store only sealed.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Variables {
+    pub(crate) environment: Vec<Variable>,
+    pub(crate) contexts: BTreeMap<String, Vec<Variable>>,
+}
+
+/// A task's place in its workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) workflow: WorkflowId,
+    pub(crate) job: usize,
+    pub(crate) index: usize,
+}
+
+/// Who holds a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) runner: Arc<str>,
+    pub(crate) host: Arc<str>,
+    pub(crate) hash: TokenHash,
+}
+
+/// A task.
+#[derive(Debug)]
+pub(crate) struct LiveTask {
+    pub(crate) id: TaskId,
+    pub(crate) machine: task::Task,
+    pub(crate) holder: Option<Holder>,
+    pub(crate) progress: Progress,
+}
+
+/// A job and, once it is queued, its tasks.
+#[derive(Debug)]
+pub(crate) struct LiveJob {
+    pub(crate) id: JobId,
+    pub(crate) number: u64,
+    pub(crate) class: ResourceClass,
+    pub(crate) definition: Arc<Job>,
+    pub(crate) tasks: Vec<LiveTask>,
+}
+
+/// A workflow that runs.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) guard: Guard,
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// Among the pipeline's workflows.
+    pub(crate) place: usize,
+    pub(crate) engine: Workflow,
+    pub(crate) jobs: Vec<LiveJob>,
+}
+
+/// What an event came to, outside of its workflow.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) news: Vec<News>,
+    /// Tasks that are new.
+    pub(crate) made: Vec<(TaskId, Place)>,
+    /// Tasks that wait for a claim now.
+    pub(crate) queued: Vec<(TaskId, ResourceClass)>,
+    /// Tasks that are over now.
+    pub(crate) ended: Vec<TaskId>,
+    /// Tokens that stand for a lease now, and those that do no more.
+    pub(crate) tokens: Vec<(TokenHash, TaskId, Epoch)>,
+    pub(crate) dropped_tokens: Vec<TokenHash>,
+    /// Whether a holder is to hear of something.
+    pub(crate) told: bool,
+    /// Whether the workflow is over.
+    pub(crate) over: bool,
+}
+
+impl Live {
+    pub(crate) fn task(&self, job: usize, index: usize) -> &LiveTask {
+        &self.jobs[job].tasks[index]
+    }
+
+    /// Carries an event of one task through task and workflow. `holder` is who claims; `message` says why it ends.
+    pub(crate) fn task_event(
+        &mut self,
+        (job, index): (usize, usize),
+        event: task::Event,
+        (holder, message): (Option<Holder>, Option<String>),
+        moment: Moment,
+        change: &mut Change,
+    ) -> Verdict {
+        let task = &mut self.jobs[job].tasks[index];
+        let was_held = task.machine.is_held();
+        let (machine, verdict) = task.machine.after(event);
+        let message = message.or_else(|| task.explains(event, verdict, moment));
+        task.machine = machine;
+        change.told |= matches!(event, task::Event::Tick { .. }) && verdict != Verdict::Unmoved;
+        match verdict {
+            Verdict::Claimed => self.claimed(job, index, holder, moment, change),
+            Verdict::Granted => change.writes.push(Write::TaskBegun(self.task(job, index).id)),
+            Verdict::Requeued => self.requeued(job, index, moment, change),
+            Verdict::Told => {
+                change.told = true;
+                change.writes.push(Write::TaskCanceled(self.task(job, index).id));
+            }
+            Verdict::Over(outcome) => self.ended((job, index), (outcome, was_held), message, moment, change),
+            Verdict::Exhausted => {
+                self.ended((job, index), (Outcome::InfrastructureFail, was_held), message, moment, change);
+            }
+            Verdict::Renewed
+            | Verdict::Repeated
+            | Verdict::Fenced
+            | Verdict::Begun
+            | Verdict::Unmoved => {}
+        }
+        verdict
+    }
+
+    fn claimed(
+        &mut self,
+        job: usize,
+        index: usize,
+        holder: Option<Holder>,
+        moment: Moment,
+        change: &mut Change,
+    ) {
+        let task = &mut self.jobs[job].tasks[index];
+        let (id, epoch) = (task.id, task.machine.epoch);
+        if let Some(holder) = &holder {
+            let (runner, host) = (holder.runner.to_string(), holder.host.to_string());
+            change.news.push(News::TaskClaimed { task: id, runner: runner.clone() });
+            let (hash, at_ms) = (holder.hash, moment.wall_ms);
+            change.writes.push(Write::TaskClaimed { task: id, epoch, hash, runner, host, at_ms });
+            change.tokens.push((hash, id, epoch));
+        }
+        task.holder = holder;
+        let step = StepNumber::HOST;
+        change.news.push(News::StepStarted { task: id, step, name: HOST_STEP.to_owned() });
+        self.workflow_event(workflow::Event::TaskClaimed(job), moment, change);
+    }
+
+    fn requeued(&mut self, job: usize, index: usize, moment: Moment, change: &mut Change) {
+        let class = self.jobs[job].class.clone();
+        let task = &mut self.jobs[job].tasks[index];
+        let unclaims = task.machine.unclaims;
+        change.dropped_tokens.extend(task.holder.take().map(|holder| holder.hash));
+        task.progress = Progress::fresh();
+        change.writes.push(Write::TaskRequeued { task: task.id, unclaims });
+        change.queued.push((task.id, class));
+        self.workflow_event(workflow::Event::TaskRequeued(job), moment, change);
+    }
+
+    fn ended(
+        &mut self,
+        (job, index): (usize, usize),
+        (outcome, was_held): (Outcome, bool),
+        message: Option<String>,
+        moment: Moment,
+        change: &mut Change,
+    ) {
+        let task = &mut self.jobs[job].tasks[index];
+        let (id, epoch, at_ms) = (task.id, task.machine.epoch, moment.wall_ms);
+        change.dropped_tokens.extend(task.holder.as_ref().map(|holder| holder.hash));
+        if was_held {
+            change.news.push(host_step_ended(id, outcome));
+        }
+        change.news.push(News::TaskEnded { task: id, outcome, message: message.clone() });
+        change.writes.push(Write::TaskEnded { task: id, epoch, outcome, message, at_ms });
+        change.ended.push(id);
+        self.workflow_event(workflow::Event::TaskEnded { job, outcome, was_held }, moment, change);
+    }
+
+    /// Carries an event through the workflow, and its effects through jobs and tasks.
+    pub(crate) fn workflow_event(&mut self, event: workflow::Event, moment: Moment, change: &mut Change) {
+        if event == workflow::Event::Cancel {
+            change.writes.push(Write::WorkflowCanceled(self.guard.workflow));
+        }
+        for effect in self.engine.apply(event) {
+            match effect {
+                Effect::Job(job, status) => self.job_changed(job, status, moment, change),
+                Effect::QueueTasks(job) => self.queue_tasks(job, moment, change),
+                Effect::CancelTasks(job) => self.cancel_tasks(job, moment, change),
+                Effect::Workflow(status) => self.workflow_changed(status, change),
+            }
+        }
+    }
+
+    fn job_changed(&self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
+        let at = Some(moment.wall_ms);
+        let started_ms = at.filter(|_| status == JobStatus::Running);
+        let ended_ms = at.filter(|_| status.is_terminal());
+        change.news.push(News::Job { workflow: self.place, job, status });
+        change.writes.push(Write::JobStatus { job: self.jobs[job].id, status, started_ms, ended_ms });
+    }
+
+    fn queue_tasks(&mut self, job: usize, moment: Moment, change: &mut Change) {
+        let workflow = self.guard.workflow;
+        let live = &mut self.jobs[job];
+        for index in 0..live.definition.parallelism {
+            let id = TaskId(Uuid::now_v7());
+            let place = Place { workflow, job, index: index as usize };
+            change.news.push(News::Task { workflow: self.place, job, task: id, index });
+            change.writes.push(Write::Task(TaskRow::queued(id, live.id, index, moment.wall_ms).into()));
+            change.made.push((id, place));
+            change.queued.push((id, live.class.clone()));
+            live.tasks.push(LiveTask {
+                id,
+                machine: task::Task::new(),
+                holder: None,
+                progress: Progress::fresh(),
+            });
+        }
+    }
+
+    fn cancel_tasks(&mut self, job: usize, moment: Moment, change: &mut Change) {
+        for index in 0..self.jobs[job].tasks.len() {
+            self.task_event((job, index), task::Event::Cancel, (None, None), moment, change);
+        }
+    }
+
+    fn workflow_changed(&self, status: protocol::WorkflowStatus, change: &mut Change) {
+        change.over = status.is_terminal();
+        change.news.push(News::Workflow { workflow: self.place, status });
+        change.writes.push(Write::WorkflowStatus(self.guard.workflow, status));
+    }
+}
+
+impl LiveTask {
+    /// Why a task ended where nobody but the control plane can say it.
+    fn explains(&self, event: task::Event, verdict: Verdict, moment: Moment) -> Option<String> {
+        let host = self.holder.as_ref().map_or("unknown", |holder| &holder.host);
+        let when = rfc3339(moment.wall_ms);
+        match (event, verdict) {
+            (task::Event::Tick { .. }, Verdict::Over(_)) => {
+                Some(format!("host `{host}` was not heard of until its lease ran out at {when}; its work is lost"))
+            }
+            (_, Verdict::Exhausted) => Some(format!(
+                "the task was given back {} times, the last time by host `{host}` at {when}",
+                self.machine.unclaims + 1
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn host_step_ended(task: TaskId, outcome: Outcome) -> News {
+    let (step, status) = (StepNumber::HOST, host_step_status(outcome));
+    News::StepEnded { task, step, status, exit_code: None, duration_ms: 0 }
+}
+
+/// The launch-agent's own step failed only where the task was lost to the machinery.
+pub(crate) fn host_step_status(outcome: Outcome) -> StepStatus {
+    match outcome {
+        Outcome::InfrastructureFail => StepStatus::Failed,
+        _ => StepStatus::Success,
+    }
+}

@@ -1,0 +1,48 @@
+//! Projects: their keys, and the numbers that their next pipeline and job get.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+use store::{ProjectId, Store, StoreError, Write};
+
+/// The projects in use.
+#[derive(Debug, Default)]
+pub(crate) struct Projects {
+    known: std::sync::Mutex<HashMap<String, Arc<Project>>>,
+}
+
+/// A project. Whoever holds the lock on its numbers is the only one to give them out.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) id: ProjectId,
+    pub(crate) numbers: tokio::sync::Mutex<Numbers>,
+}
+
+/// The numbers that the next ones get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) pipeline: u64,
+    pub(crate) job: u64,
+}
+
+impl Projects {
+    /// A project, made if it is not there.
+    pub(crate) async fn get(&self, store: &Store, name: &str) -> Result<Arc<Project>, StoreError> {
+        if let Some(project) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(project.clone());
+        }
+        store.write(None, vec![Write::Project(name.to_owned())]).await?;
+        let unreadable = || StoreError::Conflict("a project that was made is not there".into());
+        let (id, pipeline, job) = store.project(name).await?.ok_or_else(unreadable)?;
+        let project = Project { id, numbers: tokio::sync::Mutex::new(Numbers { pipeline, job }) };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(known.entry(name.to_owned()).or_insert_with(|| Arc::new(project)).clone())
+    }
+}
+
+/// A stable id made of a name, for variables that want one.
+pub(crate) fn stable_id(name: &str) -> uuid::Uuid {
+    let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = super::token::hash(name);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}

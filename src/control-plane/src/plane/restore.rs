@@ -1,0 +1,140 @@
+//! Workflows read from the store: at the start, and after a write that failed.
+
+use super::{
+    Plane,
+    live::{Holder, Live, LiveJob, LiveTask, Pipeline, Variables},
+    progress::Progress,
+    token::TokenHash,
+};
+use crate::{
+    engine::{
+        task::{State, Task},
+        workflow::{Shape, Workflow},
+    },
+    refusal::Refusal,
+};
+use protocol::{TaskId, WorkflowId, pipeline::Job};
+use std::{collections::HashMap, sync::Arc};
+use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, TaskRow};
+
+impl Plane {
+    /// Takes up all workflows that are not over. Every lease gets a whole period from now.
+    pub(crate) async fn restore_all(self: &Arc<Self>) -> Result<(), Refusal> {
+        for workflow in self.store.unfinished_workflows().await? {
+            self.restore(workflow).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up one workflow as the store has it.
+    pub(crate) async fn restore(self: &Arc<Self>, workflow: WorkflowId) -> Result<(), Refusal> {
+        let rows = self.store.live_workflow(workflow).await?;
+        let Some(rows) = rows.filter(|rows| !rows.workflow.status.is_terminal()) else {
+            self.core().let_go(workflow);
+            return Ok(());
+        };
+        let tokens: HashMap<TaskId, TokenHash> = self
+            .store
+            .current_leases(workflow)
+            .await?
+            .into_iter()
+            .map(|(hash, task)| (task, hash))
+            .collect();
+        let variables = self.variables(&rows)?;
+        let mut core = self.core();
+        let generation = core.next_generation();
+        let until = self.clock.moment().now + self.rules.lease.as_millis() as u64;
+        let live = revive(rows, Guard { workflow, generation }, variables, (&tokens, until))?;
+        core.insert(live);
+        Ok(())
+    }
+
+    fn variables(&self, rows: &LiveWorkflow) -> Result<Variables, Refusal> {
+        let unreadable = |why: String| {
+            Refusal::Unavailable(format!("the secrets of pipeline {} are lost: {why}", rows.pipeline.id))
+        };
+        let text = self
+            .vault
+            .unseal(rows.pipeline.id, &rows.sealed)
+            .map_err(|error| unreadable(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
+    }
+}
+
+fn revive(
+    rows: LiveWorkflow,
+    guard: Guard,
+    variables: Variables,
+    leases: (&HashMap<TaskId, TokenHash>, u64),
+) -> Result<Live, Refusal> {
+    let definitions: Vec<&Job> = rows.jobs.iter().map(|job| &job.definition).collect();
+    let mut engine = Workflow::new(&shapes(&definitions)?)
+        .map_err(|error| Refusal::Unavailable(format!("a stored workflow is no workflow: {error}")))?;
+    let mut tasks: HashMap<_, Vec<TaskRow>> = HashMap::new();
+    for task in rows.tasks {
+        tasks.entry(task.job).or_default().push(task);
+    }
+    let of_job = |job: &JobRow| tasks.get(&job.id).map_or(&[][..], Vec::as_slice);
+    engine.restore(rows.workflow.canceled, rows.jobs.iter().map(|job| standing(job, of_job(job))));
+    let jobs = rows.jobs.iter().map(|job| LiveJob {
+        id: job.id,
+        number: job.number,
+        class: job.class.clone(),
+        definition: Arc::new(job.definition.clone()),
+        tasks: of_job(job).iter().map(|task| revive_task(task, leases)).collect(),
+    });
+    let jobs = jobs.collect();
+    let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables));
+    Ok(Live { guard, pipeline, place: rows.workflow.place as usize, engine, jobs })
+}
+
+fn standing(job: &JobRow, tasks: &[TaskRow]) -> (protocol::JobStatus, u32, Vec<protocol::Outcome>) {
+    let held = tasks.iter().filter(|task| matches!(task.phase, Phase::Claimed | Phase::Begun)).count();
+    let ended = tasks.iter().filter_map(|task| task.outcome).collect();
+    (job.status, u32::try_from(held).unwrap_or(u32::MAX), ended)
+}
+
+fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64)) -> LiveTask {
+    let ended = row.outcome.unwrap_or(protocol::Outcome::InfrastructureFail);
+    let state = match row.phase {
+        Phase::Queued => State::Queued,
+        Phase::Claimed => State::Claimed { until },
+        Phase::Begun => State::Begun { until },
+        Phase::Ended => State::Ended(ended),
+    };
+    let holder = tokens.get(&row.id).map(|hash| Holder {
+        runner: row.runner.clone().unwrap_or_default().into(),
+        host: row.host.clone().unwrap_or_default().into(),
+        hash: *hash,
+    });
+    let machine = Task { state, epoch: row.epoch, unclaims: row.unclaims, canceled: row.canceled };
+    LiveTask { id: row.id, machine, holder, progress: Progress::unread() }
+}
+
+fn pipeline(project_name: String, row: PipelineRow, variables: Variables) -> Pipeline {
+    Pipeline {
+        id: row.id,
+        number: row.number,
+        project: row.project,
+        project_name,
+        source: row.source,
+        git: row.git,
+        variables,
+    }
+}
+
+/// The shapes of a workflow's jobs, whose requirements are names.
+pub(crate) fn shapes(jobs: &[&Job]) -> Result<Vec<Shape>, Refusal> {
+    let places: HashMap<&str, usize> =
+        jobs.iter().enumerate().map(|(place, job)| (job.name.as_str(), place)).collect();
+    let place = |job: &Job, name: &String| {
+        let missing = || format!("the job `{}` requires `{name}`, which is not there", job.name);
+        places.get(name.as_str()).copied().ok_or_else(|| Refusal::Bad(missing()))
+    };
+    jobs.iter()
+        .map(|job| {
+            let requires = job.requires.iter().map(|name| place(job, name)).collect::<Result<_, _>>()?;
+            Ok(Shape { requires, parallelism: job.parallelism })
+        })
+        .collect()
+}

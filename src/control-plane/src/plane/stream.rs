@@ -1,0 +1,190 @@
+//! A task's stream: log chunks and journal records, stored once each and in order, however often they are sent.
+
+use super::{
+    Plane,
+    live::Live,
+    progress::{self, Writer},
+};
+use crate::{logs::Item, refusal::Refusal};
+use bytes::Bytes;
+use protocol::{
+    StepNumber, TaskId,
+    feed::News,
+    http::Lease,
+    journal::{Record, TaskEvent},
+    pipeline::Job,
+    stream::Acknowledged,
+};
+use std::sync::Arc;
+use store::{ChunkRow, Command, StoreError, Write};
+use tokio::sync::oneshot;
+
+/// What became of a stream write.
+#[derive(Debug)]
+pub(crate) enum Streamed {
+    /// All of it is stored.
+    Stored(Acknowledged),
+    /// It does not fit what is stored.
+    Rewind(Acknowledged),
+}
+
+/// What a body comes to beside what is stored.
+struct Cut {
+    acknowledged: Acknowledged,
+    writes: Vec<Write>,
+    news: Vec<News>,
+    /// Whether all of the body fitted.
+    whole: bool,
+}
+
+impl Plane {
+    /// Stores what fits of a stream's body and is not stored yet.
+    pub(crate) async fn stream(self: &Arc<Self>, lease: Lease, body: Bytes) -> Result<Streamed, Refusal> {
+        let progress = self.held(lease, |_, task| task.progress.clone())?;
+        let (writer, stored) = progress.writer(&self.store, lease.task_id).await?;
+        let items = self.logs.place(lease.task_id, body).await?;
+        let cut = self.held(lease, |(live, job), _| {
+            cut(lease.task_id, stored, items, &live.jobs[job].definition)
+        })?;
+        let (whole, acknowledged) = (cut.whole, cut.acknowledged.clone());
+        if !cut.writes.is_empty() {
+            self.store_cut(lease, cut, writer)?.await.unwrap_or(Err(StoreError::Stopped))?;
+        }
+        Ok(if whole { Streamed::Stored(acknowledged) } else { Streamed::Rewind(acknowledged) })
+    }
+
+    /// Queues a cut's writes, unless the lease is over: then nothing of it is queued ever after.
+    fn store_cut(
+        self: &Arc<Self>,
+        lease: Lease,
+        cut: Cut,
+        mut writer: Writer,
+    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let Cut { acknowledged, writes, news, .. } = cut;
+        let core = self.core();
+        let (live, task, _) = core.task(lease.task_id).ok_or_else(Refusal::fenced)?;
+        if !task.machine.is_held_under(lease.epoch) {
+            return Err(Refusal::fenced());
+        }
+        let (plane, pipeline) = (self.clone(), live.pipeline.id);
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            if result.is_ok() {
+                *writer = Some(acknowledged);
+                plane.logs.changed(lease.task_id);
+                plane.feeds.publish(pipeline, news);
+            }
+            drop(writer);
+            // Who asked may have gone; what is stored is stored.
+            let _ = tell.send(result.map(drop));
+        });
+        self.store.submit(Command { guard: None, writes, done });
+        Ok(told)
+    }
+
+    /// How far a task's stream is stored.
+    pub(crate) async fn acknowledged(&self, lease: Lease) -> Result<Acknowledged, Refusal> {
+        match self.held(lease, |_, task| task.progress.clone()) {
+            Ok(progress) => Ok(progress.writer(&self.store, lease.task_id).await?.1),
+            // Over, but by this very lease: whoever asks learns that all it sent is there.
+            Err(refusal) => match self.store.task(lease.task_id).await? {
+                Some(row) if row.epoch == lease.epoch && row.outcome.is_some() => {
+                    Ok(progress::read(&self.store, lease.task_id).await?)
+                }
+                _ => Err(refusal),
+            },
+        }
+    }
+
+    /// Looks at a task that its caller holds.
+    pub(crate) fn held<T>(
+        &self,
+        lease: Lease,
+        look: impl FnOnce((&Live, usize), &super::live::LiveTask) -> T,
+    ) -> Result<T, Refusal> {
+        let core = self.core();
+        match core.task(lease.task_id) {
+            Some((live, task, place)) if task.machine.is_held_under(lease.epoch) => {
+                Ok(look((live, place.job), task))
+            }
+            _ => Err(Refusal::fenced()),
+        }
+    }
+}
+
+/// What of the items is new, up to the first that does not fit.
+fn cut(task: TaskId, stored: Acknowledged, items: Vec<Item>, job: &Job) -> Cut {
+    let mut cut = Cut { acknowledged: stored, writes: Vec::new(), news: Vec::new(), whole: true };
+    let (next_record, logs) = (cut.acknowledged.next_record, cut.acknowledged.logs.clone());
+    for item in items {
+        let fits = match item {
+            Item::Chunk(chunk) => cut.chunk(chunk),
+            Item::Record(record) => cut.record(task, record, job),
+        };
+        if !fits {
+            cut.whole = false;
+            break;
+        }
+    }
+    if cut.acknowledged.next_record != next_record {
+        cut.writes.push(Write::NextRecord(task, cut.acknowledged.next_record));
+    }
+    for (step, length) in &cut.acknowledged.logs {
+        if logs.get(step) != Some(length) {
+            cut.writes.push(Write::LogLength(task, *step, *length));
+            cut.news.push(News::LogGrew { task, step: *step, length: *length });
+        }
+    }
+    cut
+}
+
+impl Cut {
+    fn chunk(&mut self, chunk: ChunkRow) -> bool {
+        let end = self.acknowledged.logs.get(&chunk.step).copied().unwrap_or_default();
+        let chunk_end = chunk.start + u64::from(chunk.length);
+        if chunk_end <= end {
+            return true;
+        }
+        let fits = chunk.start == end;
+        if fits {
+            self.acknowledged.logs.insert(chunk.step, chunk_end);
+            self.writes.push(Write::Chunk(chunk));
+        }
+        fits
+    }
+
+    fn record(&mut self, task: TaskId, record: Record, job: &Job) -> bool {
+        let next = self.acknowledged.next_record;
+        let fits = record.seq <= next;
+        if record.seq == next {
+            self.acknowledged.next_record += 1;
+            self.event(task, record, job);
+        }
+        fits
+    }
+
+    fn event(&mut self, task: TaskId, record: Record, job: &Job) {
+        match record.event {
+            TaskEvent::StepStarted { step } => {
+                self.writes.push(Write::StepStarted { task, step, at_ms: record.at_ms });
+                self.news.push(News::StepStarted { task, step, name: step_name(job, step) });
+            }
+            TaskEvent::StepEnded { step, status, exit_code, duration_ms, .. } => {
+                self.writes.push(Write::StepEnded { task, step, status, exit_code, duration_ms });
+                self.news.push(News::StepEnded { task, step, status, exit_code, duration_ms });
+            }
+            // The outcome is told by `end`, once everything else is stored.
+            TaskEvent::Ended { .. } => {}
+        }
+    }
+}
+
+/// A step's name as its job gives it.
+pub(crate) fn step_name(job: &Job, step: StepNumber) -> String {
+    if step == StepNumber::HOST {
+        return super::live::HOST_STEP.to_owned();
+    }
+    let place = (step.0 as usize).checked_sub(1);
+    let name = place.and_then(|place| job.steps.get(place)).map(|step| step.name.clone());
+    name.unwrap_or_else(|| format!("Step {}", step.0))
+}

@@ -1,0 +1,169 @@
+//! What tasks store and fetch: contents, artifacts, test results, caches, workspace layers and the source.
+
+use super::{
+    Plane,
+    clock::wall_ms,
+    live::{Live, LiveJob, Pipeline},
+};
+use crate::refusal::Refusal;
+use blobs::Scope;
+use protocol::{
+    JobId,
+    http::{
+        Artifacts, Destinations, FindCache, Layers, Lease, PersistLayer, SaveCache, Tests, is_empty_content,
+    },
+    task::Source,
+    transfer::{Content, Destination, Found, MAX_CACHE_KEY, is_safe_path},
+};
+use std::sync::Arc;
+use store::{CacheRow, LayerRow, TestsRow, Write};
+
+/// How long a signed URL is good.
+const URL_MS: i64 = 6 * 60 * 60 * 1000;
+
+impl Plane {
+    /// Where to put contents; those that the project has need no URL.
+    pub(crate) async fn destinations(
+        &self,
+        lease: Lease,
+        contents: Vec<Content>,
+    ) -> Result<Destinations, Refusal> {
+        let scope = self.scope(lease)?;
+        let mut destinations = Vec::with_capacity(contents.len());
+        for Content { digest, size } in contents {
+            let is_there = self.is_stored(&scope, &Content { digest: digest.clone(), size }).await?;
+            let sign = || self.signer.put_url(&scope, &digest, size, wall_ms() + URL_MS);
+            let url = (!is_there).then(sign);
+            destinations.push(Destination { digest, url });
+        }
+        Ok(Destinations { destinations })
+    }
+
+    /// Remembers artifacts.
+    pub(crate) async fn add_artifacts(&self, lease: Lease, artifacts: Artifacts) -> Result<(), Refusal> {
+        let scope = self.scope(lease)?;
+        for artifact in &artifacts.artifacts {
+            if !is_safe_path(&artifact.path) {
+                return Err(Refusal::Bad(format!("`{}` is no path for an artifact", artifact.path)));
+            }
+            self.want_stored(&scope, &artifact.content).await?;
+        }
+        let task = lease.task_id;
+        let rows = artifacts.artifacts.into_iter().map(|artifact| Write::Artifact(task, artifact));
+        self.write_held(lease, rows.collect()).await.map(drop)
+    }
+
+    /// Remembers test results.
+    pub(crate) async fn add_tests(&self, lease: Lease, tests: Tests) -> Result<(), Refusal> {
+        let row = TestsRow { task: lease.task_id, request: tests.request, cases: tests.cases };
+        self.write_held(lease, vec![Write::Tests(row.into())]).await.map(drop)
+    }
+
+    /// Finds a cache of the task's project.
+    pub(crate) async fn find_cache(&self, lease: Lease, find: FindCache) -> Result<Option<Found>, Refusal> {
+        let pipeline = self.pipeline_of(lease)?;
+        let scope = Scope::project(&pipeline.project_name);
+        for key in &find.keys {
+            let found = self.store.find_cache(pipeline.project, key, find.exact).await?;
+            if let Some((name, content)) = found {
+                return Ok(Some(self.found(&scope, name, content)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Saves a cache; whether it is the first of its key.
+    pub(crate) async fn save_cache(&self, lease: Lease, save: SaveCache) -> Result<bool, Refusal> {
+        if save.key.is_empty() || save.key.chars().count() > MAX_CACHE_KEY {
+            return Err(Refusal::Bad(format!("a cache key has 1 to {MAX_CACHE_KEY} characters")));
+        }
+        let pipeline = self.pipeline_of(lease)?;
+        self.want_stored(&Scope::project(&pipeline.project_name), &save.content).await?;
+        let (project, saved_ms) = (pipeline.project, wall_ms());
+        let row = CacheRow { project, key: save.key, content: save.content, saved_ms };
+        let numbers = self.write_held(lease, vec![Write::Cache(row)]).await?;
+        Ok(numbers.first() == Some(&1))
+    }
+
+    /// Adds a workspace layer.
+    pub(crate) async fn persist_layer(&self, lease: Lease, layer: PersistLayer) -> Result<(), Refusal> {
+        self.want_stored(&self.scope(lease)?, &layer.content).await?;
+        let row = LayerRow { task: lease.task_id, request: layer.request, content: layer.content };
+        self.write_held(lease, vec![Write::Layer(row)]).await.map(drop)
+    }
+
+    /// The layers of all jobs upstream, in the order they apply.
+    pub(crate) async fn layers(&self, lease: Lease) -> Result<Layers, Refusal> {
+        let (scope, jobs) = self.held(lease, |(live, job), _| (scope_of(live), upstream(live, job)))?;
+        let mut layers = Vec::new();
+        for (job, name) in jobs {
+            let contents = self.store.layers_of_job(job).await?;
+            layers.extend(contents.into_iter().map(|content| self.found(&scope, name.clone(), content)));
+        }
+        Ok(Layers { layers })
+    }
+
+    /// The archive of the pipeline's source.
+    pub(crate) fn source(&self, lease: Lease) -> Result<Found, Refusal> {
+        let pipeline = self.pipeline_of(lease)?;
+        let Source::Archive { digest, size } = &pipeline.source else {
+            return Err(Refusal::Missing("the source of this pipeline is no archive".to_owned()));
+        };
+        let content = Content { digest: digest.clone(), size: *size };
+        Ok(self.found(&Scope::project(&pipeline.project_name), "source".to_owned(), content))
+    }
+
+    /// Queues rows of a task, unless its lease is over, and waits until they are on disk.
+    async fn write_held(&self, lease: Lease, writes: Vec<Write>) -> Result<Vec<u64>, Refusal> {
+        // Under the lock, so that nothing is queued behind what ends the lease.
+        let written = self.held(lease, |_, _| self.store.queue(None, writes))?;
+        Ok(written.await?)
+    }
+
+    fn pipeline_of(&self, lease: Lease) -> Result<Arc<Pipeline>, Refusal> {
+        self.held(lease, |(live, _), _| live.pipeline.clone())
+    }
+
+    fn scope(&self, lease: Lease) -> Result<Scope, Refusal> {
+        self.held(lease, |(live, _), _| scope_of(live))
+    }
+
+    async fn is_stored(&self, scope: &Scope, content: &Content) -> Result<bool, Refusal> {
+        let is_nothing = is_empty_content(&content.digest) && content.size == 0;
+        Ok(is_nothing || self.blobs.size(scope, &content.digest).await? == Some(content.size))
+    }
+
+    async fn want_stored(&self, scope: &Scope, content: &Content) -> Result<(), Refusal> {
+        if self.is_stored(scope, content).await? {
+            return Ok(());
+        }
+        let Content { digest, size } = content;
+        Err(Refusal::Bad(format!("the content {digest} of {size} bytes is not stored: send it first")))
+    }
+
+    fn found(&self, scope: &Scope, name: String, content: Content) -> Found {
+        let url = self.signer.get_url(scope, &content.digest, wall_ms() + URL_MS);
+        Found { name, content, url }
+    }
+}
+
+fn scope_of(live: &Live) -> Scope {
+    Scope::project(&live.pipeline.project_name)
+}
+
+/// All jobs that a job requires, also through others: each after those that it requires itself.
+fn upstream(live: &Live, job: usize) -> Vec<(JobId, String)> {
+    let place = |name: &String| live.jobs.iter().position(|job| job.definition.name == *name);
+    let required = |job: &LiveJob| job.definition.requires.iter().rev().filter_map(place).collect::<Vec<_>>();
+    let (mut order, mut seen) = (Vec::new(), vec![false; live.jobs.len()]);
+    let mut path: Vec<(usize, bool)> = required(&live.jobs[job]).into_iter().map(|job| (job, false)).collect();
+    while let Some((job, done)) = path.pop() {
+        if done {
+            order.push((live.jobs[job].id, live.jobs[job].definition.name.clone()));
+        } else if !std::mem::replace(&mut seen[job], true) {
+            path.push((job, true));
+            path.extend(required(&live.jobs[job]).into_iter().map(|job| (job, false)));
+        }
+    }
+    order
+}

@@ -1,0 +1,96 @@
+//! Why a call is not answered as asked, and how HTTP says so.
+
+use crate::logs::LogError;
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use protocol::{api::Refused, http::ErrorBody};
+use store::StoreError;
+
+/// Why a call is not answered as asked. Each has a sentence for people.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// A runner's token that stands for nothing: nobody is to learn what exists.
+    #[error("the token stands for nothing")]
+    Unknown,
+    /// No valid operator's token.
+    #[error("Unauthorized: give the operator's token as `Authorization: Bearer`")]
+    Unauthorized,
+    /// The lease is over.
+    #[error("{0}")]
+    Fenced(String),
+    /// It does not fit what is.
+    #[error("{0}")]
+    Conflict(String),
+    /// It cannot be understood.
+    #[error("{0}")]
+    Bad(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    Missing(String),
+    /// A configuration that is wrong.
+    #[error("{}", .0.message)]
+    Diagnosed(Refused),
+    /// There is no room to store it.
+    #[error("{0}")]
+    Full(String),
+    /// It cannot be done now; the same may succeed later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Refusal {
+    /// A task that its caller holds no longer.
+    pub(crate) fn fenced() -> Self {
+        Self::Fenced("the lease is over: somebody else holds the task, or nobody wants it".to_owned())
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full(format!("{error}: make room on it")),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<blobs::BlobError> for Refusal {
+    fn from(error: blobs::BlobError) -> Self {
+        match error {
+            _ if error.is_senders() => Self::Bad(error.to_string()),
+            blobs::BlobError::Unwritable { .. } => Self::Full(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        match error.status() {
+            StatusCode::BAD_REQUEST => Self::Bad(error.to_string()),
+            StatusCode::INSUFFICIENT_STORAGE => Self::Full(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Unknown | Self::Missing(_) => StatusCode::NOT_FOUND,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
+            Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::Unknown => response.finish(),
+            Self::Diagnosed(refused) => response.json(refused),
+            _ => response.json(ErrorBody { message: self.to_string() }),
+        }
+    }
+}

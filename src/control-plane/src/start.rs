@@ -1,0 +1,270 @@
+//! Starting and stopping: everything is opened, or a sentence says what could not be.
+
+use crate::{
+    api, blob_routes, logs,
+    plane::{
+        Parts, Plane, Rules,
+        access::Access,
+        instances::Instances,
+        token::{self, TokenHash},
+    },
+    secrets::{KeyError, Vault},
+    settings::Settings,
+    web,
+};
+use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
+use blobs::{BlobError, Blobs, Scope};
+use logs::Logs;
+use protocol::transfer::Content;
+use slog::{Logger, error, info};
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Read, Write as _},
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use store::{OpenError, Store, Write};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// The most threads that serve calls.
+const MOST_WORKERS: usize = 4;
+/// How long calls that are not held open may take to finish when the control plane stops, in seconds.
+const PATIENCE: u64 = 1;
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A control plane that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The operator's token.
+    pub operator_token: String,
+    plane: Arc<Plane>,
+    server: ServerHandle,
+    closing: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Held as long as the data directory is ours.
+    _lock: File,
+}
+
+/// A control plane that did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or something in it cannot be used.
+    #[error("cannot {doing} {}: {source}; name a directory that can be written to", path.display())]
+    Directory {
+        /// In the imperative.
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process uses the data directory.
+    #[error("{} is in use by process {process}: stop it, or name another directory", path.display())]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+        /// As the lock's file says.
+        process: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; name another address with --listen")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The task-agent's program is not there.
+    #[error("cannot read the task-agent {}: {source}; build it with scripts/build-task-agent", path.display())]
+    NoAgent {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What is in the store cannot be used.
+    #[error("cannot take up what the store remembers: {0}")]
+    Remembered(String),
+    /// The key cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The blob directory cannot be used.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+}
+
+impl StartError {
+    fn directory(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Directory { doing, path, source }
+    }
+
+    fn remembered(error: impl std::fmt::Display) -> Self {
+        Self::Remembered(error.to_string())
+    }
+}
+
+/// Opens the data directory, takes up what was running, and serves. Must be called within an actix `System`.
+pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartError> {
+    let lock = lock(&settings.data_dir)?;
+    let listener = listen(settings.listen)?;
+    let address = listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
+    let (closing, closed) = watch::channel(false);
+    let (plane, operator_token) = open(&settings, log, closed).await?;
+    plane.restore_all().await.map_err(StartError::remembered)?;
+    let (server, serving) = serve(plane.clone(), listener)
+        .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+    let tasks = vec![serving, spawn(plane.clone().keep()), spawn(seal(plane.clone()))];
+    info!(plane.log, "serving"; "address" => %address);
+    Ok(Running { address, operator_token, plane, server, closing, tasks, _lock: lock })
+}
+
+/// One process at a time: the lock goes with the process, however it ends.
+fn lock(directory: &Path) -> Result<File, StartError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(StartError::directory("make", directory))?;
+    let path = directory.join("lock");
+    let opened = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut file = opened.map_err(StartError::directory("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            // Whoever holds it may just be writing its name.
+            let _ = file.read_to_string(&mut process);
+            let (path, process) = (directory.to_owned(), process.trim().to_owned());
+            return Err(StartError::Locked { path, process });
+        }
+        Err(TryLockError::Error(source)) => return Err(StartError::directory("lock", &path)(source)),
+    }
+    let named = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    named.map_err(StartError::directory("write", &path))?;
+    Ok(file)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+    listener.set_nonblocking(true).map_err(|source| StartError::Listen { address, source })?;
+    Ok(listener)
+}
+
+async fn open(
+    settings: &Settings,
+    log: Logger,
+    closing: watch::Receiver<bool>,
+) -> Result<(Arc<Plane>, String), StartError> {
+    let directory = &settings.data_dir;
+    let store = Store::open(&directory.join("store.db")).await?;
+    let blobs = Blobs::open(directory.join("blobs")).await?;
+    let vault = Vault::open(&settings.key, directory)?;
+    let agent = publish(&blobs, &settings.agent_program).await?;
+    let (token, operator) = operator_token(settings, &store).await?;
+    let access = Access::read(&store, operator).await.map_err(StartError::remembered)?;
+    let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
+    let logs = Logs::open(directory, store.clone(), blobs.clone()).map_err(StartError::remembered)?;
+    let rules = Rules {
+        lease: settings.lease,
+        max_run_time: settings.max_run_time,
+        only_class: settings.only_class.clone(),
+        agent,
+    };
+    let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, closing };
+    Ok((Plane::new(parts), token))
+}
+
+async fn publish(blobs: &Blobs, program: &Path) -> Result<Content, StartError> {
+    let path = program.to_owned();
+    let file = File::open(program).map_err(|source| StartError::NoAgent { path, source })?;
+    let (digest, size) = blobs.store(&Scope::agents(), file).await?;
+    Ok(Content { digest, size })
+}
+
+/// The operator's token, and its hash, which is all that the store gets to know.
+async fn operator_token(settings: &Settings, store: &Store) -> Result<(String, TokenHash), StartError> {
+    let token = match &settings.operator_token {
+        Some(token) => token.clone(),
+        None => token_of_file(&settings.data_dir.join("operator-token"))?,
+    };
+    let hash = token::hash(&token);
+    let setting = Write::Setting("operator_token_sha256", hash.to_vec());
+    store.write(None, vec![setting]).await.map_err(StartError::remembered)?;
+    Ok((token, hash))
+}
+
+/// The token in the file; removing the file makes another one at the next start.
+fn token_of_file(path: &Path) -> Result<String, StartError> {
+    match fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StartError::directory("read", path)(error));
+        }
+        _ => {}
+    }
+    let token = token::new_token();
+    write_private(path, &token).map_err(StartError::directory("write", path))?;
+    Ok(token)
+}
+
+/// Writes beside and renames, so that a crash leaves a whole token or none.
+fn write_private(path: &Path, token: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}
+
+fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, JoinHandle<()>)> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    let shared = Data::from(plane.clone());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .configure(api::routes)
+            .configure(blob_routes::routes)
+            .configure(web::routes)
+    })
+    .workers(workers)
+    .keep_alive(KEEP_ALIVE)
+    .disable_signals()
+    .shutdown_timeout(PATIENCE)
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    let serving = spawn(async move {
+        if let Err(failure) = server.await {
+            error!(plane.log, "the server failed"; "error" => %failure);
+        }
+    });
+    Ok((handle, serving))
+}
+
+async fn seal(plane: Arc<Plane>) {
+    plane.logs.seal_forever(&plane.log).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "each lives as long as the control plane, which aborts it at its end")]
+fn spawn(future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    actix_web::rt::spawn(future)
+}
+
+impl Running {
+    /// Answers held-open calls, lets the others finish for a moment, and closes the store. What was acknowledged stays.
+    pub async fn stop(self) {
+        self.closing.send_replace(true);
+        self.server.stop(true).await;
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.plane.store.close().await;
+    }
+}
