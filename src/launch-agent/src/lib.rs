@@ -1,3 +1,53 @@
-//! Claims tasks, launches task-agents, and carries what they make.
+//! The launch-agent: claims tasks, launches their task-agents, and carries what they make to the control plane.
+//!
+//! ```text
+//! Supervisor ─┬─ Poller            one per token: the held-open claim
+//!             ├─ LeaseKeeper       one per token, on a thread of its own: heartbeats, fences, cancels
+//!             └─ TaskActor         one per task, on a thread of its own: state machine, journal, socket, process
+//!                  ├─ LogStreamer       the task's journal and logs, one ordered stream
+//!                  └─ ArtifactUploader  transfers both ways, under one limit of the host; started when first needed
+//! ```
+//!
+//! Messages follow the edges of this tree and nothing else; a message is a hint, the truth is on disk:
+//!
+//! | from | to | message | when lost |
+//! |---|---|---|---|
+//! | [`Handle`] | Supervisor | `Drain`, `StopNow`, `Standings` | asked again |
+//! | Supervisor | Poller | `Room { slots }` | lent again at the next change, each second |
+//! | Poller | Supervisor | `Claimed`, `Failed`, `Refused`, `Ready` | the lease runs out, the control plane queues again |
+//! | Supervisor | LeaseKeeper | `Running` | told at each change |
+//! | LeaseKeeper | Supervisor | `LeaseNews { canceled, fenced }` | in the answer of the next heartbeat |
+//! | Supervisor | TaskActor | `CancelTask { why }` | told to each new actor of the task |
+//! | Supervisor | TaskActor | `Ping` | two in a row: it hangs |
+//! | TaskActor | Supervisor | `Pong`, `Finished` | the journal is found at adoption |
+//! | task-agent (socket) | TaskActor | hello, progress, requests | sent again until answered |
+//! | TaskActor | LogStreamer | `LogAppended`, `DrainLogs` | the streamer looks each second; told to each new one |
+//! | LogStreamer | TaskActor | `LogsAcknowledged`, `LogsDrained`, `LeaseLost` | asked again by `DrainLogs` |
+//! | TaskActor | ArtifactUploader | `Carry(request)` | kept by the task until answered, told to each new uploader |
+//! | ArtifactUploader | TaskActor | `Answered`, `LeaseLost` | carried again: all of it is idempotent |
+//! | any child | its parent | `ChildExited` | cannot be |
+//!
+//! | child | parent | restarted on | tolerance | beyond it |
+//! |---|---|---|---|---|
+//! | Supervisor | `main` | – | – | the process ends; the next one adopts its tasks |
+//! | Poller | Supervisor | panic, lost | 5 in 60 s, 1 s doubling | parked with its reason, tried each minute |
+//! | LeaseKeeper | Supervisor | panic, lost | 5 in 60 s, 1 s doubling | the host drains, status says why |
+//! | TaskActor | Supervisor | panic, lost, hang | 3 in 60 s | the task is ended as failed by the infrastructure |
+//! | LogStreamer, ArtifactUploader | TaskActor | panic | 5 in 60 s | the TaskActor panics |
 
+mod artifact_uploader;
 pub mod config;
+pub mod failpoints;
+mod handle;
+mod host;
+mod lease_keeper;
+mod log_streamer;
+mod poller;
+mod shelf;
+mod status;
+mod supervisor;
+mod task;
+
+pub use handle::{Finished, Handle, start};
+pub use host::StartError;
+pub use status::{PollerStatus, Status, TaskStatus};

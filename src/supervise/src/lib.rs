@@ -16,6 +16,6 @@ mod panics;
 mod restarts;
 
 pub use home::Home;
-pub use monitor::{Child, ChildExited, Exit, run, run_with, start};
+pub use monitor::{Child, ChildExited, Exit, run, run_with, start, start_beside};
 pub use panics::{Report, install_panic_hook};
 pub use restarts::{Restarts, Tolerance, Verdict};

@@ -5,7 +5,8 @@
 
 use crate::panics::{Named, name_of};
 use actix::{
-    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WeakRecipient, dev::channel,
+    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WeakRecipient,
+    dev::channel::{self, AddressReceiver},
 };
 use std::any::Any;
 use tokio::{
@@ -65,17 +66,23 @@ where
     F: FnOnce(&mut Context<C>) -> C + Send + 'static,
 {
     let (mailbox, receiver) = channel::channel(MAILBOX);
-    let (lifeline, held) = oneshot::channel();
-    let parent = parent.address().downgrade().recipient();
-    let mut watch = Watch { parent, child: Some(child), held };
-    arbiter.spawn(async move {
-        let mut life = spawn_named::<C>(live(Context::with_receiver(receiver), make));
-        tokio::select! {
-            biased;
-            _ = &mut watch.held => life.abort(),
-            end = &mut life => watch.publish(end.map_or_else(Exit::from, |()| Exit::Stopped)),
-        }
-    });
+    let (watch, lifeline) = Watch::of(parent, child);
+    arbiter.spawn(async move { watch.over(begin(receiver, make)).await });
+    Child { addr: Addr::new(mailbox), _lifeline: lifeline }
+}
+
+/// The same on the parent's own thread, for a child that is made of things that cannot leave it.
+#[expect(clippy::disallowed_methods, reason = "the watch tells its end, and is told when it is dropped")]
+pub fn start_beside<P, C, K, F>(parent: &mut Context<P>, child: K, make: F) -> Child<C>
+where
+    P: Actor<Context = Context<P>> + Handler<ChildExited<K>>,
+    C: Actor<Context = Context<C>>,
+    K: Send + 'static,
+    F: FnOnce(&mut Context<C>) -> C + 'static,
+{
+    let (mailbox, receiver) = channel::channel(MAILBOX);
+    let (watch, lifeline) = Watch::of(parent, child);
+    actix_rt::spawn(async move { watch.over(begin(receiver, make)).await });
     Child { addr: Addr::new(mailbox), _lifeline: lifeline }
 }
 
@@ -93,6 +100,14 @@ where
     let context = Context::new();
     let _alive = context.address();
     spawn_named::<A>(live(context, make)).await.map_or_else(Exit::from, |()| Exit::Stopped)
+}
+
+/// On the thread where the child is to live.
+fn begin<C: Actor<Context = Context<C>>>(
+    receiver: AddressReceiver<C>,
+    make: impl FnOnce(&mut Context<C>) -> C + 'static,
+) -> JoinHandle<()> {
+    spawn_named::<C>(live(Context::with_receiver(receiver), make))
 }
 
 async fn live<C: Actor<Context = Context<C>>>(
@@ -116,6 +131,24 @@ struct Watch<K: Send + 'static> {
 }
 
 impl<K: Send + 'static> Watch<K> {
+    fn of<P>(parent: &mut Context<P>, child: K) -> (Self, oneshot::Sender<()>)
+    where
+        P: Actor<Context = Context<P>> + Handler<ChildExited<K>>,
+    {
+        let (lifeline, held) = oneshot::channel();
+        let parent = parent.address().downgrade().recipient();
+        (Self { parent, child: Some(child), held }, lifeline)
+    }
+
+    /// Lives as long as the child does, or as its parent holds it.
+    async fn over(mut self, mut life: JoinHandle<()>) {
+        tokio::select! {
+            biased;
+            _ = &mut self.held => life.abort(),
+            end = &mut life => self.publish(end.map_or_else(Exit::from, |()| Exit::Stopped)),
+        }
+    }
+
     fn publish(&mut self, exit: Exit) {
         let held = self.held.try_recv() == Err(TryRecvError::Empty);
         if let (true, Some(child), Some(parent)) = (held, self.child.take(), self.parent.upgrade()) {

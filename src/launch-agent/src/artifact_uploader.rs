@@ -1,0 +1,110 @@
+//! Carries what a job stores and restores, both ways: artifacts, test results, caches, workspace layers, the source.
+//!
+//! All uploaders of a host share one limit of transfers. What fails because the control plane is away is tried until
+//! it is back; what can never succeed is answered with a sentence.
+
+mod carry;
+mod received;
+
+use crate::host::Host;
+use actix::{WeakRecipient, prelude::*};
+use carry::{Carrier, Failure};
+use client::TaskClient;
+use protocol::{
+    frame::{Answer, Wanted},
+    http::Lease,
+};
+pub(crate) use received::Request;
+use std::{collections::VecDeque, fs::File, rc::Rc, sync::Arc};
+
+/// From the task: carry this. A repeat of a number is the same request.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Carry(pub(crate) Request);
+
+/// What the task hears from its uploader.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum UploadNews {
+    /// A request is done.
+    Answered(Answered),
+    /// The lease is over.
+    LeaseLost(String),
+}
+
+/// The answer to one request.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) request: u64,
+    pub(crate) answer: Answer,
+    /// Beside the answer, open for reading at its start.
+    pub(crate) file: Option<File>,
+}
+
+/// The uploader of one task.
+pub(crate) struct ArtifactUploader {
+    carrier: Rc<Carrier>,
+    task: WeakRecipient<UploadNews>,
+    waiting: VecDeque<Request>,
+    busy: usize,
+}
+
+/// So many requests of one task are under way at once.
+const AT_ONCE: usize = 4;
+/// So many artifacts are told of in one call.
+const BATCH: usize = 64;
+
+impl ArtifactUploader {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        lease: Lease,
+        client: TaskClient,
+        task: WeakRecipient<UploadNews>,
+    ) -> Self {
+        let carrier = Rc::new(Carrier { host, lease, client });
+        Self { carrier, task, waiting: VecDeque::new(), busy: 0 }
+    }
+
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        while self.busy < AT_ONCE && !self.waiting.is_empty() {
+            self.busy += 1;
+            let (carrier, batch) = (self.carrier.clone(), self.next_batch());
+            let carried = async move { carrier.carry(batch).await };
+            ctx.spawn(carried.into_actor(self).map(|carried, uploader, ctx| {
+                uploader.busy -= 1;
+                uploader.tell(carried);
+                uploader.go_on(ctx);
+            }));
+        }
+    }
+
+    /// The next request; of artifacts, as many as wait.
+    fn next_batch(&mut self) -> Vec<Request> {
+        let is_artifact = |request: &Request| matches!(request.wanted(), Wanted::StoreArtifact { .. });
+        let artifacts = self.waiting.iter().take(BATCH).take_while(|request| is_artifact(request)).count();
+        self.waiting.drain(..artifacts.max(1)).collect()
+    }
+
+    fn tell(&self, carried: Result<Vec<Answered>, Failure>) {
+        let Some(task) = self.task.upgrade() else { return };
+        match carried {
+            Ok(answers) => {
+                answers.into_iter().for_each(|answered| task.do_send(UploadNews::Answered(answered)))
+            }
+            Err(Failure::LeaseLost(why)) => task.do_send(UploadNews::LeaseLost(why)),
+        }
+    }
+}
+
+impl Actor for ArtifactUploader {
+    type Context = Context<Self>;
+}
+
+impl Handler<Carry> for ArtifactUploader {
+    type Result = ();
+
+    fn handle(&mut self, Carry(request): Carry, ctx: &mut Context<Self>) {
+        self.waiting.push_back(request);
+        self.go_on(ctx);
+    }
+}

@@ -1,0 +1,246 @@
+//! How each kind of request is carried, by the control plane's API and the host's shelf of contents.
+
+use super::{
+    Answered,
+    received::{Request, hash, test_cases},
+};
+use crate::{failpoints, host::Host, shelf::ShelfError};
+use client::{ClientError, Saved, TaskClient};
+use futures_util::{StreamExt, stream};
+use protocol::{
+    frame::{Answer, Wanted},
+    http::{Artifacts, FindCache, Lease, PersistLayer, SaveCache, Store, Tests},
+    transfer::{Artifact, Content, Found},
+};
+use std::{fs::File, io, sync::Arc, time::Duration};
+use tokio::task::spawn_blocking;
+
+/// What carrying needs.
+pub(super) struct Carrier {
+    pub(super) host: Arc<Host>,
+    pub(super) lease: Lease,
+    pub(super) client: TaskClient,
+}
+
+/// Why nothing more is carried for this task.
+#[derive(Debug)]
+pub(super) enum Failure {
+    LeaseLost(String),
+}
+
+/// Why one try came to nothing.
+enum Obstacle {
+    LeaseLost(String),
+    /// The control plane is away.
+    Passing,
+    /// It can never succeed: a sentence.
+    Refused(String),
+}
+
+type Attempt = Result<(Answer, Option<File>), Obstacle>;
+
+/// Between tries after the client's own patience is over.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Small contents of one batch go out side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+impl Carrier {
+    /// Carries one request, or a batch of artifacts, until it is done or can never be.
+    pub(super) async fn carry(&self, requests: Vec<Request>) -> Result<Vec<Answered>, Failure> {
+        loop {
+            let attempt = match requests.as_slice() {
+                [one] if !matches!(one.wanted(), Wanted::StoreArtifact { .. }) => self.one(one).await,
+                artifacts => self.artifacts(artifacts).await,
+            };
+            match attempt {
+                Ok(answers) => return Ok(answers),
+                Err(Obstacle::LeaseLost(why)) => return Err(Failure::LeaseLost(why)),
+                Err(Obstacle::Passing) => tokio::time::sleep(PAUSE).await,
+                Err(Obstacle::Refused(message)) => {
+                    return Ok(requests.iter().map(|request| refused(request, &message)).collect());
+                }
+            }
+        }
+    }
+
+    async fn one(&self, request: &Request) -> Result<Vec<Answered>, Obstacle> {
+        let (answer, file) = match request.wanted() {
+            Wanted::StoreArtifact { .. } => return self.artifacts(std::slice::from_ref(request)).await,
+            Wanted::StoreTestResults => self.tests(request).await,
+            Wanted::SaveCache { key } => self.save_cache(request, key).await,
+            Wanted::FindCache { key } => self.find_cache(key).await,
+            Wanted::RestoreCache { keys } => self.restore_cache(keys).await,
+            Wanted::PersistLayer => self.persist_layer(request).await,
+            Wanted::AttachLayer { index } => self.attach_layer(*index).await,
+            Wanted::FetchSource => self.fetch_source().await,
+        }?;
+        Ok(vec![Answered { request: request.number(), answer, file }])
+    }
+
+    /// Hashes all, asks once where they go, sends those that are not there yet, tells of them in one call.
+    async fn artifacts(&self, requests: &[Request]) -> Result<Vec<Answered>, Obstacle> {
+        let _transfer = self.transfer().await;
+        let (mut answers, mut stored) = (Vec::new(), Vec::new());
+        for request in requests {
+            match self.hashed(request).await {
+                Ok(content) => stored.push((request, content)),
+                Err(message) => answers.push(refused(request, &message)),
+            }
+        }
+        failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
+        if stored.is_empty() {
+            return Ok(answers);
+        }
+        let contents = stored.iter().map(|(_, content)| content.clone()).collect();
+        let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
+        let puts = stored.into_iter().zip(destinations).map(|((request, content), destination)| async move {
+            let put = self.put(destination.url.as_deref(), &content, &request.file()).await;
+            (request, content, put)
+        });
+        let puts: Vec<_> = stream::iter(puts).buffered(SIDE_BY_SIDE).collect().await;
+        failpoints::hit("artifact_uploader:put", self.lease.task_id);
+        let mut artifacts = Vec::new();
+        for (request, content, put) in puts {
+            match put {
+                Ok(()) => {
+                    answers.push(stored_answer(request, &content));
+                    artifacts.push(artifact(request, content));
+                }
+                Err(Obstacle::Refused(message)) => answers.push(refused(request, &message)),
+                Err(obstacle) => return Err(obstacle),
+            }
+        }
+        self.client.artifacts(&Artifacts { epoch: self.lease.epoch, artifacts }).await?;
+        failpoints::hit("artifact_uploader:told", self.lease.task_id);
+        Ok(answers)
+    }
+
+    async fn put(&self, url: Option<&str>, content: &Content, file: &File) -> Result<(), Obstacle> {
+        match url {
+            // The project has a content of this digest.
+            None => Ok(()),
+            Some(url) => Ok(self.client.put(url, content, file).await?),
+        }
+    }
+
+    async fn hashed(&self, request: &Request) -> Result<Content, String> {
+        let (file, size) = (request.file(), request.size());
+        let hashed = spawn_blocking(move || hash(&file, size)).await.map_err(io::Error::other).flatten();
+        hashed.map_err(|error| format!("the file cannot be read as it was handed over: {error}"))
+    }
+
+    async fn tests(&self, request: &Request) -> Attempt {
+        let (file, size) = (request.file(), request.size());
+        let cases = spawn_blocking(move || test_cases(&file, size)).await.map_err(io::Error::other).flatten();
+        let cases =
+            cases.map_err(|error| Obstacle::Refused(format!("these are no test results: {error}")))?;
+        self.client.tests(&Tests { epoch: self.lease.epoch, request: request.number(), cases }).await?;
+        Ok((Answer::Stored { size }, None))
+    }
+
+    /// Stores an archive, by way of a copy of ours where there is room for one: the copy cannot change between hash and
+    /// upload, and it is the near one when somebody on this host restores it.
+    async fn archive(&self, request: &Request) -> Result<Content, Obstacle> {
+        let _transfer = self.transfer().await;
+        let kept = self.host.contents.keep(request.file(), request.size()).await;
+        let (content, copy) =
+            kept.map_err(|error| Obstacle::Refused(format!("the archive cannot be read: {error}")))?;
+        failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
+        let contents = vec![content.clone()];
+        let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
+        let url = destinations.first().and_then(|destination| destination.url.as_deref());
+        let file = copy.map_or_else(|| request.file(), Arc::new);
+        self.put(url, &content, &file).await?;
+        Ok(content)
+    }
+
+    async fn save_cache(&self, request: &Request, key: &str) -> Attempt {
+        let content = self.archive(request).await?;
+        let size = content.size;
+        let save = SaveCache { epoch: self.lease.epoch, key: key.to_owned(), content };
+        Ok(match self.client.save_cache(&save).await? {
+            Saved::New => (Answer::Stored { size }, None),
+            Saved::Before => (Answer::AlreadySaved, None),
+        })
+    }
+
+    async fn find_cache(&self, key: &str) -> Attempt {
+        let find = FindCache { keys: vec![key.to_owned()], exact: true };
+        let found = self.client.find_cache(&find).await?;
+        Ok((found.map_or(Answer::NoCache, |_| Answer::AlreadySaved), None))
+    }
+
+    async fn restore_cache(&self, keys: &[String]) -> Attempt {
+        let find = FindCache { keys: keys.to_vec(), exact: false };
+        let Some(found) = self.client.find_cache(&find).await? else { return Ok((Answer::NoCache, None)) };
+        let file = self.fetch(&found).await?;
+        Ok((Answer::Cache { key: found.name, size: found.content.size }, Some(file)))
+    }
+
+    async fn persist_layer(&self, request: &Request) -> Attempt {
+        let content = self.archive(request).await?;
+        let size = content.size;
+        let layer = PersistLayer { epoch: self.lease.epoch, request: request.number(), content };
+        self.client.persist_layer(&layer).await?;
+        Ok((Answer::Stored { size }, None))
+    }
+
+    async fn attach_layer(&self, index: u32) -> Attempt {
+        let mut layers = self.client.layers().await?.into_iter();
+        let Some(found) = layers.nth(index as usize) else { return Ok((Answer::NoLayer, None)) };
+        let file = self.fetch(&found).await?;
+        Ok((Answer::Layer { job: found.name, size: found.content.size }, Some(file)))
+    }
+
+    async fn fetch_source(&self) -> Attempt {
+        let found = self.client.source().await?;
+        let file = self.fetch(&found).await?;
+        Ok((Answer::Source { size: found.content.size }, Some(file)))
+    }
+
+    /// A content from the host's shelf, or from the control plane by way of it.
+    async fn fetch(&self, found: &Found) -> Result<File, Obstacle> {
+        let _transfer = self.transfer().await;
+        let kept = self.host.contents.obtain(&self.client, &found.url, &found.content).await;
+        match kept {
+            Ok(kept) => Ok(kept.file),
+            Err(ShelfError::Fetch { cause, .. }) => Err(cause.into()),
+            Err(error) => Err(Obstacle::Refused(error.to_string())),
+        }
+    }
+
+    async fn transfer(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.host.transfers.acquire().await.expect("the limit of transfers is never closed")
+    }
+}
+
+impl From<ClientError> for Obstacle {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Fenced(why) => Self::LeaseLost(why),
+            ClientError::Refused { .. } => Self::LeaseLost("the task's token is refused".to_owned()),
+            error if error.is_transient() => Self::Passing,
+            ClientError::File(error) => {
+                Self::Refused(format!("the file changed while it was stored, or cannot be read: {error}"))
+            }
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+fn refused(request: &Request, message: &str) -> Answered {
+    let answer = Answer::Refused { message: message.to_owned() };
+    Answered { request: request.number(), answer, file: None }
+}
+
+fn stored_answer(request: &Request, content: &Content) -> Answered {
+    let answer = Answer::Stored { size: content.size };
+    Answered { request: request.number(), answer, file: None }
+}
+
+fn artifact(request: &Request, content: Content) -> Artifact {
+    match request.wanted() {
+        Wanted::StoreArtifact { path } => Artifact { path: path.clone(), content },
+        other => unreachable!("only artifacts come here, not {other:?}"),
+    }
+}

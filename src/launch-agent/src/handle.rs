@@ -1,0 +1,90 @@
+//! How a program starts a launch-agent within itself, drains it, ends it, and learns that nothing of it is left.
+
+use crate::{
+    config::Settings,
+    host::{Host, StartError},
+    status::Status,
+    supervisor::{Command, Supervisor},
+};
+use actix::prelude::*;
+use futures_util::stream::unfold;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use slog::{Logger, info, warn};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A launch-agent that runs on threads of its own. Dropping this changes nothing for it.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    finished: watch::Receiver<Option<Finished>>,
+}
+
+/// A launch-agent that is over: no process of any of its tasks is left, unless it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Why it ended though nobody asked; its tasks go on, and the next launch-agent adopts them.
+    pub failure: Option<String>,
+}
+
+/// Starts a launch-agent. May be called from any thread.
+pub fn start(settings: Settings, log: Logger) -> Result<Handle, StartError> {
+    let host = Arc::new(Host::open(settings, log)?);
+    raise_descriptor_limit(&host.log);
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let (over, finished) = watch::channel(None);
+    let thread = std::thread::Builder::new().name("launch-agent".to_owned());
+    let run = move || {
+        let end = System::new().block_on(live(host, inbox));
+        // Nobody may be there to hear it.
+        let _ = over.send(Some(end));
+    };
+    thread.spawn(run).map_err(StartError::Thread)?;
+    Ok(Handle { commands, finished })
+}
+
+async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>) -> Finished {
+    info!(host.log, "the launch-agent serves"; "name" => &host.settings.name, "control plane" => host.transport.url());
+    let root = |ctx: &mut Context<Supervisor>| {
+        ctx.add_message_stream(unfold(inbox, |mut inbox| async move { Some((inbox.recv().await?, inbox)) }));
+        Supervisor::new(host)
+    };
+    supervise::run_with(root).await.into()
+}
+
+impl Handle {
+    /// Claim no more, and end with the last task.
+    pub fn drain(&self) {
+        // One that is over has nothing to drain.
+        let _ = self.commands.send(Command::Drain);
+    }
+
+    /// End all tasks: TERM, the grace, KILL. Then end.
+    pub fn stop_now(&self) {
+        let _ = self.commands.send(Command::StopNow);
+    }
+
+    /// How it stands; none once it is over.
+    pub async fn status(&self) -> Option<Status> {
+        let (answer, status) = oneshot::channel();
+        self.commands.send(Command::Standings(answer)).ok()?;
+        status.await.ok()
+    }
+
+    /// Returns once it is over.
+    pub async fn finished(&self) -> Finished {
+        let mut finished = self.finished.clone();
+        let end = finished.wait_for(Option::is_some).await.map(|end| (*end).clone());
+        let died = || Finished { failure: Some("its thread ended".to_owned()) };
+        end.ok().flatten().unwrap_or_else(died)
+    }
+}
+
+/// A task takes a dozen descriptors; the usual soft limit of 1,024 is for programs that `select`.
+fn raise_descriptor_limit(log: &Logger) {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        warn!(log, "the limit of open descriptors stays as it is"; "limit" => ?limit.current, "error" => %error);
+    }
+}

@@ -1,0 +1,192 @@
+//! What all actors of one launch-agent share: its settings, its directories, its way to the control plane.
+
+pub(crate) mod state;
+
+use crate::{
+    config::Settings,
+    shelf::Shelf,
+    task::dir::{TaskDir, remove_tree},
+};
+use client::Transport;
+use protocol::TaskId;
+use rustix::fs::{FlockOperation, flock, statvfs};
+use slog::Logger;
+use std::{
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::Semaphore;
+
+/// The version that claims and logs name.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// One launch-agent on one host.
+pub(crate) struct Host {
+    pub(crate) settings: Settings,
+    pub(crate) log: Logger,
+    pub(crate) transport: Transport,
+    pub(crate) programs: Shelf,
+    pub(crate) contents: Arc<Shelf>,
+    /// Bounds the transfers of all tasks together.
+    pub(crate) transfers: Arc<Semaphore>,
+    pub(crate) is_root: bool,
+    tasks: PathBuf,
+    /// Held as long as this launch-agent lives: two would adopt the same tasks.
+    _lock: File,
+}
+
+/// Why a launch-agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A directory of its own cannot be made or written.
+    #[error("cannot use the directory {}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another one has the same state directory.
+    #[error(
+        "another launch-agent (pid {pid}) uses {}: end it, or give this one another state directory",
+        path.display()
+    )]
+    InUse {
+        /// The state directory.
+        path: PathBuf,
+        /// The other's.
+        pid: String,
+    },
+    /// The settings reach no control plane.
+    #[error(transparent)]
+    Transport(#[from] client::TransportError),
+    /// Nothing could ever be claimed.
+    #[error("no resource class token is configured: set api.auth_token or resource_classes")]
+    NoToken,
+    /// The thread of its actors cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl Host {
+    /// Makes the directories and takes the lock.
+    pub(crate) fn open(settings: Settings, log: Logger) -> Result<Self, StartError> {
+        if settings.classes.is_empty() {
+            return Err(StartError::NoToken);
+        }
+        let is_root = rustix::process::geteuid().is_root();
+        let tasks = settings.state_dir.join("tasks");
+        for path in [&settings.state_dir, &tasks, &settings.work_dir] {
+            open_to_passage(path).map_err(|source| directory(path, source))?;
+        }
+        let lock = lock(&settings.state_dir)?;
+        let agents = settings.state_dir.join("agents");
+        let programs =
+            Shelf::of_programs(agents.clone(), is_root).map_err(|source| directory(&agents, source))?;
+        let contents = Shelf::of_contents(settings.cache_dir.clone(), settings.cache_size)
+            .map_err(|source| directory(&settings.cache_dir, source))?;
+        let transport = Transport::new(settings.api.clone())?;
+        let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
+        Ok(Self {
+            settings,
+            log,
+            transport,
+            programs,
+            contents: Arc::new(contents),
+            transfers,
+            is_root,
+            tasks,
+            _lock: lock,
+        })
+    }
+
+    /// The directory of a task.
+    pub(crate) fn task_dir(&self, task: TaskId) -> TaskDir {
+        TaskDir::new(&self.tasks, task)
+    }
+
+    /// The task's own root: home, working directory and temporary files lie in it.
+    pub(crate) fn task_root(&self, task: TaskId) -> PathBuf {
+        self.settings.work_dir.join(task.to_string())
+    }
+
+    /// Tasks of an earlier life, whole ones or not.
+    pub(crate) fn leftovers(&self) -> Vec<TaskId> {
+        let mut left = named_after_tasks(&self.tasks);
+        left.extend(named_after_tasks(&self.settings.work_dir));
+        left.sort_unstable();
+        left.dedup();
+        left
+    }
+
+    /// Removes what is on disk of a task, its directory last: as long as that is there, it can be done again.
+    pub(crate) fn remove_task(&self, task: TaskId) -> io::Result<()> {
+        let root = self.task_root(task);
+        let removed = remove_tree(&root).and_then(|()| self.remove_working_directory(task));
+        removed.and_then(|()| self.task_dir(task).remove())
+    }
+
+    fn remove_working_directory(&self, task: TaskId) -> io::Result<()> {
+        match self.working_directory(task) {
+            Some(path) if self.settings.cleanup_working_directory => remove_tree(&path),
+            _ => Ok(()),
+        }
+    }
+
+    /// `runner.working_directory` for one task.
+    pub(crate) fn working_directory(&self, task: TaskId) -> Option<PathBuf> {
+        let configured = self.settings.working_directory.as_ref()?;
+        Some(configured.replacen("%s", &task.to_string(), 1).into())
+    }
+
+    /// Why no task should be claimed now, if the disk is the reason.
+    pub(crate) fn disk_is_low(&self) -> Option<String> {
+        let paths = [&self.settings.state_dir, &self.settings.work_dir];
+        paths.into_iter().find_map(|path| self.too_little_at(path))
+    }
+
+    fn too_little_at(&self, path: &Path) -> Option<String> {
+        let disk = statvfs(path).ok()?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let wanted = self.settings.min_free;
+        let why = || format!("{} has {free} bytes free, {wanted} are wanted", path.display());
+        (free < wanted).then(why)
+    }
+}
+
+fn directory(path: &Path, source: io::Error) -> StartError {
+    StartError::Directory { path: path.to_owned(), source }
+}
+
+/// A directory through which every account may go, and which only we list and write.
+fn open_to_passage(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o711).create(path)?;
+    // Refused where it is somebody else's, as an operator may have it; then it is as it is.
+    let _ = std::fs::set_permissions(path, Permissions::from_mode(0o711));
+    let probe = path.join(".writable");
+    File::create(&probe)?;
+    std::fs::remove_file(probe)
+}
+
+fn lock(state_dir: &Path) -> Result<File, StartError> {
+    let path = state_dir.join("lock");
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut file = open.map_err(|source| directory(state_dir, source))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        // Only for the sentence: a lock without a number in it is a lock all the same.
+        let _ = file.read_to_string(&mut pid);
+        return Err(StartError::InUse { path: state_dir.to_owned(), pid: pid.trim().to_owned() });
+    }
+    let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    write.map_err(|source| directory(state_dir, source))?;
+    Ok(file)
+}
+
+fn named_after_tasks(path: &Path) -> Vec<TaskId> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}

@@ -1,0 +1,68 @@
+//! The life of a launch-agent, as a table: it serves, drains, and is done. Pure.
+
+/// Where a launch-agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostState {
+    /// It claims and runs tasks.
+    Serving,
+    /// It claims no more and waits for its tasks.
+    Draining,
+    /// It has told its tasks to end.
+    Stopping,
+    /// No task is left.
+    Done,
+}
+
+/// What can happen to it, in any order, more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostEvent {
+    /// It is to end: the first signal, the end of its single task, idleness, or too many failures of its leases.
+    Drain,
+    /// It is to end now: the second signal, or a drain that took too long.
+    Stop,
+    /// No task is left on the host.
+    Empty,
+}
+
+/// What its Supervisor must do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostEffect {
+    /// Claim no more; a drain is bounded in time.
+    EndClaims,
+    /// Claim no more and tell every task to end.
+    EndTasks,
+    /// Stop: nothing is left to do.
+    Leave,
+}
+
+impl HostState {
+    /// The only way a launch-agent changes state.
+    pub(crate) fn on(self, event: HostEvent) -> (Self, Option<HostEffect>) {
+        use {HostEvent::*, HostState::*};
+        match (self, event) {
+            (Serving, Drain) => (Draining, Some(HostEffect::EndClaims)),
+            (Serving | Draining, Stop) => (Stopping, Some(HostEffect::EndTasks)),
+            (Draining | Stopping, Empty) => (Done, Some(HostEffect::Leave)),
+            _ => (self, None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use {HostEvent::*, HostState::*};
+
+    #[test]
+    fn the_table_is_the_documented_one() {
+        let mut table = String::new();
+        for state in [Serving, Draining, Stopping, Done] {
+            for event in [Drain, Stop, Empty] {
+                let (next, effect) = state.on(event);
+                let effect = effect.map_or_else(String::new, |effect| format!("  {effect:?}"));
+                table += &format!("{state:?} + {event:?} -> {next:?}{effect}\n");
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+}

@@ -1,0 +1,145 @@
+//! Renews the leases of all tasks of one token, and brings back which of them are canceled or lost.
+//!
+//! It has a thread of its own: no task, and no Supervisor, can be so busy that leases run out.
+
+use crate::host::Host;
+use actix::{WeakRecipient, prelude::*};
+use client::{Backoff, ClientError, Runner};
+use protocol::{
+    TaskId,
+    http::{Heartbeat, HeartbeatAnswer, Lease},
+};
+use slog::warn;
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// From the Supervisor: these are the running tasks of your token now.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Running {
+    pub(crate) leases: Vec<Lease>,
+    /// How long the shortest of them lasts without a heartbeat.
+    pub(crate) shortest: Duration,
+}
+
+/// What the Supervisor hears: tasks to be ended.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LeaseNews {
+    /// Somebody canceled them.
+    pub(crate) canceled: Vec<TaskId>,
+    /// They are no longer this host's.
+    pub(crate) fenced: Vec<TaskId>,
+}
+
+/// The keeper of one token's leases.
+pub(crate) struct LeaseKeeper {
+    host: Arc<Host>,
+    runner: Runner,
+    supervisor: WeakRecipient<LeaseNews>,
+    running: Running,
+    /// What was told of which running task: that it is canceled, or (true) lost.
+    told: BTreeSet<(TaskId, bool)>,
+    beat: Option<SpawnHandle>,
+    /// When the newest heartbeat began, or will.
+    begins: Instant,
+    backoff: Backoff,
+}
+
+/// Heartbeats of a changing set of tasks do not follow each other faster.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+/// While told tasks are still being ended, the control plane answers at once; it is not asked all the time.
+const PAUSE_AFTER_OLD_NEWS: Duration = Duration::from_millis(500);
+/// The longest a heartbeat is held open.
+const LONGEST_HOLD: Duration = Duration::from_secs(20);
+
+impl LeaseKeeper {
+    /// Runs on its own thread.
+    pub(crate) fn new(host: Arc<Host>, class: usize, supervisor: WeakRecipient<LeaseNews>) -> Self {
+        let runner = host.transport.runner(host.settings.classes[class].token.expose());
+        Self {
+            host,
+            runner,
+            supervisor,
+            running: Running { leases: Vec::new(), shortest: LONGEST_HOLD },
+            told: BTreeSet::new(),
+            beat: None,
+            begins: Instant::now() - SHORTEST_PAUSE,
+            backoff: Backoff::up_to(Duration::from_secs(5)),
+        }
+    }
+
+    /// A heartbeat after this pause, instead of the one that is under way: that one is about another set.
+    fn beat_after(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        if let Some(beat) = self.beat.take() {
+            ctx.cancel_future(beat);
+        }
+        if self.running.leases.is_empty() {
+            return;
+        }
+        let (runner, heartbeat) = (self.runner.clone(), self.heartbeat());
+        let beat = async move {
+            tokio::time::sleep(pause).await;
+            runner.heartbeat(&heartbeat).await
+        };
+        self.begins = Instant::now() + pause;
+        let answered = beat.into_actor(self).map(|answer, keeper, ctx| keeper.answered(answer, ctx));
+        self.beat = Some(ctx.spawn(answered));
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let hold = (self.running.shortest / 3).min(LONGEST_HOLD);
+        Heartbeat {
+            name: self.host.settings.name.clone(),
+            tasks: self.running.leases.clone(),
+            wait_ms: u64::try_from(hold.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn answered(&mut self, answer: Result<HeartbeatAnswer, ClientError>, ctx: &mut Context<Self>) {
+        self.beat = None;
+        let pause = match answer {
+            Ok(answer) => {
+                self.backoff = Backoff::up_to(self.running.shortest / 6);
+                self.take(answer)
+            }
+            Err(error) => {
+                warn!(self.host.log, "a heartbeat failed"; "error" => %error);
+                self.backoff.pause()
+            }
+        };
+        self.beat_after(pause, ctx);
+    }
+
+    /// Tells what is new, and how soon to ask again.
+    fn take(&mut self, HeartbeatAnswer { canceled, fenced }: HeartbeatAnswer) -> Duration {
+        let has_news = !canceled.is_empty() || !fenced.is_empty();
+        let all = canceled.iter().map(|task| (*task, false)).chain(fenced.iter().map(|task| (*task, true)));
+        let is_new = all.filter(|news| self.told.insert(*news)).count() > 0;
+        if let (true, Some(supervisor)) = (is_new, self.supervisor.upgrade()) {
+            supervisor.do_send(LeaseNews { canceled, fenced });
+        }
+        if has_news && !is_new { PAUSE_AFTER_OLD_NEWS } else { Duration::ZERO }
+    }
+}
+
+impl Actor for LeaseKeeper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Running> for LeaseKeeper {
+    type Result = ();
+
+    fn handle(&mut self, running: Running, ctx: &mut Context<Self>) {
+        let live: BTreeSet<TaskId> = running.leases.iter().map(|lease| lease.task_id).collect();
+        self.told.retain(|(task, _)| live.contains(task));
+        self.running = running;
+        // One that only waits to begin does so at its time, with the new set.
+        let now = Instant::now();
+        let begins = if self.begins > now { self.begins } else { self.begins + SHORTEST_PAUSE };
+        self.beat_after(begins.saturating_duration_since(now), ctx);
+    }
+}

@@ -1,0 +1,288 @@
+//! Sends what a task wrote, its journal and its logs, in one ordered stream, from where the control plane's copy ends.
+//!
+//! ```text
+//! spools, journal ──plan──▶ drafts ──read, compress (other threads)──▶ bodies ──POST, one after the other──▶ control plane
+//!                             ▲                                                        │
+//!                             └────────────── begin again where it says ◀──────────────┘
+//! ```
+
+mod outbox;
+
+use crate::{failpoints, task::dir::TaskDir};
+use actix::{WeakRecipient, prelude::*};
+use client::{ClientError, StreamAnswer, TaskClient};
+use outbox::{Draft, Look, Outbox};
+use protocol::{StepNumber, http::Lease, stream::Acknowledged};
+use slog::{Logger, debug, warn};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, VecDeque},
+    io,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
+
+/// Journal or spools grew, or may have.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LogAppended;
+
+/// No more will be written: send the rest, then say so.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct DrainLogs;
+
+/// What the task hears from its streamer.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum StreamNews {
+    /// The control plane has this much of these logs.
+    LogsAcknowledged(Vec<(StepNumber, u64)>),
+    /// It has everything, or all that it will ever take.
+    LogsDrained {
+        /// Why something is missing, if something is.
+        lost: Option<String>,
+    },
+    /// The lease is over.
+    LeaseLost(String),
+}
+
+/// What a streamer is made of.
+pub(crate) struct Parts {
+    pub(crate) dir: TaskDir,
+    pub(crate) lease: Lease,
+    pub(crate) client: TaskClient,
+    pub(crate) log: Logger,
+    pub(crate) task: WeakRecipient<StreamNews>,
+    /// Whether nothing of this lease can have been sent before.
+    pub(crate) fresh: bool,
+}
+
+/// The streamer of one task.
+pub(crate) struct LogStreamer {
+    wake: Rc<Wake>,
+    parts: Option<Parts>,
+}
+
+/// A hint that waits for whoever works, at most one at a time.
+#[derive(Default)]
+struct Wake {
+    more: Notify,
+    draining: Cell<bool>,
+}
+
+/// A lost hint costs this much, and a background process's output waits for it.
+const SAFETY: Duration = Duration::from_secs(1);
+/// Bodies that are made ready while one is under way.
+const AHEAD: usize = 3;
+/// So little is read and compressed at once, without the way over another thread.
+const LITTLE: usize = 32 * 1024;
+/// The pause after a failure that the client's patience did not end.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So often in a row a stream may be refused before its rest is given up.
+const MAX_REFUSALS: u32 = 5;
+
+impl LogStreamer {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { wake: Rc::default(), parts: Some(parts) }
+    }
+}
+
+impl Actor for LogStreamer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let parts = self.parts.take().expect("an actor starts once");
+        let pump = Pump { parts, wake: self.wake.clone(), acknowledged: BTreeMap::new(), refusals: 0 };
+        ctx.spawn(pump.run().into_actor(self));
+    }
+}
+
+impl Handler<LogAppended> for LogStreamer {
+    type Result = ();
+
+    fn handle(&mut self, _: LogAppended, _: &mut Context<Self>) {
+        self.wake.more.notify_one();
+    }
+}
+
+impl Handler<DrainLogs> for LogStreamer {
+    type Result = ();
+
+    fn handle(&mut self, _: DrainLogs, _: &mut Context<Self>) {
+        self.wake.draining.set(true);
+        self.wake.more.notify_one();
+    }
+}
+
+/// The work itself, one future as long as the actor lives.
+struct Pump {
+    parts: Parts,
+    wake: Rc<Wake>,
+    acknowledged: BTreeMap<StepNumber, u64>,
+    refusals: u32,
+}
+
+/// Why streaming has to begin anew, or not at all.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("the control plane does not take the stream from where we thought it ends")]
+    Rewind(Acknowledged),
+    #[error(transparent)]
+    Away(ClientError),
+    /// The control plane, or our disk, refuses this body.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Fenced(String),
+}
+
+/// A body that is ready, or becomes so on another thread.
+enum Body {
+    Ready(Vec<u8>),
+    Coming(tokio::task::JoinHandle<io::Result<Vec<u8>>>),
+}
+
+impl Pump {
+    async fn run(mut self) {
+        let mut start = self.parts.fresh.then(Acknowledged::default);
+        loop {
+            let trouble = match self.stream(start.take()).await {
+                Ok(()) => return self.tell(StreamNews::LogsDrained { lost: None }),
+                Err(trouble) => trouble,
+            };
+            debug!(self.parts.log, "the stream begins anew: {trouble}");
+            match trouble {
+                Trouble::Fenced(why) => return self.tell(StreamNews::LeaseLost(why)),
+                Trouble::Away(_) => tokio::time::sleep(PAUSE).await,
+                Trouble::Rewind(_) | Trouble::Refused(_) if self.is_hopeless() => {
+                    return self.give_up(&trouble);
+                }
+                Trouble::Rewind(acknowledged) => start = Some(acknowledged),
+                Trouble::Refused(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn is_hopeless(&mut self) -> bool {
+        self.refusals += 1;
+        self.refusals > MAX_REFUSALS && self.wake.draining.get()
+    }
+
+    fn give_up(&self, trouble: &Trouble) {
+        warn!(self.parts.log, "the rest of the logs is lost: {trouble}");
+        self.tell(StreamNews::LogsDrained { lost: Some(trouble.to_string()) });
+    }
+
+    /// Streams until everything is sent and no more can come.
+    async fn stream(&mut self, start: Option<Acknowledged>) -> Result<(), Trouble> {
+        let start = match start {
+            Some(start) => start,
+            None => self.parts.client.acknowledged().await?,
+        };
+        self.note(&start);
+        let mut outbox = Outbox::resume(self.parts.dir.clone(), &start)?;
+        let (mut bodies, mut look) = (VecDeque::new(), Look::Everywhere);
+        loop {
+            let last = self.wake.draining.get();
+            let look_now = if last { Look::Everywhere } else { std::mem::replace(&mut look, Look::Growing) };
+            plan_ahead(&mut outbox, look_now, &mut bodies)?;
+            match bodies.pop_front() {
+                Some(body) => self.post(body, &mut outbox).await?,
+                None if last => return Ok(()),
+                None => look = self.rest().await,
+            }
+        }
+    }
+
+    /// Waits for a hint; after a while without one looks everywhere.
+    async fn rest(&self) -> Look {
+        match timeout(SAFETY, self.wake.more.notified()).await {
+            Ok(()) => Look::Growing,
+            Err(_) => Look::Everywhere,
+        }
+    }
+
+    async fn post(&mut self, body: Body, outbox: &mut Outbox) -> Result<(), Trouble> {
+        let body = body.ready().await?;
+        failpoints::hit("log_streamer:before_post", self.parts.lease.task_id);
+        match self.parts.client.stream(self.parts.lease.epoch, body.into()).await? {
+            StreamAnswer::Rewind(acknowledged) => Err(Trouble::Rewind(acknowledged)),
+            StreamAnswer::Stored(acknowledged) => {
+                failpoints::hit("log_streamer:after_post", self.parts.lease.task_id);
+                self.refusals = 0;
+                self.note(&acknowledged);
+                free(outbox, &acknowledged);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the task what is new, so that the task-agent knows of the room in its spools.
+    fn note(&mut self, acknowledged: &Acknowledged) {
+        let known = &self.acknowledged;
+        let new = acknowledged.logs.iter().filter(|(step, end)| known.get(step) != Some(end));
+        let new: Vec<_> = new.map(|(step, end)| (*step, *end)).collect();
+        if !new.is_empty() {
+            self.acknowledged.extend(new.iter().copied());
+            self.tell(StreamNews::LogsAcknowledged(new));
+        }
+    }
+
+    fn tell(&self, news: StreamNews) {
+        if let Some(task) = self.parts.task.upgrade() {
+            task.do_send(news);
+        }
+    }
+}
+
+fn plan_ahead(outbox: &mut Outbox, look: Look, bodies: &mut VecDeque<Body>) -> io::Result<()> {
+    while bodies.len() < AHEAD {
+        let Some(draft) = outbox.next(look)? else { break };
+        bodies.push_back(Body::of(draft)?);
+    }
+    Ok(())
+}
+
+/// Gives acknowledged disk space back. Nobody waits for it, and a file system that cannot keeps it till the end.
+fn free(outbox: &mut Outbox, acknowledged: &Acknowledged) {
+    let forgotten = outbox.forget(acknowledged);
+    if !forgotten.is_empty() {
+        drop(spawn_blocking(move || forgotten.into_iter().try_for_each(outbox::Forgotten::punch)));
+    }
+}
+
+impl Body {
+    fn of(draft: Draft) -> io::Result<Self> {
+        if draft.raw() <= LITTLE {
+            draft.write().map(Self::Ready)
+        } else {
+            Ok(Self::Coming(spawn_blocking(move || draft.write())))
+        }
+    }
+
+    async fn ready(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Ready(body) => Ok(body),
+            Self::Coming(body) => body.await.map_err(io::Error::other)?,
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(format!("the task's spool cannot be read: {error}"))
+    }
+}
+
+impl From<ClientError> for Trouble {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Fenced(why) => Self::Fenced(why),
+            ClientError::Refused { .. } => Self::Fenced("the task's token is refused".to_owned()),
+            error if error.is_transient() => Self::Away(error),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}

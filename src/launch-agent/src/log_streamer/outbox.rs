@@ -1,0 +1,280 @@
+//! What of a task's journal and spools the control plane does not have yet, cut into stream bodies.
+//!
+//! Records go out in order; before a step's end goes its log, so that a reader who sees the end has all of it.
+
+use crate::task::dir::TaskDir;
+use protocol::{
+    StepNumber,
+    journal::{self, MAX_RECORD, Record, TaskEvent},
+    stream::{Acknowledged, Chunk, Item, MAX_CHUNK, encode},
+};
+use rustix::fs::{FallocateFlags, fallocate};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+
+/// The most raw log bytes of one body: with the overhead of incompressible frames it stays below the limit of a body.
+const MAX_RAW: usize = 3 * MAX_CHUNK;
+/// The most records of one body.
+const MAX_RECORDS: usize = 512;
+/// So much of a spool is given back to the disk at once.
+const PUNCH: u64 = 1024 * 1024;
+/// For logs: fast, and text shrinks to a tenth all the same.
+const LEVEL: i32 = 1;
+
+/// Reads a task's files from where the control plane's copy ends.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    dir: TaskDir,
+    journal: Option<Arc<File>>,
+    journal_offset: u64,
+    next_record: u64,
+    journal_is_broken: bool,
+    logs: BTreeMap<StepNumber, Log>,
+    /// Steps whose log may grow at any moment. The others get more only from background processes.
+    growing: BTreeSet<StepNumber>,
+}
+
+#[derive(Debug)]
+struct Log {
+    spool: Option<Arc<File>>,
+    sent: u64,
+    punched: u64,
+}
+
+/// One body, planned: what goes into it, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pieces: Vec<Piece>,
+    records: usize,
+    raw: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Log { spool: Arc<File>, chunk: Chunk },
+    Record(Record),
+}
+
+/// Which logs to look into for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Those that are being written.
+    Growing,
+    /// All of them: a background process may have written to any.
+    Everywhere,
+}
+
+impl Outbox {
+    /// Goes on from what the control plane has. Reads the journal up to there.
+    pub(crate) fn resume(dir: TaskDir, acknowledged: &Acknowledged) -> io::Result<Self> {
+        let log =
+            |(step, sent): (&StepNumber, &u64)| (*step, Log { spool: None, sent: *sent, punched: *sent });
+        let mut outbox = Self {
+            dir,
+            journal: None,
+            journal_offset: 0,
+            next_record: 0,
+            journal_is_broken: false,
+            logs: acknowledged.logs.iter().map(log).collect(),
+            growing: BTreeSet::from([StepNumber::HOST]),
+        };
+        while outbox.next_record < acknowledged.next_record {
+            let Some(record) = outbox.read_record()? else { break };
+            outbox.note(&record);
+        }
+        Ok(outbox)
+    }
+
+    /// The next body, and everything it takes counts as sent. None: there is nothing new.
+    pub(crate) fn next(&mut self, look: Look) -> io::Result<Option<Draft>> {
+        let mut draft = Draft::default();
+        self.take_records(&mut draft)?;
+        if look == Look::Everywhere {
+            self.find_grown();
+        }
+        for step in self.growing.clone() {
+            self.take_log(step, u64::MAX, &mut draft)?;
+        }
+        Ok(if draft.pieces.is_empty() { None } else { Some(draft) })
+    }
+
+    /// Gives back the disk space of what the control plane has. Where the file system cannot, it stays till the end.
+    pub(crate) fn forget(&mut self, acknowledged: &Acknowledged) -> Vec<Forgotten> {
+        let mut forgotten = Vec::new();
+        for (step, stored) in &acknowledged.logs {
+            let Some(log) = self.logs.get_mut(step) else { continue };
+            let until = stored / PUNCH * PUNCH;
+            if let (Some(spool), true) = (&log.spool, until > log.punched) {
+                forgotten.push(Forgotten { spool: spool.clone(), from: log.punched, until });
+                log.punched = until;
+            }
+        }
+        forgotten
+    }
+
+    fn take_records(&mut self, draft: &mut Draft) -> io::Result<()> {
+        while draft.has_room() {
+            let (at, next) = (self.journal_offset, self.next_record);
+            let Some(record) = self.read_record()? else { break };
+            if !self.take_log_before(&record, draft)? {
+                (self.journal_offset, self.next_record) = (at, next);
+                break;
+            }
+            self.note(&record);
+            draft.push(Piece::Record(record));
+        }
+        Ok(())
+    }
+
+    /// Takes the rest of a step's log before its end. False: the body is full, the record must wait for the next.
+    fn take_log_before(&mut self, record: &Record, draft: &mut Draft) -> io::Result<bool> {
+        let TaskEvent::StepEnded { step, log_bytes, .. } = record.event else { return Ok(true) };
+        self.take_log(step, log_bytes, draft)?;
+        let sent = self.log(step)?.sent;
+        Ok(sent >= log_bytes || draft.has_room())
+    }
+
+    /// Steps that were over and have more all the same: something of theirs runs in the background.
+    fn find_grown(&mut self) {
+        let (dir, growing) = (&self.dir, &mut self.growing);
+        let length = |step| std::fs::metadata(dir.spool(step)).map_or(0, |spool| spool.len());
+        let grown =
+            self.logs.iter().filter(|(step, log)| !growing.contains(step) && length(**step) > log.sent);
+        let grown: Vec<_> = grown.map(|(step, _)| *step).collect();
+        growing.extend(grown);
+    }
+
+    fn note(&mut self, record: &Record) {
+        match record.event {
+            TaskEvent::StepStarted { step } => {
+                self.growing.insert(step);
+            }
+            TaskEvent::StepEnded { step, .. } => {
+                self.growing.remove(&step);
+                self.logs.entry(step).and_modify(|log| log.spool = None);
+            }
+            TaskEvent::Ended { .. } => {}
+        }
+    }
+
+    fn take_log(&mut self, step: StepNumber, until: u64, draft: &mut Draft) -> io::Result<()> {
+        let log = self.log(step)?;
+        let Some(spool) = log.spool.clone() else { return Ok(()) };
+        let end = spool.metadata()?.len().min(until);
+        while log.sent < end && draft.has_room() {
+            let most = (end - log.sent).min((MAX_RAW - draft.raw).min(MAX_CHUNK) as u64);
+            let length = u32::try_from(most).expect("a chunk is shorter than 4 GiB");
+            let chunk = Chunk { step, offset: log.sent, length };
+            draft.push(Piece::Log { spool: spool.clone(), chunk });
+            log.sent += most;
+        }
+        Ok(())
+    }
+
+    /// The log of a step, its spool opened if there is one: a step that a hostile journal invents has none.
+    fn log(&mut self, step: StepNumber) -> io::Result<&mut Log> {
+        let log = self.logs.entry(step).or_insert(Log { spool: None, sent: 0, punched: 0 });
+        if log.spool.is_none() {
+            log.spool = open_if_there(&self.dir.spool(step))?;
+        }
+        Ok(log)
+    }
+
+    /// The next whole record of the journal, if there is one.
+    fn read_record(&mut self) -> io::Result<Option<Record>> {
+        if self.journal.is_none() {
+            self.journal = open_if_there(&self.dir.agent_journal())?;
+        }
+        let (Some(file), false) = (&self.journal, self.journal_is_broken) else { return Ok(None) };
+        let window = read_some(file, self.journal_offset, MAX_RECORD + 1)?;
+        let line = first_line(&window);
+        let (mut records, used) = journal::read_from(line, self.next_record);
+        let record = records.pop();
+        self.journal_is_broken = record.is_none() && (line.ends_with(b"\n") || line.len() > MAX_RECORD);
+        self.journal_offset += used as u64;
+        self.next_record += u64::from(record.is_some());
+        Ok(record)
+    }
+}
+
+impl Draft {
+    fn has_room(&self) -> bool {
+        self.raw < MAX_RAW && self.records < MAX_RECORDS
+    }
+
+    fn push(&mut self, piece: Piece) {
+        match &piece {
+            Piece::Log { chunk, .. } => self.raw += chunk.length as usize,
+            Piece::Record(_) => self.records += 1,
+        }
+        self.pieces.push(piece);
+    }
+
+    /// How many log bytes it has, before compression.
+    pub(crate) fn raw(&self) -> usize {
+        self.raw
+    }
+
+    /// The body. Reads and compresses: no work for an actor's thread unless it is little.
+    pub(crate) fn write(self) -> io::Result<Vec<u8>> {
+        let (mut body, mut raw) = (Vec::new(), Vec::new());
+        for piece in self.pieces {
+            encode(&piece.item(&mut raw)?, &mut body);
+        }
+        Ok(body)
+    }
+}
+
+impl Piece {
+    fn item(self, raw: &mut Vec<u8>) -> io::Result<Item> {
+        let (spool, chunk) = match self {
+            Self::Record(record) => return Ok(Item::Record(record)),
+            Self::Log { spool, chunk } => (spool, chunk),
+        };
+        raw.resize(chunk.length as usize, 0);
+        spool.read_exact_at(raw, chunk.offset)?;
+        Ok(Item::Log { chunk, frame: zstd::bulk::compress(raw, LEVEL)? })
+    }
+}
+
+/// A piece of a spool that the control plane has.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    spool: Arc<File>,
+    from: u64,
+    until: u64,
+}
+
+impl Forgotten {
+    /// Makes a hole of it.
+    pub(crate) fn punch(self) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(fallocate(&*self.spool, flags, self.from, self.until - self.from)?)
+    }
+}
+
+fn open_if_there(path: &std::path::Path) -> io::Result<Option<Arc<File>>> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => Ok(Some(Arc::new(file))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_some(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len().saturating_sub(offset).min(most as u64);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(most)];
+    let read = file.read_at(&mut bytes, offset)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| *byte == b'\n');
+    end.map_or(text, |at| &text[..=at])
+}

@@ -1,0 +1,363 @@
+//! Keeps a host's tasks alive, each on its own thread, whatever happens to any of them; root of all actors.
+
+mod household;
+mod slots;
+
+use crate::{
+    Finished,
+    config::Mode,
+    host::{
+        Host,
+        state::{HostEffect, HostEvent, HostState},
+    },
+    lease_keeper::{LeaseKeeper, LeaseNews},
+    poller::{News, Poller, PollerNews, Room},
+    status::{PollerStatus, Status},
+    task::{CancelTask, TaskNews},
+};
+use actix::prelude::*;
+use household::Task;
+use protocol::{TaskId, frame::CancelReason, http::Claimed};
+use slog::{info, warn};
+use slots::Slots;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use supervise::{Child, ChildExited, Home, Restarts, Tolerance, Verdict, start, start_beside};
+use tokio::sync::oneshot;
+
+/// From whoever started this launch-agent.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Command {
+    /// Claim no more and end with the last task.
+    Drain,
+    /// End all tasks, then end.
+    StopNow,
+    /// How do you stand?
+    Standings(oneshot::Sender<Status>),
+}
+
+/// A child of the Supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member {
+    /// Of the token with this index.
+    Poller(usize),
+    /// Of the token with this index.
+    LeaseKeeper(usize),
+    /// Of this task.
+    Task(TaskId),
+}
+
+/// The root.
+pub(crate) struct Supervisor {
+    host: Arc<Host>,
+    state: HostState,
+    slots: Slots,
+    tokens: Vec<Token>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Claimed again while the task's last lease on this very host is not over yet.
+    reclaimed: Vec<(Claimed, usize)>,
+    /// Whether tasks of an earlier life are still being looked for.
+    is_adopting: bool,
+    paused: Option<String>,
+    /// Since when there has been no task.
+    idle_since: Instant,
+    ticks: u64,
+}
+
+/// The actors of one token.
+struct Token {
+    poller: Option<Child<Poller>>,
+    keeper: Option<Child<LeaseKeeper>>,
+    keeper_home: Option<Home>,
+    poller_restarts: Restarts,
+    keeper_restarts: Restarts,
+    reason: Option<String>,
+}
+
+/// Pollers and LeaseKeepers.
+const TOLERANCE: Tolerance =
+    Tolerance { failures: 5, within: Duration::from_secs(60), backoff: Duration::from_secs(1) };
+/// A Poller beyond its tolerance is parked so long.
+const PARKED: Duration = Duration::from_secs(60);
+/// How often the host looks at its disk, its clock and its tasks.
+const TICK: Duration = Duration::from_secs(1);
+/// How long a claim is held open by a single token, and by each of several that wait for each other's slots.
+const HOLD: Duration = Duration::from_secs(50);
+const SHARED_HOLD: Duration = Duration::from_secs(5);
+
+impl Supervisor {
+    pub(crate) fn new(host: Arc<Host>) -> Self {
+        let total = match host.settings.mode {
+            Mode::Continuous => host.settings.concurrency,
+            Mode::SingleTask => 1,
+        };
+        let slots = Slots::new(total, host.settings.classes.iter().map(|class| class.concurrency));
+        let tokens = host.settings.classes.iter().map(|_| Token::default()).collect();
+        Self {
+            host,
+            state: HostState::Serving,
+            slots,
+            tokens,
+            tasks: BTreeMap::new(),
+            reclaimed: Vec::new(),
+            is_adopting: true,
+            paused: None,
+            idle_since: Instant::now(),
+            ticks: 0,
+        }
+    }
+
+    fn apply(&mut self, event: HostEvent, ctx: &mut Context<Self>) {
+        let (state, effect) = self.state.on(event);
+        if state != self.state {
+            info!(self.host.log, "the launch-agent is {:?}", state; "tasks" => self.tasks.len());
+        }
+        self.state = state;
+        match effect {
+            None => {}
+            Some(HostEffect::EndClaims) => self.end_claims(ctx),
+            Some(HostEffect::EndTasks) => self.end_tasks(ctx),
+            Some(HostEffect::Leave) => ctx.stop(),
+        }
+    }
+
+    /// A claim under way is let go: what it may bring is queued again, for it never begins.
+    fn end_claims(&mut self, ctx: &mut Context<Self>) {
+        self.tokens.iter_mut().for_each(|token| token.poller = None);
+        let longest = self.host.settings.max_run_time;
+        ctx.run_later(longest, |supervisor, ctx| supervisor.apply(HostEvent::Stop, ctx));
+        self.leave_if_empty(ctx);
+    }
+
+    fn end_tasks(&mut self, ctx: &mut Context<Self>) {
+        self.tokens.iter_mut().for_each(|token| token.poller = None);
+        for task in self.tasks.values() {
+            task.send(CancelTask { why: CancelReason::Shutdown });
+        }
+        self.leave_if_empty(ctx);
+    }
+
+    fn leave_if_empty(&mut self, ctx: &mut Context<Self>) {
+        if self.tasks.is_empty() && !self.is_adopting {
+            self.apply(HostEvent::Empty, ctx);
+        }
+    }
+
+    fn start_poller(&mut self, class: usize, ctx: &mut Context<Self>) {
+        if self.state != HostState::Serving {
+            return;
+        }
+        let (host, news) = (self.host.clone(), ctx.address().downgrade().recipient());
+        let make = move |_: &mut _| Poller::new(host, class, news);
+        self.tokens[class].poller = Some(start_beside(ctx, Member::Poller(class), make));
+        self.slots.ready(class);
+        self.lend();
+    }
+
+    fn start_keeper(&mut self, class: usize, ctx: &mut Context<Self>) {
+        let home = match Home::new() {
+            Ok(home) => home,
+            Err(error) => return self.keeper_failed(class, &error.to_string(), ctx),
+        };
+        let (host, news) = (self.host.clone(), ctx.address().downgrade().recipient());
+        let make = move |_: &mut _| LeaseKeeper::new(host, class, news);
+        self.tokens[class].keeper = Some(start(ctx, home.arbiter(), Member::LeaseKeeper(class), make));
+        self.tokens[class].keeper_home = Some(home);
+        self.tell_keeper(class);
+    }
+
+    /// Lends free slots to Pollers that wait for some, unless the host is in no state to take more.
+    fn lend(&mut self) {
+        if self.state != HostState::Serving || self.is_adopting {
+            return;
+        }
+        self.paused = self.host.disk_is_low();
+        if self.paused.is_some() {
+            return;
+        }
+        let wait = if self.slots.are_shared() { SHARED_HOLD } else { HOLD };
+        for (class, slots) in self.slots.lend() {
+            match &self.tokens[class].poller {
+                Some(poller) => poller.addr.do_send(Room { slots, wait }),
+                None => self.slots.give_back(class),
+            }
+        }
+    }
+
+    fn claimed(&mut self, class: usize, claimed: Vec<Claimed>, ctx: &mut Context<Self>) {
+        self.tokens[class].reason = None;
+        let any = !claimed.is_empty();
+        for one in claimed {
+            self.take_on(one, class, ctx);
+        }
+        if any && self.host.settings.mode == Mode::SingleTask {
+            self.apply(HostEvent::Drain, ctx);
+        }
+    }
+
+    fn poller_failed(&mut self, class: usize, cause: &str, ctx: &mut Context<Self>) {
+        warn!(self.host.log, "a Poller failed"; "class" => class, "cause" => cause);
+        let token = &mut self.tokens[class];
+        (token.poller, token.reason) = (None, Some(format!("its Poller failed: {cause}")));
+        self.slots.give_back(class);
+        let pause = match self.tokens[class].poller_restarts.failed_at(Instant::now()) {
+            Verdict::RestartAfter(pause) => pause,
+            Verdict::Escalate => PARKED,
+        };
+        ctx.run_later(pause, move |supervisor, ctx| supervisor.start_poller(class, ctx));
+    }
+
+    fn keeper_failed(&mut self, class: usize, cause: &str, ctx: &mut Context<Self>) {
+        warn!(self.host.log, "a LeaseKeeper failed"; "class" => class, "cause" => cause);
+        let token = &mut self.tokens[class];
+        (token.keeper, token.keeper_home) = (None, None);
+        match token.keeper_restarts.failed_at(Instant::now()) {
+            Verdict::RestartAfter(pause) => {
+                ctx.run_later(pause, move |supervisor, ctx| supervisor.start_keeper(class, ctx));
+            }
+            Verdict::Escalate => {
+                token.reason =
+                    Some(format!("its LeaseKeeper fails again and again, so the host drains: {cause}"));
+                self.apply(HostEvent::Drain, ctx);
+                ctx.run_later(PARKED, move |supervisor, ctx| supervisor.start_keeper(class, ctx));
+            }
+        }
+    }
+
+    /// What no message says: time passes, disks fill, actors hang.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(household::PING_EVERY) {
+            self.ping_tasks(ctx);
+        }
+        let idle = self.host.settings.idle_timeout.is_some_and(|most| self.idle_since.elapsed() >= most);
+        if idle && self.tasks.is_empty() && !self.is_adopting {
+            info!(self.host.log, "no task for runner.idle_timeout");
+            self.apply(HostEvent::Drain, ctx);
+        }
+        self.lend();
+    }
+
+    fn standings(&self) -> Status {
+        let pollers = self.host.settings.classes.iter().zip(&self.tokens).enumerate();
+        Status {
+            host: format!("{:?}", self.state),
+            slots: self.slots.total(),
+            taken: self.slots.taken(),
+            paused: self.paused.clone(),
+            pollers: pollers
+                .map(|(index, (class, token))| PollerStatus {
+                    class: class.class.clone(),
+                    lent: self.slots.lent(index),
+                    reason: token.reason.clone(),
+                    restarts: token.poller_restarts.total() + token.keeper_restarts.total(),
+                })
+                .collect(),
+            tasks: self.tasks.iter().map(|(id, task)| task.standing(*id)).collect(),
+        }
+    }
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self {
+            poller: None,
+            keeper: None,
+            keeper_home: None,
+            poller_restarts: Restarts::new(TOLERANCE),
+            keeper_restarts: Restarts::new(TOLERANCE),
+            reason: None,
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        for class in 0..self.tokens.len() {
+            self.start_keeper(class, ctx);
+            self.start_poller(class, ctx);
+        }
+        self.adopt(ctx);
+        ctx.run_interval(TICK, Self::tick);
+    }
+}
+
+impl Handler<Command> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        match command {
+            Command::Drain => self.apply(HostEvent::Drain, ctx),
+            Command::StopNow => self.apply(HostEvent::Stop, ctx),
+            // Whoever asked may have gone.
+            Command::Standings(answer) => drop(answer.send(self.standings())),
+        }
+    }
+}
+
+impl Handler<PollerNews> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, PollerNews { class, news }: PollerNews, ctx: &mut Context<Self>) {
+        if !matches!(news, News::Ready) {
+            self.slots.give_back(class);
+        }
+        match news {
+            News::Claimed(claimed) => self.claimed(class, claimed, ctx),
+            News::Failed(reason) | News::Refused(reason) => self.tokens[class].reason = Some(reason),
+            News::Ready => self.slots.ready(class),
+        }
+        self.lend();
+    }
+}
+
+impl Handler<LeaseNews> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, news: LeaseNews, _: &mut Context<Self>) {
+        let canceled = news.canceled.into_iter().map(|task| (task, CancelReason::Canceled));
+        let fenced = news.fenced.into_iter().map(|task| (task, CancelReason::Fenced));
+        for (task, why) in canceled.chain(fenced) {
+            self.cancel(task, why);
+        }
+    }
+}
+
+impl Handler<TaskNews> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, news: TaskNews, ctx: &mut Context<Self>) {
+        match news {
+            TaskNews::Pong { task, state } => self.heard_of(task, state),
+            TaskNews::Finished { task, ending, because } => {
+                info!(self.host.log, "a slot is free"; "task" => %task, "ending" => ?ending, "because" => because);
+                self.let_go(task, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<ChildExited<Member>> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<Member>, ctx: &mut Context<Self>) {
+        let cause = exited.exit.failure().unwrap_or_else(|| "it stopped by itself".to_owned());
+        match exited.child {
+            Member::Poller(class) => self.poller_failed(class, &cause, ctx),
+            Member::LeaseKeeper(class) => self.keeper_failed(class, &cause, ctx),
+            Member::Task(task) => self.task_failed(task, &cause, ctx),
+        }
+    }
+}
+
+impl From<supervise::Exit> for Finished {
+    fn from(exit: supervise::Exit) -> Self {
+        Self { failure: exit.failure() }
+    }
+}

@@ -1,0 +1,253 @@
+//! The tasks of a host: taken on, adopted from an earlier life, housed again when their actors fail, let go.
+
+use super::{HostState, Member, Supervisor};
+use crate::{
+    status::TaskStatus,
+    task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, state::TaskState},
+};
+use actix::prelude::*;
+use protocol::{
+    ResourceClass, TaskId,
+    frame::CancelReason,
+    http::{Claimed, Lease},
+};
+use sandbox::Containment;
+use slog::{error, info, warn};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use supervise::{Child, Home, Restarts, Tolerance, Verdict, start};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+/// One task with its actor.
+pub(super) struct Task {
+    record: ClaimRecord,
+    class: Option<usize>,
+    restarts: Restarts,
+    birth: Birth,
+    actor: Option<Child<TaskActor>>,
+    /// Held as long as the actor is; dropped after it.
+    home: Option<Home>,
+    state: Option<TaskState>,
+    /// Pings without an answer.
+    unanswered: u32,
+    /// What it is to be told as soon as it has an actor again.
+    cancel: Option<CancelReason>,
+}
+
+/// How many failures of one task's actor are absorbed.
+const TOLERANCE: Tolerance =
+    Tolerance { failures: 3, within: Duration::from_secs(60), backoff: Duration::from_millis(20) };
+/// Every so many ticks.
+pub(super) const PING_EVERY: u64 = 5;
+/// So many pings in a row without an answer: it hangs.
+const HUNG: u32 = 2;
+/// How long the processes of a task without an actor are struck at a time.
+const STRIKE: Duration = Duration::from_secs(30);
+
+impl Task {
+    fn new(record: ClaimRecord, class: Option<usize>, birth: Birth) -> Self {
+        Self {
+            record,
+            class,
+            restarts: Restarts::new(TOLERANCE),
+            birth,
+            actor: None,
+            home: None,
+            state: None,
+            unanswered: 0,
+            cancel: None,
+        }
+    }
+
+    pub(super) fn send(&self, cancel: CancelTask) {
+        self.actor.iter().for_each(|actor| actor.addr.do_send(cancel));
+    }
+
+    pub(super) fn standing(&self, task: TaskId) -> TaskStatus {
+        TaskStatus {
+            task,
+            class: self.record.claimed.resource_class.clone(),
+            slot: self.record.slot,
+            state: self.state.map_or_else(|| "New".to_owned(), |state| format!("{state:?}")),
+            restarts: self.restarts.total(),
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn take_on(&mut self, claimed: Claimed, class: usize, ctx: &mut Context<Self>) {
+        let id = claimed.task_id;
+        if self.tasks.contains_key(&id) {
+            // Our lease of it ran out, and we were the next to get it: first the old one has to go.
+            self.cancel(id, CancelReason::Fenced);
+            return self.reclaimed.push((claimed, class));
+        }
+        info!(self.host.log, "a task is claimed"; "task" => %id, "class" => %claimed.resource_class);
+        let slot = self.slots.take(Some(class));
+        let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let record = ClaimRecord { claimed, key, slot };
+        self.tasks.insert(id, Task::new(record, Some(class), Birth::Claimed));
+        self.house(id, ctx);
+        self.tell_keeper(class);
+    }
+
+    /// Finds the tasks of an earlier life: those with a claim go on, of the others everything is removed.
+    pub(super) fn adopt(&mut self, ctx: &mut Context<Self>) {
+        let host = self.host.clone();
+        let found = spawn_blocking(move || {
+            let (mut records, mut strays) = (Vec::new(), Vec::new());
+            for task in host.leftovers() {
+                match host.task_dir(task).claim() {
+                    Ok(record) => records.push(record),
+                    Err(_) => strays.push(task),
+                }
+            }
+            strays.iter().for_each(|task| clear(&host, *task));
+            records
+        });
+        ctx.spawn(found.into_actor(self).map(|records, supervisor, ctx| {
+            supervisor.is_adopting = false;
+            for record in records.expect("looking at directories does not panic") {
+                supervisor.adopt_one(record, ctx);
+            }
+            (0..supervisor.tokens.len()).for_each(|class| supervisor.tell_keeper(class));
+            if supervisor.state != HostState::Serving {
+                supervisor.leave_if_empty(ctx);
+            }
+            supervisor.lend();
+        }));
+    }
+
+    fn adopt_one(&mut self, record: ClaimRecord, ctx: &mut Context<Self>) {
+        let (id, class) = (record.claimed.task_id, self.class_of(&record.claimed.resource_class));
+        info!(self.host.log, "a task is adopted"; "task" => %id, "slot" => record.slot);
+        self.slots.take_again(record.slot, class);
+        let mut task = Task::new(record, class, Birth::Adopted);
+        task.cancel = (self.state == HostState::Stopping).then_some(CancelReason::Shutdown);
+        self.tasks.insert(id, task);
+        self.house(id, ctx);
+    }
+
+    fn class_of(&self, wanted: &ResourceClass) -> Option<usize> {
+        let classes = &self.host.settings.classes;
+        let named = classes.iter().position(|class| class.class.as_ref() == Some(wanted));
+        named.or_else(|| classes.iter().position(|class| class.class.is_none()))
+    }
+
+    /// Gives a task an actor on a thread of its own.
+    fn house(&mut self, id: TaskId, ctx: &mut Context<Self>) {
+        let home = match Home::new() {
+            Ok(home) => home,
+            Err(error) => return self.task_failed(id, &format!("no thread for it: {error}"), ctx),
+        };
+        let supervisor = ctx.address().downgrade().recipient();
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let parts = Parts {
+            host: self.host.clone(),
+            record: task.record.clone(),
+            birth: task.birth.clone(),
+            supervisor,
+        };
+        let actor = start(ctx, home.arbiter(), Member::Task(id), move |_| TaskActor::new(parts));
+        if let Some(why) = task.cancel {
+            actor.addr.do_send(CancelTask { why });
+        }
+        (task.actor, task.home, task.unanswered) = (Some(actor), Some(home), 0);
+    }
+
+    /// A task's actor panicked, hung or lost its thread: the next one goes on from the journal.
+    pub(super) fn task_failed(&mut self, id: TaskId, cause: &str, ctx: &mut Context<Self>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        error!(self.host.log, "a task's actor failed"; "task" => %id, "cause" => cause);
+        (task.actor, task.home) = (None, None);
+        let pause = match task.restarts.failed_at(Instant::now()) {
+            Verdict::RestartAfter(pause) => {
+                task.birth = Birth::Reborn(cause.to_owned());
+                pause
+            }
+            Verdict::Escalate if matches!(task.birth, Birth::Abandoned(_)) => return self.bury(id, ctx),
+            Verdict::Escalate => {
+                task.birth = Birth::Abandoned(cause.to_owned());
+                Duration::ZERO
+            }
+        };
+        ctx.run_later(pause, move |supervisor, ctx| supervisor.house(id, ctx));
+    }
+
+    /// Not even the shortest way worked: its processes are ended without an actor, its lease runs out.
+    fn bury(&mut self, id: TaskId, ctx: &mut Context<Self>) {
+        let host = self.host.clone();
+        let cleared = spawn_blocking(move || clear(&host, id));
+        ctx.spawn(cleared.into_actor(self).map(move |_, supervisor, ctx| supervisor.let_go(id, ctx)));
+    }
+
+    /// Nothing of the task is left: its slot is free.
+    pub(super) fn let_go(&mut self, id: TaskId, ctx: &mut Context<Self>) {
+        let Some(task) = self.tasks.remove(&id) else { return };
+        self.slots.release(task.record.slot, task.class);
+        self.idle_since = Instant::now();
+        task.class.into_iter().for_each(|class| self.tell_keeper(class));
+        if let Some(again) = self.reclaimed.iter().position(|(claimed, _)| claimed.task_id == id) {
+            let (claimed, class) = self.reclaimed.swap_remove(again);
+            self.take_on(claimed, class, ctx);
+        }
+        self.leave_if_empty(ctx);
+        self.lend();
+    }
+
+    pub(super) fn cancel(&mut self, id: TaskId, why: CancelReason) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            info!(self.host.log, "a task is to be ended"; "task" => %id, "why" => ?why);
+            task.cancel = Some(why);
+            task.send(CancelTask { why });
+        }
+    }
+
+    /// The keeper of this token hears whose leases it keeps.
+    pub(super) fn tell_keeper(&self, class: usize) {
+        let tasks = self.tasks.values().filter(|task| task.class == Some(class));
+        let claims = || tasks.clone().map(|task| &task.record.claimed);
+        let leases = claims().map(|claim| Lease { task_id: claim.task_id, epoch: claim.epoch }).collect();
+        let shortest = claims().map(|claim| claim.lease_ms).min().unwrap_or(60_000);
+        let running = crate::lease_keeper::Running { leases, shortest: Duration::from_millis(shortest) };
+        self.tokens[class].keeper.iter().for_each(|keeper| keeper.addr.do_send(running.clone()));
+    }
+
+    pub(super) fn heard_of(&mut self, id: TaskId, state: TaskState) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            (task.state, task.unanswered) = (Some(state), 0);
+        }
+    }
+
+    /// An actor that does not answer hangs: it gets a new thread, the old one is left to itself.
+    pub(super) fn ping_tasks(&mut self, ctx: &mut Context<Self>) {
+        let mut hung = Vec::new();
+        for (id, task) in &mut self.tasks {
+            let Some(actor) = &task.actor else { continue };
+            if task.unanswered >= HUNG {
+                hung.push(*id);
+                continue;
+            }
+            task.unanswered += 1;
+            actor.addr.do_send(Ping);
+        }
+        for id in hung {
+            self.task_failed(id, "it did not answer for 10 s", ctx);
+        }
+    }
+}
+
+/// Ends and removes everything of a task that has no actor.
+fn clear(host: &Arc<crate::host::Host>, task: TaskId) {
+    let containment = Containment::strongest(&task.to_string(), None);
+    if let Err(survivors) = containment.kill(STRIKE) {
+        return error!(host.log, "processes of a task are left"; "task" => %task, "error" => %survivors);
+    }
+    containment.remove();
+    if let Err(error) = host.remove_task(task) {
+        warn!(host.log, "what is left of a task cannot be removed"; "task" => %task, "error" => %error);
+    }
+}

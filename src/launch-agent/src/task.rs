@@ -1,0 +1,282 @@
+//! Drives one task on this host: from its claim to its last byte at the control plane.
+//!
+//! ```text
+//! launching     program, directories, spec, process, leave to begin
+//! conversation  its socket: hello, spec and descriptors, requests, answers
+//! carrying      its LogStreamer and its ArtifactUploader, started again when they fail
+//! ending        stop, sweep, drain, report, clean up
+//! ```
+
+mod carrying;
+mod conversation;
+pub(crate) mod dir;
+mod ending;
+mod journal;
+mod launching;
+mod process;
+mod socket;
+pub(crate) mod state;
+
+use crate::{
+    artifact_uploader::{ArtifactUploader, Request},
+    failpoints,
+    host::Host,
+    log_streamer::LogStreamer,
+};
+use actix::{WeakRecipient, prelude::*};
+use client::TaskClient;
+use conversation::Conversation;
+use dir::{ClaimRecord, TaskDir};
+use journal::{Entry, Journal, Past};
+use launching::Spec;
+use protocol::{StepNumber, TaskId, frame::CancelReason};
+use slog::{Logger, debug, o, warn};
+use state::{Effect, Ending, TaskEvent, TaskState};
+use std::{collections::BTreeMap, fs::File, io, io::Write, sync::Arc, time::Duration};
+use supervise::{Child, Restarts, Tolerance};
+
+/// From the Supervisor: end the task.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CancelTask {
+    /// What for.
+    pub(crate) why: CancelReason,
+}
+
+/// From the Supervisor: are you there? Answered with [`TaskNews::Pong`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Ping;
+
+/// What the Supervisor hears of a task.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum TaskNews {
+    /// Its actor is there.
+    Pong { task: TaskId, state: TaskState },
+    /// Once: nothing of the task is left on this host.
+    Finished {
+        task: TaskId,
+        ending: Ending,
+        /// Why, where the ending says too little.
+        because: Option<String>,
+    },
+}
+
+/// How an actor came to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Birth {
+    /// It was claimed just now.
+    Claimed,
+    /// Its last actor failed.
+    Reborn(String),
+    /// Its actors failed beyond what is tolerated: it is ended, by the shortest way.
+    Abandoned(String),
+    /// It was found on disk by a launch-agent that started.
+    Adopted,
+}
+
+/// What a task needs to begin, or to begin again: all of it survives the actor.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) host: Arc<Host>,
+    pub(crate) record: ClaimRecord,
+    pub(crate) birth: Birth,
+    pub(crate) supervisor: WeakRecipient<TaskNews>,
+}
+
+/// One task's actor, on a thread of its own.
+pub(crate) struct TaskActor {
+    parts: Parts,
+    task: TaskId,
+    log: Logger,
+    dir: TaskDir,
+    client: TaskClient,
+    notebook: Notebook,
+    past: Past,
+    state: TaskState,
+    /// Why its directory cannot be used, if it cannot.
+    broken: Option<String>,
+    /// Whether a process that is being started now is to be killed at once.
+    doomed: bool,
+    spec: Option<Spec>,
+    conversation: Conversation,
+    streamer: Option<Child<LogStreamer>>,
+    streamer_restarts: Restarts,
+    uploader: Option<Child<ArtifactUploader>>,
+    uploader_restarts: Restarts,
+    requests: BTreeMap<u64, Request>,
+    acknowledged: BTreeMap<StepNumber, u64>,
+}
+
+/// How many failures of its streamer or uploader a task absorbs.
+const TOLERANCE: Tolerance =
+    Tolerance { failures: 5, within: Duration::from_secs(60), backoff: Duration::from_millis(20) };
+
+impl TaskActor {
+    /// Takes up the task where its journal ends. Runs on the task's own thread.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let task = parts.record.claimed.task_id;
+        let dir = parts.host.task_dir(task);
+        let log = parts.host.log.new(o!("task" => task.to_string()));
+        let client = parts.host.transport.task(&parts.record.claimed.task_token);
+        let opened = Notebook::open(&dir, &parts, &log);
+        let broken =
+            opened.as_ref().err().map(|error| format!("cannot use {}: {error}", dir.path().display()));
+        let (notebook, past) = opened.unwrap_or_else(|_| (Notebook::none(&log), Past::default()));
+        let state = TaskState::after(past.events.iter().copied());
+        Self {
+            parts,
+            task,
+            log,
+            dir,
+            client,
+            notebook,
+            past,
+            state,
+            broken,
+            doomed: false,
+            spec: None,
+            conversation: Conversation::default(),
+            streamer: None,
+            streamer_restarts: Restarts::new(TOLERANCE),
+            uploader: None,
+            uploader_restarts: Restarts::new(TOLERANCE),
+            requests: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+        }
+    }
+
+    /// Journal first, then act: whoever dies in between, the next actor finds out.
+    fn apply(&mut self, event: TaskEvent, ctx: &mut Context<Self>) {
+        let (next, effect) = self.state.on(event);
+        if next == self.state && effect.is_none() {
+            return;
+        }
+        self.notebook.write(&Entry::Event(event));
+        debug!(self.log, "{:?}", event; "before" => ?self.state, "now" => ?next);
+        self.state = next;
+        failpoints::hit("task:journaled", self.task);
+        if let Some(effect) = effect {
+            self.perform(effect, ctx);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Launch => self.launch(ctx),
+            Effect::AskBegin => self.ask_begin(ctx),
+            Effect::SendBegin => self.send_begin(ctx),
+            Effect::StopAgent(why) => self.stop_agent(why, ctx),
+            Effect::Sweep => self.sweep(ctx),
+            Effect::Drain => self.drain(ctx),
+            Effect::Report(ending) => self.report(ending, ctx),
+            Effect::Finish(ending) => self.finish(ending, ctx),
+        }
+    }
+
+    /// Keeps the first reason why the task ends as it does.
+    fn because(&mut self, why: impl Into<String>) {
+        if self.past.because.is_none() {
+            let why = why.into();
+            self.notebook.say(&why);
+            self.notebook.write(&Entry::Because(why.clone()));
+            self.past.because = Some(why);
+        }
+    }
+
+    fn tell(&self, news: TaskNews) {
+        if let Some(supervisor) = self.parts.supervisor.upgrade() {
+            supervisor.do_send(news);
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.past.events.contains(&TaskEvent::Abandoned) || matches!(self.parts.birth, Birth::Abandoned(_))
+    }
+
+    /// Says in the host's step that this is not the task's first actor.
+    fn announce(&mut self) {
+        match &self.parts.birth {
+            Birth::Claimed => {}
+            Birth::Adopted => self.notebook.say("The launch-agent was started again and goes on with this task."),
+            Birth::Reborn(cause) => {
+                self.notebook.say(&format!("The launch-agent's actor of this task failed and was started again: {cause}"));
+            }
+            Birth::Abandoned(cause) => self.because(format!(
+                "the launch-agent's actor of this task failed again and again, so the task is given up: {cause}"
+            )),
+        }
+    }
+}
+
+impl Actor for TaskActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.announce();
+        if let Some(why) = self.broken.take() {
+            self.because(why);
+            return self.apply(TaskEvent::NotLaunched, ctx);
+        }
+        self.take_up(ctx);
+        match self.is_abandoned() && self.state.may_have_agent() {
+            true => self.apply(TaskEvent::Abandoned, ctx),
+            false => self.state.resume().into_iter().for_each(|effect| self.perform(effect, ctx)),
+        }
+    }
+}
+
+impl Handler<CancelTask> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, CancelTask { why }: CancelTask, ctx: &mut Context<Self>) {
+        if why == CancelReason::Shutdown && self.state.may_have_agent() {
+            self.because("the launch-agent was told to end at once");
+        }
+        self.apply(TaskEvent::End(why), ctx);
+    }
+}
+
+impl Handler<Ping> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {
+        self.tell(TaskNews::Pong { task: self.task, state: self.state });
+    }
+}
+
+/// What an actor writes down: for its successor, and for people in the host's step.
+struct Notebook {
+    log: Logger,
+    journal: Option<Journal>,
+    host_step: Option<File>,
+}
+
+impl Notebook {
+    fn open(dir: &TaskDir, parts: &Parts, log: &Logger) -> io::Result<(Self, Past)> {
+        if parts.birth == Birth::Claimed {
+            dir.create(&parts.record)?;
+        }
+        let (journal, past) = Journal::open(&dir.journal())?;
+        let host_step = Some(dir.open_spool(StepNumber::HOST)?);
+        Ok((Self { log: log.clone(), journal: Some(journal), host_step }, past))
+    }
+
+    fn none(log: &Logger) -> Self {
+        Self { log: log.clone(), journal: None, host_step: None }
+    }
+
+    /// A full disk costs a successor its memory, not this task its life: the control plane fences what matters.
+    fn write(&mut self, entry: &Entry) {
+        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.write(entry)) {
+            warn!(self.log, "the task's journal takes no more"; "error" => %error);
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        if let Some(Err(error)) = self.host_step.as_mut().map(|step| writeln!(step, "{line}")) {
+            warn!(self.log, "the host's step takes no more"; "error" => %error);
+        }
+    }
+}

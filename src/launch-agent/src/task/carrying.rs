@@ -1,0 +1,150 @@
+//! A task's own two children: what they report, and how they are started again.
+
+use super::{TaskActor, state::TaskEvent};
+use crate::{
+    artifact_uploader::{Answered, ArtifactUploader, Carry, Request, UploadNews},
+    log_streamer::{self, DrainLogs, LogStreamer, StreamNews},
+    task::state::TaskState,
+};
+use actix::prelude::*;
+use protocol::{frame::ToTaskAgent, http::Lease};
+use std::time::Instant;
+use supervise::{ChildExited, Restarts, Verdict, start_beside};
+
+/// A child of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Logs,
+    Uploads,
+}
+
+impl TaskActor {
+    fn lease(&self) -> Lease {
+        Lease { task_id: self.task, epoch: self.parts.record.claimed.epoch }
+    }
+
+    pub(super) fn stream_logs(&mut self, ctx: &mut Context<Self>) {
+        let parts = log_streamer::Parts {
+            dir: self.dir.clone(),
+            lease: self.lease(),
+            client: self.client.clone(),
+            log: self.log.clone(),
+            task: ctx.address().downgrade().recipient(),
+            fresh: self.parts.birth == super::Birth::Claimed && self.streamer_restarts.total() == 0,
+        };
+        let streamer = start_beside(ctx, Part::Logs, move |_| LogStreamer::new(parts));
+        if matches!(self.state, TaskState::Draining { logs: false, .. }) {
+            streamer.addr.do_send(DrainLogs);
+        }
+        self.streamer = Some(streamer);
+    }
+
+    /// The uploader, started when it is first needed: most tasks carry nothing.
+    fn uploader(&mut self, ctx: &mut Context<Self>) -> Addr<ArtifactUploader> {
+        if let Some(uploader) = &self.uploader {
+            return uploader.addr.clone();
+        }
+        let (host, lease, client) = (self.parts.host.clone(), self.lease(), self.client.clone());
+        let task = ctx.address().downgrade().recipient();
+        let make = move |_: &mut _| ArtifactUploader::new(host, lease, client, task);
+        let uploader = start_beside(ctx, Part::Uploads, make);
+        let addr = uploader.addr.clone();
+        self.uploader = Some(uploader);
+        addr
+    }
+
+    /// Keeps the request until it is answered, for an uploader that has to begin again.
+    pub(super) fn carry(&mut self, request: Request, ctx: &mut Context<Self>) {
+        self.requests.insert(request.number(), request.clone());
+        self.uploader(ctx).do_send(Carry(request));
+    }
+
+    fn carry_again(&mut self, ctx: &mut Context<Self>) {
+        let waiting: Vec<_> = self.requests.values().cloned().collect();
+        if !waiting.is_empty() {
+            let uploader = self.uploader(ctx);
+            waiting.into_iter().for_each(|request| uploader.do_send(Carry(request)));
+        }
+    }
+
+    fn answered(&mut self, answered: Answered, ctx: &mut Context<Self>) {
+        self.answer(answered, ctx);
+        if self.requests.is_empty() {
+            self.apply_if_drained(ctx);
+        }
+    }
+
+    /// Once no process is left nobody waits for an answer: uploads are over when the last of them is.
+    pub(super) fn apply_if_drained(&mut self, ctx: &mut Context<Self>) {
+        if self.requests.is_empty() && matches!(self.state, TaskState::Draining { uploads: false, .. }) {
+            self.apply(TaskEvent::UploadsDrained, ctx);
+        }
+    }
+}
+
+impl Handler<StreamNews> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, news: StreamNews, ctx: &mut Context<Self>) {
+        match news {
+            StreamNews::LogsAcknowledged(logs) => {
+                for (step, offset) in logs {
+                    self.acknowledged.insert(step, offset);
+                    self.say(&ToTaskAgent::Acknowledged { step, offset }, Vec::new(), ctx);
+                }
+            }
+            StreamNews::LogsDrained { lost } => {
+                if let Some(lost) = lost {
+                    self.because(format!("part of the logs is lost: {lost}"));
+                }
+                self.apply(TaskEvent::LogsDrained, ctx);
+            }
+            StreamNews::LeaseLost(why) => self.lost_lease(why, ctx),
+        }
+    }
+}
+
+impl Handler<UploadNews> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, news: UploadNews, ctx: &mut Context<Self>) {
+        match news {
+            UploadNews::Answered(answered) => self.answered(answered, ctx),
+            UploadNews::LeaseLost(why) => self.lost_lease(why, ctx),
+        }
+    }
+}
+
+impl Handler<ChildExited<Part>> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited<Part>, ctx: &mut Context<Self>) {
+        let restarts = match exited.child {
+            Part::Logs => {
+                self.streamer = None;
+                &mut self.streamer_restarts
+            }
+            Part::Uploads => {
+                self.uploader = None;
+                &mut self.uploader_restarts
+            }
+        };
+        let Some(cause) = exited.exit.failure() else { return };
+        let pause = match failed(restarts) {
+            Verdict::RestartAfter(pause) => pause,
+            Verdict::Escalate => panic!("the {:?} of the task keep failing: {cause}", exited.child),
+        };
+        self.notebook.say(&format!(
+            "The launch-agent's actor of the task's {:?} failed and is started again: {cause}",
+            exited.child
+        ));
+        ctx.run_later(pause, move |task, ctx| match exited.child {
+            Part::Logs => task.stream_logs(ctx),
+            Part::Uploads => task.carry_again(ctx),
+        });
+    }
+}
+
+fn failed(restarts: &mut Restarts) -> Verdict {
+    restarts.failed_at(Instant::now())
+}

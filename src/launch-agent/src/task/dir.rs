@@ -1,0 +1,130 @@
+//! What is on disk of one task: its claim, its journals, its spools, its socket.
+//!
+//! ```text
+//! <state>/tasks/<task id>/    0711
+//!     claim.json              0600: token, epoch, key; never leaves the launch-agent
+//!     task.jsonl              the TaskActor's journal
+//!     agent.jsonl             the task-agent's journal, through an append-only descriptor
+//!     steps/NNN.log           masked output of each step, through append-only descriptors; 000 is the host's own
+//!     output.log              what the task-agent's process itself says on stderr
+//!     socket                  where the task-agent finds its launch-agent
+//! ```
+
+use protocol::{StepNumber, TaskId, http::Claimed};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The directory of one task.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskDir {
+    path: PathBuf,
+}
+
+/// All that a fresh actor needs to go on with a task, beside its journal.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ClaimRecord {
+    /// As the control plane gave it.
+    pub(crate) claimed: Claimed,
+    /// What the task-agent proves itself with.
+    pub(crate) key: String,
+    /// Which of the host's slots it takes.
+    pub(crate) slot: usize,
+}
+
+impl std::fmt::Debug for ClaimRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "claim of {} in slot {}", self.claimed.task_id, self.slot)
+    }
+}
+
+impl TaskDir {
+    /// Where the directory of this task is, or would be.
+    pub(crate) fn new(tasks: &Path, task: TaskId) -> Self {
+        Self { path: tasks.join(task.to_string()) }
+    }
+
+    /// Makes it, with the claim in it. The claim is written under another name first: half of one is none.
+    pub(crate) fn create(&self, claim: &ClaimRecord) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o711).create(&self.path)?;
+        std::fs::set_permissions(&self.path, Permissions::from_mode(0o711))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(self.path.join("steps"))?;
+        let (draft, claim_path) = (self.path.join("claim.json.new"), self.path.join("claim.json"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(&serde_json::to_vec(claim)?)?;
+        std::fs::rename(draft, claim_path)
+    }
+
+    /// The claim, if there is a whole one.
+    pub(crate) fn claim(&self) -> io::Result<ClaimRecord> {
+        Ok(serde_json::from_slice(&std::fs::read(self.path.join("claim.json"))?)?)
+    }
+
+    /// All of it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Of the TaskActor.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("task.jsonl")
+    }
+
+    /// Of the task-agent.
+    pub(crate) fn agent_journal(&self) -> PathBuf {
+        self.path.join("agent.jsonl")
+    }
+
+    /// Where the task-agent connects.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("socket")
+    }
+
+    /// Of one step.
+    pub(crate) fn spool(&self, step: StepNumber) -> PathBuf {
+        self.path.join("steps").join(step.spool_name())
+    }
+
+    /// For appending only, made if missing: what is handed to the task-agent.
+    pub(crate) fn open_spool(&self, step: StepNumber) -> io::Result<File> {
+        append_only(&self.spool(step))
+    }
+
+    /// For appending only, made if missing: what is handed to the task-agent.
+    pub(crate) fn open_agent_journal(&self) -> io::Result<File> {
+        append_only(&self.agent_journal())
+    }
+
+    /// What the process says apart from its wire: a panic, or the word of a `command_prefix`.
+    pub(crate) fn open_output(&self) -> io::Result<File> {
+        append_only(&self.path.join("output.log"))
+    }
+
+    /// The end of what the process said, for people; at most `most` bytes.
+    pub(crate) fn output_tail(&self, most: usize) -> String {
+        let output = std::fs::read(self.path.join("output.log")).unwrap_or_default();
+        let tail = &output[output.len().saturating_sub(most)..];
+        String::from_utf8_lossy(tail).trim().to_owned()
+    }
+
+    /// Removes all of it. What is not there is no failure.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_tree(&self.path)
+    }
+}
+
+/// Removes a directory with all in it; a missing one is fine.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn append_only(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}

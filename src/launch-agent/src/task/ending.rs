@@ -1,0 +1,165 @@
+//! From the wish that a task ends, or its task-agent's own end, to a free slot.
+
+use super::{
+    TaskActor, TaskNews,
+    process::STRIKE,
+    state::{Ending, TaskEvent},
+};
+use crate::log_streamer::DrainLogs;
+use actix::prelude::*;
+use client::{ClientError, TaskClient};
+use protocol::{
+    frame::CancelReason,
+    http::{End, Unclaim},
+};
+use sandbox::Containment;
+use slog::{info, warn};
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// The task-agent keeps the grace itself; the host strikes so much later.
+const AFTER_GRACE: Duration = Duration::from_millis(300);
+/// Between tries after the client's own patience is over.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl TaskActor {
+    /// TERM now, KILL after the grace: by the task-agent where it listens, and by the host in any case.
+    pub(super) fn stop_agent(&mut self, why: CancelReason, ctx: &mut Context<Self>) {
+        if self.conversation.is_connected() {
+            self.say_cancel(why, ctx);
+        } else if let Some(containment) = self.past.containment.clone() {
+            drop(spawn_blocking(move || containment.terminate()));
+        }
+        let patience = self.parts.host.settings.grace + AFTER_GRACE;
+        ctx.run_later(patience, Self::strike);
+    }
+
+    /// Kills everything of the task at once, whoever listens. The end of its process is then heard as any other.
+    pub(super) fn strike(&mut self, ctx: &mut Context<Self>) {
+        self.doomed = true;
+        if let (Some(containment), true) = (self.past.containment.clone(), self.state.may_have_agent()) {
+            let killed = async move { kill(containment).await };
+            ctx.spawn(killed.into_actor(self).map(|killed, task, ctx| {
+                if let Err(why) = killed {
+                    warn!(task.log, "processes of the task do not go"; "why" => why);
+                    ctx.run_later(PAUSE, Self::strike);
+                }
+            }));
+        }
+    }
+
+    /// Kills what the task-agent left. The slot is not free before.
+    pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let Some(containment) = self.past.containment.clone() else {
+            return self.apply(TaskEvent::Swept, ctx);
+        };
+        let swept = async move { kill(containment).await };
+        ctx.spawn(swept.into_actor(self).map(|swept, task, ctx| match swept {
+            Ok(()) => task.swept(ctx),
+            Err(why) => {
+                warn!(task.log, "processes of the task do not go"; "why" => &why);
+                task.notebook.say(&format!("{why}; they are struck again."));
+                ctx.run_later(PAUSE, Self::sweep);
+            }
+        }));
+    }
+
+    fn swept(&mut self, ctx: &mut Context<Self>) {
+        if let Some(containment) = self.past.containment.clone() {
+            drop(spawn_blocking(move || containment.remove()));
+        }
+        self.apply(TaskEvent::Swept, ctx);
+    }
+
+    /// Has logs and uploads finished. A task whose actors failed beyond measure sends no more.
+    pub(super) fn drain(&mut self, ctx: &mut Context<Self>) {
+        if self.is_abandoned() {
+            self.apply(TaskEvent::LogsDrained, ctx);
+            return self.apply(TaskEvent::UploadsDrained, ctx);
+        }
+        // Nobody waits for what was to come to a task-agent that is gone.
+        self.requests.retain(|_, request| request.is_upload());
+        match &self.streamer {
+            Some(streamer) => streamer.addr.do_send(DrainLogs),
+            None => self.stream_logs(ctx),
+        }
+        self.apply_if_drained(ctx);
+    }
+
+    pub(super) fn report(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        let (client, claimed, message) =
+            (self.client.clone(), self.parts.record.claimed.clone(), self.past.because.clone());
+        let told = async move {
+            match ending {
+                Ending::Outcome(outcome) => {
+                    let end = End { epoch: claimed.epoch, outcome, message };
+                    end_task(&client, &end).await
+                }
+                Ending::GivenBack => {
+                    let (task_id, task_token) = (claimed.task_id, claimed.task_token);
+                    give_back(&client, &Unclaim { task_id, task_token, reason: message }).await
+                }
+                Ending::Fenced => Ok(TaskEvent::Told),
+            }
+        };
+        ctx.spawn(told.into_actor(self).map(|told, task, ctx| {
+            let event = told.unwrap_or_else(|error| {
+                warn!(task.log, "the control plane does not take the task's end"; "error" => %error);
+                TaskEvent::Told
+            });
+            task.apply(event, ctx);
+        }));
+    }
+
+    /// Removes what is on disk and leaves. What cannot be removed is told, and costs no slot.
+    pub(super) fn finish(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        let (host, task) = (self.parts.host.clone(), self.task);
+        (self.streamer, self.uploader) = (None, None);
+        let removed = spawn_blocking(move || host.remove_task(task));
+        ctx.spawn(removed.into_actor(self).map(move |removed, task, ctx| {
+            if let Ok(Err(error)) = removed {
+                warn!(task.log, "what is left of the task cannot be removed"; "error" => %error);
+            }
+            task.leave(ending, ctx);
+        }));
+    }
+
+    fn leave(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        let because = self.past.because.take();
+        info!(self.log, "the task is over"; "ending" => ?ending, "because" => because.as_deref().unwrap_or("-"));
+        self.tell(TaskNews::Finished { task: self.task, ending, because });
+        ctx.stop();
+    }
+}
+
+async fn kill(containment: Containment) -> Result<(), String> {
+    let killed = spawn_blocking(move || containment.kill(STRIKE)).await;
+    killed.map_err(|error| error.to_string())?.map(drop).map_err(|survivors| survivors.to_string())
+}
+
+async fn end_task(client: &TaskClient, end: &End) -> Result<TaskEvent, ClientError> {
+    loop {
+        match client.end(end).await {
+            Ok(()) => return Ok(TaskEvent::Told),
+            Err(ClientError::Fenced(_) | ClientError::Refused { .. }) => {
+                return Ok(TaskEvent::End(CancelReason::Fenced));
+            }
+            Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn give_back(client: &TaskClient, unclaim: &Unclaim) -> Result<TaskEvent, ClientError> {
+    loop {
+        match client.unclaim(unclaim).await {
+            Ok(()) => return Ok(TaskEvent::Told),
+            Err(ClientError::Conflict(_)) => return Ok(TaskEvent::NotTakenBack),
+            Err(ClientError::Fenced(_) | ClientError::Refused { .. }) => {
+                return Ok(TaskEvent::End(CancelReason::Fenced));
+            }
+            Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+}

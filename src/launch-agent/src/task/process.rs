@@ -1,0 +1,269 @@
+//! The task-agent's process: made ready, started, found again, killed. Blocking work, for threads that may block.
+
+use super::dir::{ClaimRecord, TaskDir};
+use crate::host::Host;
+use protocol::{
+    Outcome, VERSION,
+    frame::Invitation,
+    http::Claimed,
+    journal::{MAX_RECORD, TaskEvent, read_from},
+};
+use sandbox::{
+    Account, Containment,
+    account::AccountError,
+    launch::{Launch, LaunchError, Started},
+};
+use std::{
+    fs::{DirBuilder, File, Permissions},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A process that is ready to be started.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) launch: Launch,
+    pub(crate) containment: Containment,
+    /// What the host's step says about it.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A process that cannot be made ready or started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProcessError {
+    /// The account to run it as cannot be had.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// A directory of the task cannot be made.
+    #[error("cannot make {}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The kernel or the program refused.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+}
+
+/// The longest journal of a task-agent that is read for its outcome.
+const MAX_JOURNAL: u64 = 64 * 1024 * 1024;
+
+/// Makes directories, account, containment and command line. Nothing runs yet.
+pub(crate) fn make_ready(
+    host: &Host,
+    dir: &TaskDir,
+    record: &ClaimRecord,
+    program: PathBuf,
+) -> Result<Ready, ProcessError> {
+    let rights = Rights::choose(host, record.slot)?;
+    let task = record.claimed.task_id;
+    let root = host.task_root(task);
+    own_directory(&root, &rights)?;
+    let working_directory = host.working_directory(task);
+    if let Some(path) = &working_directory {
+        own_directory(path, &rights)?;
+    }
+    let invitation = invitation(host, dir, record, &root, working_directory);
+    let output = dir.open_output().map_err(|source| failed(dir.path(), source))?;
+    let containment = Containment::strongest(&task.to_string(), rights.own_account());
+    let notes = notes(&record.claimed, &rights, &containment, host);
+    let launch = Launch {
+        program,
+        arguments: Vec::new(),
+        prefix: host.settings.command_prefix.clone(),
+        account: rights.account.clone(),
+        environment: environment(host, &record.claimed),
+        directory: root,
+        stdin: invitation,
+        error_output: output,
+    };
+    Ok(Ready { launch, containment, notes })
+}
+
+/// Starts it. The containment knows its root afterwards.
+pub(crate) fn start(ready: Ready) -> Result<(Started, Containment), ProcessError> {
+    let Ready { launch, mut containment, .. } = ready;
+    let started = launch.start(&mut containment)?;
+    Ok((started, containment))
+}
+
+/// The last record of a task-agent's journal, if that is the task's end.
+pub(crate) fn outcome(journal: &Path) -> Option<Outcome> {
+    let mut file = File::open(journal).ok()?.take(MAX_JOURNAL);
+    let (mut text, mut next, mut last) = (Vec::new(), 0, None);
+    loop {
+        let read = file.by_ref().take(64 * 1024).read_to_end(&mut text).ok()?;
+        let (records, used) = read_from(&text, next);
+        next += records.len() as u64;
+        last = records.into_iter().next_back().or(last);
+        text.drain(..used);
+        if read == 0 || text.len() > MAX_RECORD {
+            break;
+        }
+    }
+    match last?.event {
+        TaskEvent::Ended { outcome } => Some(outcome),
+        _ => None,
+    }
+}
+
+/// For how long processes are struck before somebody hears that they do not go.
+pub(crate) const STRIKE: Duration = Duration::from_secs(5);
+
+/// Whose rights the job gets.
+struct Rights {
+    account: Option<Account>,
+    /// Whether no other task and nobody else has the account meanwhile.
+    is_own: bool,
+    /// Whether a `command_prefix` may change them.
+    by_prefix: bool,
+}
+
+impl Rights {
+    fn choose(host: &Host, slot: usize) -> Result<Self, AccountError> {
+        let by_prefix = !host.settings.command_prefix.is_empty();
+        let (account, is_own) = match &host.settings.user {
+            Some(name) => (Some(Account::by_name(name)?), false),
+            None if host.is_root && !by_prefix => (Some(Account::pool(slot)?), true),
+            None => (None, false),
+        };
+        let current = Account::current();
+        let account = account.filter(|account| account.uid != current.uid || account.gid != current.gid);
+        Ok(Self { account, is_own, by_prefix })
+    }
+
+    fn own_account(&self) -> Option<&Account> {
+        self.account.as_ref().filter(|_| self.is_own)
+    }
+
+    fn describe(&self) -> String {
+        match (&self.account, self.by_prefix) {
+            (_, true) => "Runs as whatever runner.command_prefix makes of it.".to_owned(),
+            (Some(account), _) if self.is_own => {
+                format!(
+                    "Runs as account {} (uid {}), which no other task has meanwhile.",
+                    account.name, account.uid
+                )
+            }
+            (Some(account), _) => format!("Runs as account {} (uid {}).", account.name, account.uid),
+            (None, _) => {
+                let own = Account::current();
+                format!("Runs as {} (uid {}), the account of the launch-agent itself.", own.name, own.uid)
+            }
+        }
+    }
+}
+
+/// Made for the job's account alone; where a prefix decides the account later, for whoever comes.
+fn own_directory(path: &Path, rights: &Rights) -> Result<(), ProcessError> {
+    let make = || -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o711).create(parent)?;
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        if let Some(account) = &rights.account {
+            chown(path, Some(account.uid), Some(account.gid))?;
+        }
+        let mode = if rights.by_prefix { 0o1777 } else { 0o700 };
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    };
+    make().map_err(|source| failed(path, source))
+}
+
+fn failed(path: &Path, source: io::Error) -> ProcessError {
+    ProcessError::Directory { path: path.to_owned(), source }
+}
+
+fn invitation(
+    host: &Host,
+    dir: &TaskDir,
+    record: &ClaimRecord,
+    root: &Path,
+    working_directory: Option<PathBuf>,
+) -> Vec<u8> {
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let invitation = Invitation {
+        version: VERSION,
+        socket: dir.socket(),
+        key: record.key.clone(),
+        root: root.to_owned(),
+        working_directory,
+        outlive_ms: host.settings.outlive.map(milliseconds),
+        max_spool: host.settings.max_spool,
+        spool_wait_ms: milliseconds(host.settings.spool_wait),
+    };
+    let mut line = serde_json::to_vec(&invitation).expect("an invitation has only string keys");
+    line.push(b'\n');
+    line
+}
+
+/// Those of the launch-agent's own variables that jobs get, and what identifies the launch to a `command_prefix`.
+fn environment(host: &Host, claimed: &Claimed) -> Vec<(String, String)> {
+    let passed = |name: &str| host.settings.environment.iter().any(|pattern| covers(pattern, name));
+    let own = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut environment: Vec<_> = own.filter(|(name, _)| passed(name)).collect();
+    environment.push(("CIRCLECI_LAUNCH_ID".to_owned(), claimed.allocation.clone()));
+    environment
+}
+
+fn covers(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
+}
+
+fn notes(claimed: &Claimed, rights: &Rights, containment: &Containment, host: &Host) -> Vec<String> {
+    vec![
+        format!("Launch-agent {} on {}.", crate::host::VERSION, host.settings.name),
+        format!("Task-agent {} (SHA-256 {}).", claimed.agent_version, claimed.agent.content.digest),
+        rights.describe(),
+        format!("Its processes are held, and will be killed, by {containment}."),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{StepNumber, journal::Record};
+
+    #[test]
+    fn the_outcome_is_the_last_record_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.jsonl");
+        assert_eq!(outcome(&path), None, "no journal");
+        let started = Record { seq: 0, at_ms: 0, event: TaskEvent::StepStarted { step: StepNumber(1) } };
+        let ended = Record { seq: 1, at_ms: 0, event: TaskEvent::Ended { outcome: Outcome::Failed } };
+        std::fs::write(&path, started.to_line()).unwrap();
+        assert_eq!(outcome(&path), None, "killed within a step");
+        std::fs::write(&path, started.to_line() + &ended.to_line()).unwrap();
+        assert_eq!(outcome(&path), Some(Outcome::Failed));
+        std::fs::write(&path, started.to_line() + ended.to_line().trim_end()).unwrap();
+        assert_eq!(outcome(&path), None, "a torn record was never synced");
+    }
+
+    #[test]
+    fn a_long_journal_is_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.jsonl");
+        let event = |seq| TaskEvent::StepStarted { step: StepNumber(seq) };
+        let mut text: String = (0..5000)
+            .map(|seq| Record { seq, at_ms: 0, event: event(u32::try_from(seq).unwrap()) }.to_line())
+            .collect();
+        let ended = TaskEvent::Ended { outcome: Outcome::Success };
+        text += &Record { seq: 5000, at_ms: 0, event: ended }.to_line();
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(outcome(&path), Some(Outcome::Success));
+    }
+
+    #[test]
+    fn variables_are_passed_on_by_name_or_by_prefix() {
+        assert!(covers("PATH", "PATH") && covers("LC_*", "LC_ALL"));
+        assert!(!covers("PATH", "PATHS") && !covers("LC_*", "LANG"));
+    }
+}
