@@ -1,0 +1,44 @@
+//! Spools that are full.
+
+use crate::host::{Host, run};
+use protocol::{frame::ToTaskAgent, ids::StepNumber, status::Outcome};
+
+const STEP: StepNumber = StepNumber(1);
+
+#[test]
+fn output_waits_for_room_and_nothing_is_lost() {
+    let mut host = Host::new(vec![run("seq 1 100000")]);
+    host.invitation.max_spool = 50_000;
+    let host = host.begun();
+    let whole: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
+    let mut seen = 0;
+    while seen < whole.len() {
+        host.wait_for_log(1, &whole[..(seen + 50_000).min(whole.len())]);
+        let now = host.log_so_far(1).len();
+        assert!(now <= seen + 50_000, "the bound holds");
+        seen = now;
+        if seen < whole.len() {
+            host.send(&ToTaskAgent::Acknowledged { step: STEP, offset: seen as u64 }, &[]);
+        }
+    }
+    let left = host.finish();
+    assert_eq!(left.log(1), whole);
+}
+
+#[test]
+fn without_room_the_middle_is_dropped_and_the_job_goes_on() {
+    let mut host = Host::new(vec![run("seq 1 100000; echo the end")]);
+    host.invitation.max_spool = 50_000;
+    host.invitation.spool_wait_ms = 50;
+    let left = host.left();
+    assert_eq!(left.outcome(), Some(Outcome::Success));
+    let log = left.log(1);
+    assert!(log.starts_with("1\n2\n3\n") && log.ends_with("100000\nthe end\n"));
+    let (before, after) = log.split_once("\n[").unwrap();
+    let dropped: usize = after.split(' ').next().unwrap().parse().unwrap();
+    let line = after.split_once("]\n").unwrap();
+    assert!(line.0.ends_with("bytes of output dropped at byte 50000 of this log: 50000 bytes waited to be sent, which is logs.max_spool"), "{}", line.0);
+    let whole =
+        (1..=100_000).map(|number: u32| number.to_string().len() + 1).sum::<usize>() + "the end\n".len();
+    assert_eq!(before.len() + dropped + line.1.len(), whole, "every byte is there or counted");
+}
