@@ -19,12 +19,13 @@ mod tails;
 #[cfg(test)]
 mod tests;
 
-pub use files::FileError;
+pub(crate) use files::FileError;
 
 pub(crate) use files::LogName;
 pub(crate) use place::Item;
-pub(crate) use read::Piece;
+pub(crate) use read::Range;
 
+use crate::refusal::Refusal;
 use blobs::{BlobError, Blobs};
 use files::LogFiles;
 use protocol::{TaskId, stream::StreamError};
@@ -76,15 +77,14 @@ pub(crate) enum LogError {
     },
 }
 
-impl LogError {
-    /// The status that tells a client whose fault it is.
-    pub(crate) fn status(&self) -> actix_web::http::StatusCode {
-        use actix_web::http::StatusCode;
-        match self {
-            Self::Stream(_) | Self::Frame(_) => StatusCode::BAD_REQUEST,
-            Self::File(error) if error.is_no_room() => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Blob(BlobError::Unwritable { .. }) => StatusCode::INSUFFICIENT_STORAGE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Stream(_) | LogError::Frame(_) => Self::Bad(error.to_string()),
+            LogError::File(ref cause) if cause.is_no_room() => Self::Full(error.to_string()),
+            LogError::File(_) | LogError::Damaged { .. } => Self::Unavailable(error.to_string()),
+            LogError::Blob(cause) => cause.into(),
+            LogError::Store(cause) => cause.into(),
         }
     }
 }

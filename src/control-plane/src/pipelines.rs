@@ -2,4 +2,4 @@
 
 mod create;
 mod spec;
-mod view;
+pub(crate) mod view;

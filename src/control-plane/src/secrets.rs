@@ -86,6 +86,13 @@ impl Vault {
         blobs::Signer::new(&self.signing_key)
     }
 
+    /// What the page's cookie holds for whoever showed the operator's token: of its hash, and of no use elsewhere.
+    pub(crate) fn page_session(&self, operator: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.signing_key);
+        let tag = hmac::sign(&key, &[b"page session".as_slice(), operator].concat());
+        protocol::Digest::of_bytes(tag.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes")).into()
+    }
+
     /// The text, sealed for this pipeline: a random nonce, then ciphertext and tag.
     pub(crate) fn seal(&self, pipeline: PipelineId, text: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];

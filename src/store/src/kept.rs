@@ -129,6 +129,20 @@ impl Store {
         Ok(row.as_ref().map(read_artifact).transpose()?.map(|(_, artifact)| artifact))
     }
 
+    /// The same, of a job's task by its index.
+    pub async fn artifact_of_job(
+        &self,
+        job: JobId,
+        index: u32,
+        path: &str,
+    ) -> Result<Option<Artifact>, StoreError> {
+        const SQL: &str = "SELECT a.* FROM tasks t JOIN artifacts a ON a.task = t.id \
+                           WHERE t.job = ? AND t.node_index = ? AND a.path = ?";
+        let query = sqlx::query(SQL).bind(bytes(&job.0)).bind(index).bind(path);
+        let row = query.fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(read_artifact).transpose()?.map(|(_, artifact)| artifact))
+    }
+
     /// The cache saved under exactly this key, or else the newest whose key begins with it.
     pub async fn find_cache(
         &self,

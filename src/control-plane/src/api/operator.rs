@@ -1,6 +1,7 @@
 //! Calls of operators about pipelines: make, look, follow, cancel, and the sources they run on.
 
 use super::auth::Operator;
+use crate::web::session::Reading;
 use crate::{plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
@@ -29,7 +30,7 @@ async fn create(_: Operator, plane: Data<Plane>, new: Json<NewPipeline>) -> Resu
     Ok(HttpResponse::Created().json(created))
 }
 
-async fn view(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result<Json<PipelineView>, Refusal> {
+async fn view(_: Reading, plane: Data<Plane>, id: Path<PipelineId>) -> Result<Json<PipelineView>, Refusal> {
     plane.view(*id).await?.map(Json).ok_or_else(|| no_pipeline(*id))
 }
 
@@ -47,7 +48,7 @@ struct FeedQuery {
 }
 
 async fn feed(
-    _: Operator,
+    _: Reading,
     plane: Data<Plane>,
     id: Path<PipelineId>,
     query: Query<FeedQuery>,

@@ -30,7 +30,7 @@ pub(crate) struct LogFiles {
 /// A file of logs that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} the log `{}`: {source}", path.display())]
-pub struct FileError {
+pub(crate) struct FileError {
     doing: &'static str,
     path: PathBuf,
     source: io::Error,

@@ -1,0 +1,168 @@
+//! A pipeline's page: its workflows, and their jobs along the time they took.
+
+use super::{
+    pipelines::source,
+    response::{NoPage, Sheet, page as html},
+    session::Visitor,
+    words::{ago, between, duration, status},
+};
+use crate::{
+    pipelines::view::view,
+    plane::{Plane, clock::rfc3339},
+    refusal::Refusal,
+};
+use actix_web::{HttpResponse, http::StatusCode, web};
+use askama::Template;
+use protocol::{
+    JobId, JobStatus, PipelineId, WorkflowStatus,
+    api::{GitValues, JobView, PipelineView, WorkflowView},
+};
+
+#[derive(Template)]
+#[template(path = "pipeline.html")]
+struct Page {
+    nonce: String,
+    now: i64,
+    id: PipelineId,
+    project: String,
+    number: u64,
+    created: String,
+    ago: String,
+    source: String,
+    running: bool,
+    workflows: Vec<Workflow>,
+}
+
+struct Workflow {
+    name: String,
+    status: WorkflowStatus,
+    status_text: String,
+    took: String,
+    done: usize,
+    jobs: Vec<Line>,
+}
+
+struct Line {
+    id: JobId,
+    name: String,
+    status: JobStatus,
+    status_text: String,
+    requires: String,
+    has_tasks: bool,
+    parallel: bool,
+    tasks: usize,
+    tasks_done: usize,
+    tests_total: u64,
+    tests_failed: u64,
+    artifacts: usize,
+    /// When it began, where it still runs.
+    since: Option<i64>,
+    took: String,
+    /// Of a bar a thousand wide that stands for the workflow's time.
+    from: u64,
+    width: u64,
+}
+
+/// `GET /pipelines/{id}`.
+pub(crate) async fn page(
+    _: Visitor,
+    plane: web::Data<Plane>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, NoPage> {
+    let (git, pipeline) = read(&plane, &id).await?;
+    let Sheet { nonce, now } = Sheet::new();
+    Ok(html(StatusCode::OK, &nonce.clone(), &Page::of(nonce, now, &git, pipeline)))
+}
+
+async fn read(plane: &Plane, id: &str) -> Result<(GitValues, PipelineView), Refusal> {
+    let missing = || Refusal::Missing("there is no such pipeline".to_owned());
+    let id = id.parse().map_err(|_| missing())?;
+    let rows = plane.store.pipeline(id).await?.ok_or_else(missing)?;
+    Ok((rows.pipeline.git.clone(), view(rows)))
+}
+
+impl Page {
+    fn of(nonce: String, now: i64, git: &GitValues, pipeline: PipelineView) -> Self {
+        Self {
+            nonce,
+            now,
+            id: pipeline.id,
+            project: pipeline.project,
+            number: pipeline.number,
+            created: rfc3339(pipeline.created_ms),
+            ago: ago(pipeline.created_ms, now),
+            source: source(git),
+            running: pipeline.workflows.iter().any(|workflow| !workflow.status.is_terminal()),
+            workflows: pipeline.workflows.into_iter().map(|workflow| Workflow::of(workflow, now)).collect(),
+        }
+    }
+}
+
+/// The time in which a workflow's jobs ran.
+#[derive(Clone, Copy)]
+struct Span {
+    from: i64,
+    to: i64,
+}
+
+impl Span {
+    fn of(workflow: &WorkflowView, now: i64) -> Option<Self> {
+        let from = workflow.jobs.iter().filter_map(|job| job.started_ms).min()?;
+        let last = workflow.jobs.iter().filter_map(|job| job.ended_ms).max();
+        let to = if workflow.status.is_terminal() { last.unwrap_or(now) } else { now };
+        Some(Self { from, to: to.max(from + 1) })
+    }
+
+    /// Where a time stands in thousandths of the span.
+    fn place(self, at: i64) -> u64 {
+        (between(self.from, at) * 1000 / between(self.from, self.to)).min(1000)
+    }
+}
+
+impl Workflow {
+    fn of(workflow: WorkflowView, now: i64) -> Self {
+        let span = Span::of(&workflow, now);
+        Self {
+            status_text: status(workflow.status),
+            took: span.map(|span| duration(between(span.from, span.to))).unwrap_or_default(),
+            done: workflow.jobs.iter().filter(|job| job.status.is_terminal()).count(),
+            jobs: workflow.jobs.into_iter().map(|job| Line::of(job, span, now)).collect(),
+            name: workflow.name,
+            status: workflow.status,
+        }
+    }
+}
+
+impl Line {
+    fn of(job: JobView, span: Option<Span>, now: i64) -> Self {
+        let took = job.started_ms.map(|from| between(from, job.ended_ms.unwrap_or(now)));
+        let (from, width) = bar(&job, span, now);
+        Self {
+            id: job.id,
+            status: job.status,
+            status_text: status(job.status),
+            requires: job.requires.join(", "),
+            has_tasks: !job.tasks.is_empty(),
+            parallel: job.tasks.len() > 1,
+            tasks: job.tasks.len(),
+            tasks_done: job.tasks.iter().filter(|task| task.outcome.is_some()).count(),
+            tests_total: job.tests.passed + job.tests.failed + job.tests.skipped,
+            tests_failed: job.tests.failed,
+            artifacts: job.tasks.iter().map(|task| task.artifacts.len()).sum(),
+            since: job.started_ms.filter(|_| !job.status.is_terminal()),
+            took: took.map(duration).unwrap_or_default(),
+            from,
+            width,
+            name: job.name,
+        }
+    }
+}
+
+fn bar(job: &JobView, span: Option<Span>, now: i64) -> (u64, u64) {
+    let (Some(span), Some(started)) = (span, job.started_ms) else { return (0, 0) };
+    let from = span.place(started).min(996);
+    (
+        from,
+        (span.place(job.ended_ms.unwrap_or(now)) - from.min(span.place(job.ended_ms.unwrap_or(now)))).max(4),
+    )
+}

@@ -1,0 +1,89 @@
+//! Pages as HTTP answers: what they may load, what is kept of them, and what is said where there is none.
+
+use super::session::SignIn;
+use crate::{
+    plane::{clock::wall_ms, token::new_token},
+    refusal::Refusal,
+};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use askama::Template;
+
+/// What every page's template has: the nonce its style and script carry, and the time it was made.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    pub(crate) nonce: String,
+    pub(crate) now: i64,
+}
+
+impl Sheet {
+    pub(crate) fn new() -> Self {
+        Self { nonce: new_token(), now: wall_ms() }
+    }
+}
+
+/// A page with the rules it is shown under.
+pub(crate) fn page(status: StatusCode, nonce: &str, template: &impl Template) -> HttpResponse {
+    let rules = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    match template.render() {
+        Ok(html) => HttpResponse::build(status)
+            .content_type("text/html; charset=utf-8")
+            .insert_header((header::CONTENT_SECURITY_POLICY, rules))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(html),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+/// Why there is no page to show.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoPage {
+    /// The visitor is nobody yet, or has just shown a token.
+    #[error(transparent)]
+    SignIn(#[from] SignIn),
+    /// There is nothing of that name, or it cannot be read.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+#[derive(Template)]
+#[template(path = "turned_away.html")]
+struct TurnedAway<'t> {
+    nonce: &'t str,
+    now: i64,
+    title: &'t str,
+    message: &'t str,
+    asks_token: bool,
+}
+
+/// A page that says in a sentence why it is not another.
+pub(crate) fn turned_away(status: StatusCode, title: &str, message: &str, asks_token: bool) -> HttpResponse {
+    let Sheet { nonce, now } = Sheet::new();
+    page(status, &nonce, &TurnedAway { nonce: &nonce, now, title, message, asks_token })
+}
+
+impl ResponseError for NoPage {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::SignIn(sign_in) => sign_in.status_code(),
+            Self::Refused(refusal) => refusal.status_code(),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::SignIn(sign_in) => sign_in.error_response(),
+            Self::Refused(refusal) => {
+                let title = refusal.status_code().canonical_reason().unwrap_or("Not here").to_owned();
+                turned_away(refusal.status_code(), &title, &refusal.to_string(), false)
+            }
+        }
+    }
+}

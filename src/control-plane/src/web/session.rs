@@ -1,0 +1,160 @@
+//! Who may see the page: whoever has shown the operator's token once, and keeps a cookie of it.
+//!
+//! The cookie is no token: it opens the page and what the page reads, and nothing that changes anything.
+
+use super::response::turned_away;
+use crate::{
+    api::auth::Operator,
+    plane::{Plane, token::hash},
+    refusal::Refusal,
+};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, ResponseError,
+    dev::Payload,
+    http::{Method, StatusCode, header},
+    web,
+};
+use serde::Deserialize;
+use std::future::{Ready, ready};
+
+/// A request by somebody who may see the page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor;
+
+/// A request to read, by the operator's token or by the page's cookie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading;
+
+/// The visitor is not let in yet.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum SignIn {
+    /// No cookie of this control plane came with the request.
+    #[error("open the address that `roundhouse` printed, or give the operator's token here")]
+    Needed,
+    /// A token came that is not the operator's.
+    #[error("that is not the operator's token of this control plane")]
+    Refused,
+    /// The right token came: go where it is not in the address any more, with a cookie.
+    #[error("signed in")]
+    Done {
+        /// `Set-Cookie`.
+        cookie: String,
+        /// The clean address.
+        location: String,
+    },
+}
+
+impl ResponseError for SignIn {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Needed | Self::Refused => StatusCode::UNAUTHORIZED,
+            Self::Done { .. } => StatusCode::SEE_OTHER,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Done { cookie, location } => HttpResponse::SeeOther()
+                .insert_header((header::LOCATION, location.as_str()))
+                .insert_header((header::SET_COOKIE, cookie.as_str()))
+                .insert_header((header::CACHE_CONTROL, "no-store"))
+                .insert_header((header::REFERRER_POLICY, "no-referrer"))
+                .finish(),
+            _ => turned_away(self.status_code(), "Who is there?", &self.to_string(), true),
+        }
+    }
+}
+
+/// Whether the request reads only and comes with the page's cookie.
+pub(crate) fn allows(request: &HttpRequest, plane: &Plane) -> bool {
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    reads && cookies(request).any(|value| hash(value) == hash(&session(plane)))
+}
+
+/// What the cookie holds: made of the operator's token and this control plane's key, so it tells nothing of either.
+fn session(plane: &Plane) -> String {
+    plane.vault.page_session(&plane.access.operator)
+}
+
+/// Browsers keep one set of cookies for all ports of a host, so the name tells them apart.
+fn cookie_name(request: &HttpRequest) -> String {
+    format!("roundhouse-{}", request.app_config().local_addr().port())
+}
+
+fn cookies(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let name = cookie_name(request);
+    let headers = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    headers
+        .flat_map(|value| value.split(';'))
+        .filter_map(move |pair| pair.trim().strip_prefix(&name)?.strip_prefix('='))
+}
+
+fn admitted(request: &HttpRequest, plane: &Plane, location: String) -> SignIn {
+    let (name, value) = (cookie_name(request), session(plane));
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict");
+    SignIn::Done { cookie, location }
+}
+
+fn visitor(request: &HttpRequest) -> Result<Visitor, SignIn> {
+    let plane = request.app_data::<web::Data<Plane>>().expect("every route is given the plane");
+    let (token, location) = without_token(request);
+    match token {
+        Some(token) if plane.access.is_operator(&token) => Err(admitted(request, plane, location)),
+        Some(_) => Err(SignIn::Refused),
+        None if allows(request, plane) => Ok(Visitor),
+        None => Err(SignIn::Needed),
+    }
+}
+
+/// The token in the address, and the address without it.
+fn without_token(request: &HttpRequest) -> (Option<String>, String) {
+    let (tokens, others): (Vec<_>, Vec<_>) =
+        request.query_string().split('&').partition(|pair| pair.starts_with("token="));
+    let token = tokens.first().and_then(|pair| pair.strip_prefix("token=")).map(str::to_owned);
+    let others = others.join("&");
+    let query = if others.is_empty() { String::new() } else { format!("?{others}") };
+    // One slash in front: `//host` would lead to another host.
+    let path = request.path().trim_start_matches('/');
+    (token, format!("/{path}{query}"))
+}
+
+impl FromRequest for Visitor {
+    type Error = SignIn;
+    type Future = Ready<Result<Self, SignIn>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(visitor(request))
+    }
+}
+
+impl FromRequest for Reading {
+    type Error = Refusal;
+    type Future = Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
+        let plane = request.app_data::<web::Data<Plane>>().expect("every route is given the plane");
+        if allows(request, plane) {
+            return ready(Ok(Self));
+        }
+        ready(Operator::from_request(request, body).into_inner().map(|_| Self))
+    }
+}
+
+/// The form that asks for the token.
+#[derive(Deserialize)]
+pub(crate) struct TokenForm {
+    token: String,
+}
+
+/// `POST /session`: the token from the form.
+pub(crate) async fn open(
+    request: HttpRequest,
+    plane: web::Data<Plane>,
+    form: web::Form<TokenForm>,
+) -> HttpResponse {
+    if plane.access.is_operator(form.token.trim()) {
+        admitted(&request, &plane, "/".to_owned()).error_response()
+    } else {
+        SignIn::Refused.error_response()
+    }
+}
