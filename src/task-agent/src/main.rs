@@ -52,7 +52,7 @@ use protocol::{
 };
 use sandbox::own::{self, ChildSignals};
 use std::{
-    io::{self, Read},
+    io::{self, BufRead, Read},
     process::ExitCode,
     sync::{Arc, OnceLock},
     thread,
@@ -105,9 +105,10 @@ fn run() -> Result<(), Fatal> {
 }
 
 fn invitation() -> Result<Invitation, Fatal> {
-    let mut text = String::new();
-    io::stdin().take(MOST_INVITATION).read_to_string(&mut text)?;
-    let invitation: Invitation = serde_json::from_str(text.lines().next().unwrap_or_default())?;
+    let mut line = String::new();
+    // No further than the line: a command_prefix may keep its end of the pipe open.
+    io::stdin().lock().take(MOST_INVITATION).read_line(&mut line)?;
+    let invitation: Invitation = serde_json::from_str(&line)?;
     if invitation.version == VERSION { Ok(invitation) } else { Err(Fatal::Version(invitation.version)) }
 }
 

@@ -142,7 +142,10 @@ mod tests {
     const STEP: StepNumber = StepNumber(1);
 
     fn spools(most: u64) -> (Arc<Spools>, File) {
-        let file = tempfile::tempfile().unwrap();
+        spools_in(most, tempfile::tempfile().unwrap())
+    }
+
+    fn spools_in(most: u64, file: File) -> (Arc<Spools>, File) {
         let limits = Limits { most, wait: Duration::from_millis(20) };
         let (control, hints) = (Arc::new(Control::new().unwrap()), Arc::new(Hints::new().unwrap()));
         (Arc::new(Spools::new(vec![file.try_clone().unwrap()], limits, control, hints)), file)
@@ -207,5 +210,15 @@ mod tests {
         assert_eq!(text.matches("[50 bytes of output dropped at byte 1000").count(), 1);
         assert!(text.ends_with("agoes on\n"));
         assert_eq!(length, text.len() as u64);
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_holds_nobody_up_for_ever() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (spools, _) = spools_in(1 << 20, full);
+        let mut log = StepLog::new(STEP, spools, Masker::new([]));
+        log.write_all(&vec![b'a'; 3 * TAIL]).unwrap();
+        log.write_all(b"lost\n").unwrap();
+        assert_eq!(log.finish(), 0);
     }
 }

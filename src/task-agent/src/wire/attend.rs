@@ -37,7 +37,7 @@ enum Lost {
     /// It says what this version does not know.
     #[error("the launch-agent sent {0}")]
     Frame(#[from] FrameError),
-    /// No other connection can be better.
+    /// It hands over what is no task for this version.
     #[error("{0}")]
     Hopeless(String),
 }
@@ -50,12 +50,14 @@ pub(crate) fn attend(wire: &Wire, invitation: &Invitation) {
             let mut line = Line { wire, connection, arriving: None, last_hint: None, heard: false };
             let Err(lost) = line.converse(invitation);
             if line.heard {
-                (alone_since, pause) = (Instant::now(), FIRST_PAUSE);
+                alone_since = Instant::now();
             }
             match lost {
+                Lost::Gone(_) if line.heard => pause = FIRST_PAUSE,
                 Lost::Gone(_) => {}
-                Lost::Frame(_) => eprintln!("roundhouse-task-agent: {lost}"),
-                Lost::Hopeless(message) => return wire.fail(message),
+                Lost::Hopeless(message) if !wire.progress().0 => return wire.fail(message),
+                // A task that runs goes on; perhaps the next launch-agent is better.
+                Lost::Frame(_) | Lost::Hopeless(_) => eprintln!("roundhouse-task-agent: {lost}"),
             }
         }
         give_up_if_alone(wire, invitation, alone_since.elapsed());

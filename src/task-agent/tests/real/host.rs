@@ -14,7 +14,7 @@ use std::{
     fs::{self, File},
     io::Write,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -96,7 +96,9 @@ impl Host {
     pub(crate) fn new(steps: Vec<Step>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("root");
-        fs::create_dir(&root).unwrap();
+        for path in [&root, &directory.path().join("spools")] {
+            fs::create_dir(path).unwrap();
+        }
         let invitation = Invitation {
             version: VERSION,
             socket: directory.path().join("socket"),
@@ -163,20 +165,24 @@ impl Host {
 
     pub(crate) fn hand_over(&mut self) {
         let spec = sandbox::memory::sealed("spec", &serde_json::to_vec(&self.spec).unwrap()).unwrap();
-        let journal = self.append_only("agent.jsonl");
+        let journal = append_only(&self.directory.path().join("agent.jsonl"));
         let descriptors: Vec<BorrowedFd<'_>> =
             [spec.as_fd(), journal.as_fd()].into_iter().chain(self.tree.as_ref().map(AsFd::as_fd)).collect();
         self.send(&ToTaskAgent::Task { version: VERSION }, &descriptors);
         let steps: Vec<_> = (1..).map(StepNumber).take(self.spec.steps.len()).collect();
         for chunk in steps.chunks(MAX_DESCRIPTORS) {
-            let spools: Vec<_> = chunk.iter().map(|step| self.append_only(&step.spool_name())).collect();
+            let spools: Vec<_> = chunk.iter().map(|step| append_only(&self.spool(*step))).collect();
             let spools: Vec<_> = spools.iter().map(AsFd::as_fd).collect();
             self.send(&ToTaskAgent::StepLogs { first: chunk[0] }, &spools);
         }
     }
 
-    fn append_only(&self, name: &str) -> File {
-        File::options().create(true).append(true).open(self.directory.path().join(name)).unwrap()
+    pub(crate) fn spools(&self) -> PathBuf {
+        self.directory.path().join("spools")
+    }
+
+    fn spool(&self, step: StepNumber) -> PathBuf {
+        self.spools().join(step.spool_name())
     }
 
     pub(crate) fn send(&self, frame: &ToTaskAgent, descriptors: &[BorrowedFd<'_>]) {
@@ -226,7 +232,7 @@ impl Host {
     }
 
     pub(crate) fn log_so_far(&self, step: u32) -> String {
-        let bytes = fs::read(self.directory.path().join(StepNumber(step).spool_name())).unwrap_or_default();
+        let bytes = fs::read(self.spool(StepNumber(step))).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -258,7 +264,7 @@ impl Host {
         let logs = (1..).take(self.spec.steps.len()).map(|step| self.log_so_far(step)).collect::<Vec<_>>();
         for record in &records {
             if let TaskEvent::StepEnded { step, log_bytes, .. } = record.event {
-                let length = fs::metadata(self.directory.path().join(step.spool_name())).unwrap().len();
+                let length = fs::metadata(self.spool(step)).unwrap().len();
                 assert_eq!(log_bytes, length, "step {}", step.0);
             }
         }
@@ -281,6 +287,10 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begin.elapsed() < LONG, "{what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+fn append_only(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).unwrap()
 }
 
 fn spec(steps: Vec<Step>) -> TaskSpec {

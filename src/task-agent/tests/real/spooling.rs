@@ -1,7 +1,8 @@
 //! Spools that are full.
 
-use crate::host::{Host, run};
+use crate::host::{Host, run, until};
 use protocol::{frame::ToTaskAgent, ids::StepNumber, status::Outcome};
+use std::{path::PathBuf, process::Command};
 
 const STEP: StepNumber = StepNumber(1);
 
@@ -41,4 +42,53 @@ fn without_room_the_middle_is_dropped_and_the_job_goes_on() {
     let whole =
         (1..=100_000).map(|number: u32| number.to_string().len() + 1).sum::<usize>() + "the end\n".len();
     assert_eq!(before.len() + dropped + line.1.len(), whole, "every byte is there or counted");
+}
+
+#[test]
+fn a_full_disk_is_waited_for_and_then_said() {
+    if !sandbox::Account::current().is_root() {
+        return eprintln!("skipped: a small file system needs root");
+    }
+    let mut host = Host::new(vec![run(
+        "seq 1 1000000; touch ~/through; until [ -e ~/go ]; do sleep 0.02; done; echo the end",
+    )]);
+    host.invitation.spool_wait_ms = 100;
+    let (through, go) = (host.root().join("through"), host.root().join("go"));
+    let disk = SmallDisk::at(host.spools());
+    let host = host.begun();
+    until("the job went on without room", || through.exists());
+    disk.mount("remount,size=8m");
+    std::fs::write(go, "").unwrap();
+    let left = host.finish();
+    let log = left.log(1);
+    assert!(
+        log.starts_with("1\n2\n3\n") && log.ends_with("100000\nthe end\n"),
+        "{}",
+        &log[log.len() - 300..]
+    );
+    assert!(log.contains("of this log: the disk of the runner was full]\n"));
+    assert_eq!(left.outcome(), Some(Outcome::Success));
+}
+
+/// A file system of 256 KiB, until it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn at(path: PathBuf) -> Self {
+        let disk = Self(path);
+        disk.mount("size=256k");
+        disk
+    }
+
+    fn mount(&self, options: &str) {
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.0).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }
