@@ -62,7 +62,7 @@ fn a_full_disk_is_waited_for_and_then_said() {
     let left = host.finish();
     let log = left.log(1);
     assert!(
-        log.starts_with("1\n2\n3\n") && log.ends_with("100000\nthe end\n"),
+        log.starts_with("1\n2\n3\n") && log.ends_with("1000000\nthe end\n"),
         "{}",
         &log[log.len() - 300..]
     );
