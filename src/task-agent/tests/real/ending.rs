@@ -44,8 +44,10 @@ fn a_cancel_ends_every_process_a_second_after_the_grace_at_the_latest() {
 
 #[test]
 fn who_hears_term_may_say_a_last_word() {
-    let host = Host::new(vec![run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.02; done")])
-        .begun();
+    let host = Host::new(vec![run(
+        "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.02 || true; done",
+    )])
+    .begun();
     host.wait_for_log(1, "ready");
     host.send(&cancel(CancelReason::Shutdown, Duration::from_secs(20)), &[]);
     let left = host.finish();

@@ -163,10 +163,12 @@ fn what_a_step_leaves_running_does_not_hold_it_up_and_does_not_survive_the_task(
 
 #[test]
 fn a_background_step_runs_beside_the_others_and_ends_with_the_job() {
-    let server =
-        run_with("echo serving; trap 'echo stopping; exit 0' TERM; while :; do sleep 0.05; done", |run| {
+    let server = run_with(
+        "echo serving; trap 'echo stopping; exit 0' TERM; while :; do sleep 0.05 || true; done",
+        |run| {
             run.background = true;
-        });
+        },
+    );
     let crashed = run_with("echo broken; exit 9", |run| run.background = true);
     let wait = "until [ -e ~/go ]; do sleep 0.02; done";
     let host = Host::new(vec![server, crashed, run(wait)]);
