@@ -22,6 +22,11 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// Whether nothing is left.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.nodes.get() == 0
+    }
+
     /// Takes one node with so many bytes of text; false once nothing is left.
     pub(crate) fn spend(&self, bytes: usize) -> bool {
         match (self.nodes.get().checked_sub(1), self.bytes.get().checked_sub(bytes)) {

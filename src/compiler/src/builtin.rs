@@ -1,6 +1,6 @@
 //! The built-in steps: each from its fields to what a task-agent does.
 
-use crate::{Context, diagnostics, duration, environment, fields::Fields, nearest::nearest};
+use crate::{Context, diagnostics, duration, environment, fields::Fields};
 use protocol::task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When};
 use yaml::{Node, Span};
 
@@ -91,7 +91,11 @@ fn when(fields: Fields<'_>) -> Option<When> {
         "always" => Some(When::Always),
         "on_fail" => Some(When::OnFail),
         other => {
-            fields.context.findings.say(diagnostics::unknown_when(span, other, nearest(other, WORDS)));
+            fields.context.findings.say(diagnostics::unknown_when(
+                span,
+                other,
+                fields.context.findings.near(other, WORDS),
+            ));
             None
         }
     }
@@ -129,7 +133,12 @@ fn run(
     refuse_reruns(fields);
     let known: Vec<&str> = RUN_KEYS.into_iter().chain(RERUN_KEYS).collect();
     fields.check_keys(&known);
-    let command = fields.required("command")?;
+    // An empty command is one that does nothing: a parameter that was not used, as a rule.
+    let command = if fields.value("command").and_then(Node::text) == Some("") {
+        String::new()
+    } else {
+        fields.required("command")?
+    };
     let name = first_line(&command);
     let run = Run {
         shell: fields.text("shell").or_else(|| surroundings.shell.map(str::to_owned)),

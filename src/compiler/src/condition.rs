@@ -1,6 +1,6 @@
 //! Conditions of steps and workflows: values that count as true or false, and the logic over them.
 
-use crate::{Context, diagnostics, nearest::nearest, pattern::Pattern};
+use crate::{Context, diagnostics, pattern::Pattern};
 use yaml::{Kind, Node, Value};
 
 const OPERATORS: [&str; 5] = ["and", "or", "not", "equal", "matches"];
@@ -26,7 +26,7 @@ pub(crate) fn holds(context: Context<'_>, node: &Node) -> bool {
         Kind::Map(entries) => match &entries[..] {
             [(operator, operand)] => apply(context, operator, operand),
             _ => {
-                context.findings.say(diagnostics::not_one_operator(node.span, &OPERATORS));
+                context.findings.say(diagnostics::not_one_operator(entries, node.span, &OPERATORS));
                 false
             }
         },
@@ -52,7 +52,7 @@ fn apply(context: Context<'_>, operator: &Node, operand: &Node) -> bool {
         }
         "matches" => matches(context, operator, operand),
         other => {
-            let near = nearest(other, OPERATORS);
+            let near = context.findings.near(other, OPERATORS);
             context.findings.say(diagnostics::unknown_operator(operator.span, other, near, &OPERATORS));
             false
         }

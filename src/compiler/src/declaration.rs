@@ -3,7 +3,6 @@
 use crate::{
     Context, diagnostics,
     fields::Fields,
-    nearest::nearest,
     resolve::resolve,
     scope::{Arguments, Scope},
 };
@@ -73,7 +72,7 @@ impl Declaration {
             "steps" => Some(Type::Steps),
             "env_var_name" => Some(Type::EnvVarName),
             other => {
-                let near = nearest(other, TYPES);
+                let near = fields.context.findings.near(other, TYPES);
                 fields.context.findings.say(diagnostics::unknown_type(span, name, other, near, &TYPES));
                 None
             }
@@ -83,7 +82,11 @@ impl Declaration {
     /// The value as the parameter has it, or what is wrong with it. `role` is `default` or `argument`.
     pub(crate) fn accept(&self, value: &Node, role: &str) -> Result<Node, Diagnostic> {
         let accepted = match &self.kind {
-            Type::String => value.as_str().is_some() || value.is_null(),
+            // Real files give numbers for strings, and mean their text.
+            Type::String if value.as_bool().is_none() && value.as_scalar().is_some() => {
+                return Ok(Node::string(value.span, value.text().unwrap_or_default()));
+            }
+            Type::String => false,
             Type::Integer => value.as_int().is_some(),
             Type::Boolean => return boolean(value).ok_or_else(|| self.mismatch(value, role)),
             Type::Enum(members) => {
@@ -101,8 +104,8 @@ impl Declaration {
             Some(text) if text.len() <= 60 => format!("{} (`{text}`)", value.type_name()),
             _ => value.type_name().to_owned(),
         };
-        let is_text = matches!(self.kind, Type::String) && value.text().is_some();
-        let quote = is_text.then(|| format!("write it in quotes: '{}'", value.text().unwrap_or_default()));
+        let text = value.text().filter(|_| self.kind == Type::String);
+        let quote = text.map(|text| format!("write it in quotes: '{text}'"));
         diagnostics::wrong_value(value.span, role, &self.name, &self.kind.wanted(), &actual, quote)
     }
 
@@ -189,7 +192,12 @@ pub(crate) fn bind(
     for (key, _) in given {
         let name = key.text().unwrap_or_default();
         if !names().any(|declared| declared == name) {
-            fail(diagnostics::unexpected_argument(key.span, what, name, nearest(name, names())));
+            fail(diagnostics::unexpected_argument(
+                key.span,
+                what,
+                name,
+                context.findings.near(name, names()),
+            ));
         }
     }
     whole.then_some(arguments)

@@ -1,6 +1,6 @@
 //! Everything the compiler can say, one function each.
 
-use yaml::{Diagnostic, Entry, Span};
+use yaml::{Diagnostic, Entry, Severity, Span};
 
 /// Names as a sentence lists them.
 pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
@@ -134,8 +134,21 @@ pub(crate) fn unknown_reference(span: Span, name: &str, near: Option<&str>) -> D
         .with_help(format!("{}to keep the text as it is write `\\<<`", near.unwrap_or_default()))
 }
 
+pub(crate) fn bare_reference(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::warning(
+        span,
+        format!("`<< {name} >>` stays as it is, though there is a parameter of that name"),
+    )
+    .with_help(format!("did you mean `<< parameters.{name} >>`?"))
+}
+
 pub(crate) fn undeclared_reference(span: Span, name: &str, near: Option<&str>) -> Diagnostic {
     offering(error(span, format!("`{name}` is not declared here")), near)
+}
+
+/// The words of [`undeclared_reference`], so that one place is not told twice.
+pub(crate) fn undeclared_and_unused(span: Span, name: &str, near: Option<&str>) -> Diagnostic {
+    Diagnostic { severity: Severity::Warning, ..undeclared_reference(span, name, near) }
 }
 
 pub(crate) fn out_of_place(span: Span, name: &str, place: &str) -> Diagnostic {
@@ -211,8 +224,15 @@ pub(crate) fn unknown_pipeline_parameter(span: Span, name: &str, near: Option<&s
 
 // Conditions.
 
-pub(crate) fn not_one_operator(span: Span, operators: &[&str]) -> Diagnostic {
-    error(span, format!("a condition is one of {}, or a value", listed(operators.iter().copied())))
+pub(crate) fn not_one_operator(entries: &[Entry], span: Span, operators: &[&str]) -> Diagnostic {
+    let diagnostic =
+        error(span, format!("a condition is one of {}, or a value", listed(operators.iter().copied())));
+    let name = |entry: Option<&Entry>| entry.and_then(|(key, _)| key.text()).map(str::to_owned);
+    let bare = entries.first().filter(|(_, value)| value.is_null());
+    match (name(bare), name(entries.get(1))) {
+        (Some(operator), Some(next)) => diagnostic.with_help(format!("indent `{next}` below `{operator}`")),
+        _ => diagnostic,
+    }
 }
 
 pub(crate) fn unknown_operator(span: Span, name: &str, near: Option<&str>, operators: &[&str]) -> Diagnostic {

@@ -1,6 +1,6 @@
 //! The first stage: the sections of a configuration, by name, before anything in them is expanded.
 
-use crate::{Context, declaration::Declaration, diagnostics, findings::Findings, nearest::nearest};
+use crate::{Context, declaration::Declaration, diagnostics, findings::Findings};
 use std::collections::HashMap;
 use yaml::{Node, Span};
 
@@ -50,6 +50,13 @@ impl<'t> Section<'t> {
     /// The definition of a name.
     pub(crate) fn get(&self, name: &str) -> Option<Definition<'t>> {
         self.definitions.get(name).copied()
+    }
+
+    /// All definitions, in the order of the source.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = Definition<'t>> {
+        let mut all: Vec<Definition<'t>> = self.definitions.values().copied().collect();
+        all.sort_unstable_by_key(|definition| definition.span.start);
+        all.into_iter()
     }
 
     /// All names, in the order of the alphabet so that messages do not change from run to run.
@@ -173,7 +180,8 @@ fn ignored<'t>(root: &Node, key: &str, findings: &Findings) -> Section<'t> {
 fn suspicious_keys(root: &Node, findings: &Findings) {
     for (key, _) in root.entries() {
         let name = key.text().unwrap_or_default();
-        let near = nearest(name, KEYS).filter(|near| !KEYS.contains(&name) && root.get(near).is_none());
+        let is_holder = KEYS.contains(&name) || name.starts_with(['_', '.']) || name.starts_with("x-");
+        let near = findings.near(name, KEYS).filter(|near| !is_holder && root.get(near).is_none());
         if let Some(near) = near {
             findings.say(diagnostics::unknown_key(key.span, "the configuration", name, Some(near)));
         }

@@ -13,7 +13,7 @@ pub(crate) fn milliseconds(text: &str) -> Option<u64> {
         total += number.parse::<f64>().ok()? * unit_milliseconds(unit)?;
         rest = next;
     }
-    (total >= 1.0 && total <= YEAR).then_some(total as u64)
+    (1.0..=YEAR).contains(&total).then_some(total as u64)
 }
 
 fn unit_milliseconds(unit: &str) -> Option<f64> {

@@ -1,6 +1,7 @@
 //! Environment variables as configurations write them: a map, a list of maps, or `NAME=value` texts.
 
 use crate::{Context, diagnostics};
+use std::collections::HashMap;
 use yaml::{Kind, Node};
 
 /// Names and values, in order, names unique.
@@ -12,23 +13,23 @@ pub(crate) fn read(context: Context<'_>, node: Option<&Node>) -> Environment {
     if let Some(node) = node.filter(|node| !node.is_null()) {
         collect(context, node, &mut environment);
     }
-    environment
-}
-
-/// Sets a variable in its place, or at the end.
-pub(crate) fn set(environment: &mut Environment, name: String, value: String) {
-    match environment.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, old)) => *old = value,
-        None => environment.push((name, value)),
-    }
+    overlay(environment, Environment::new())
 }
 
 /// The variables of `lower`, overlaid by those of `upper`.
-pub(crate) fn overlay(mut lower: Environment, upper: Environment) -> Environment {
-    for (name, value) in upper {
-        set(&mut lower, name, value);
+pub(crate) fn overlay(lower: Environment, upper: Environment) -> Environment {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut environment = Environment::new();
+    for (name, value) in lower.into_iter().chain(upper) {
+        match places.get(&name) {
+            Some(&place) => environment[place] = (name, value),
+            None => {
+                places.insert(name.clone(), environment.len());
+                environment.push((name, value));
+            }
+        }
     }
-    lower
+    environment
 }
 
 fn collect(context: Context<'_>, node: &Node, environment: &mut Environment) {
@@ -64,5 +65,5 @@ fn named(context: Context<'_>, at: &Node, name: &str, value: String, environment
         context.findings.say(diagnostics::no_variable(at.span, name));
         return;
     }
-    set(environment, name.to_owned(), value);
+    environment.push((name.to_owned(), value));
 }

@@ -6,7 +6,6 @@ use crate::{
     diagnostics,
     environment::{self, Environment},
     fields::Fields,
-    nearest::nearest,
     resolve::resolve,
     scope::Scope,
 };
@@ -80,6 +79,9 @@ fn referenced(context: Context<'_>, reference: &Node) -> Option<Platform> {
         unknown(context, name, span);
         return None;
     };
+    if context.is_of_an_orb(definition, "executor", span) {
+        return None;
+    }
     let what = format!("executor `{name}`");
     let arguments = bind(context, &definition.declarations(context), &arguments, &what, span)?;
     let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(context.values) };
@@ -117,7 +119,7 @@ fn unknown(context: Context<'_>, name: &str, span: Span) {
         span,
         "executor",
         name,
-        nearest(name, names.iter().copied()),
+        context.findings.near(name, names.iter().copied()),
     ));
 }
 

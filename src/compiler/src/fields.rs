@@ -1,6 +1,6 @@
 //! The fields of a map that has a known shape: typed reads that say what is wrong.
 
-use crate::{Context, diagnostics, nearest::nearest};
+use crate::{Context, diagnostics};
 use yaml::{Node, Span};
 
 /// A map of known keys, and what it is called in messages.
@@ -27,7 +27,7 @@ impl<'a> Fields<'a> {
         for (key, _) in self.node.entries() {
             let name = key.text().unwrap_or_default();
             if !known.contains(&name) {
-                let near = nearest(name, known.iter().copied());
+                let near = self.context.findings.near(name, known.iter().copied());
                 self.context.findings.say(diagnostics::unknown_key(key.span, self.what, name, near));
             }
         }

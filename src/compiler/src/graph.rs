@@ -1,8 +1,8 @@
 //! The graph of a workflow: unique names, what each job requires, and no cycle.
 
-use crate::{diagnostics, findings::Findings, invocation::Invocation, nearest::nearest, workflow::Plan};
+use crate::{Context, diagnostics, invocation::Invocation, workflow::Plan};
 use std::collections::{HashMap, HashSet};
-use yaml::Span;
+use yaml::{Diagnostic, Span};
 
 /// A drawn graph; jobs by their place in the plan.
 #[derive(Debug)]
@@ -17,21 +17,24 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Draws the graph of a plan; none if it has a cycle or requires what is not there.
-    pub(crate) fn of(plan: &Plan<'_>, findings: &Findings) -> Option<Self> {
+    pub(crate) fn of(context: Context<'_>, plan: &Plan<'_>) -> Option<Self> {
         let names = unique_names(&plan.jobs);
-        say_doubles(plan, &names, findings);
-        let edges = edges(plan, &names, findings)?;
+        say_doubles(context, plan, &names);
+        let edges = edges(context, plan, &names)?;
         let places = |edges: &Vec<(usize, Span)>| edges.iter().map(|(place, _)| *place).collect();
         let requires: Vec<Vec<usize>> = edges.iter().map(places).collect();
-        if let Some(cycle) = cycle(&requires) {
-            let span =
-                edges[cycle[0]].iter().find(|(to, _)| *to == cycle[1]).map_or(plan.span, |(_, span)| *span);
-            let path: Vec<&str> = cycle.iter().map(|place| names[*place].as_str()).collect();
-            findings.say(diagnostics::cycle(span, &path));
-            return None;
+        match order(&requires) {
+            Ok(order) => {
+                let passes = let_pass(plan, &requires, &order);
+                Some(Self { names, requires, passes })
+            }
+            Err(cycle) => {
+                let edge = edges[cycle[0]].iter().find(|(to, _)| *to == cycle[1]);
+                let path: Vec<&str> = cycle.iter().map(|place| names[*place].as_str()).collect();
+                context.findings.say(diagnostics::cycle(edge.map_or(plan.span, |(_, span)| *span), &path));
+                None
+            }
         }
-        let passes = let_pass(plan, &requires);
-        Some(Self { names, requires, passes })
     }
 }
 
@@ -53,17 +56,17 @@ fn unique_names(jobs: &[Invocation<'_>]) -> Vec<String> {
 }
 
 /// A numbered name may be one that another job has been given.
-fn say_doubles(plan: &Plan<'_>, names: &[String], findings: &Findings) {
+fn say_doubles(context: Context<'_>, plan: &Plan<'_>, names: &[String]) {
     let mut seen = HashSet::new();
     for (job, name) in plan.jobs.iter().zip(names) {
         if !seen.insert(name) {
-            findings.say(diagnostics::doubled_name(job.span, name));
+            context.findings.say(diagnostics::doubled_name(job.span, name));
         }
     }
 }
 
 /// What each job requires, with where it says so; none if some of it is not there.
-fn edges(plan: &Plan<'_>, names: &[String], findings: &Findings) -> Option<Vec<Vec<(usize, Span)>>> {
+fn edges(context: Context<'_>, plan: &Plan<'_>, names: &[String]) -> Option<Vec<Vec<(usize, Span)>>> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, job) in plan.jobs.iter().enumerate() {
         places.entry(job.group.as_deref().unwrap_or(&names[place])).or_default().push(place);
@@ -73,24 +76,38 @@ fn edges(plan: &Plan<'_>, names: &[String], findings: &Findings) -> Option<Vec<V
     let mut whole = true;
     let mut all = Vec::with_capacity(names.len());
     for job in &plan.jobs {
+        let mut seen = HashSet::new();
         let mut edges: Vec<(usize, Span)> = Vec::new();
         for (name, span) in &job.requires {
-            let found = places.get(name.as_str());
-            let found =
-                found.into_iter().flatten().filter(|place| !edges.iter().any(|(known, _)| known == *place));
-            let found: Vec<(usize, Span)> = found.map(|place| (*place, *span)).collect();
-            edges.extend(found);
-            if !places.contains_key(name.as_str()) {
+            let Some(found) = places.get(name.as_str()) else {
                 whole = false;
-                findings.say(unknown(plan, &places, name, *span));
+                context.findings.say(unknown(context, plan, &places, name, *span));
+                continue;
+            };
+            if found.iter().any(|place| !context.budget.spend(EDGE + names[*place].len())) {
+                context.findings.say_last(diagnostics::too_large(*span));
+                return None;
             }
+            edges.extend(found.iter().filter(|place| seen.insert(**place)).map(|place| (*place, *span)));
         }
         all.push(edges);
     }
     whole.then_some(all)
 }
 
-fn unknown(plan: &Plan<'_>, places: &HashMap<&str, Vec<usize>>, name: &str, span: Span) -> yaml::Diagnostic {
+/// What one requirement costs of the budget, beside its name.
+const EDGE: usize = 64;
+
+fn unknown(
+    context: Context<'_>,
+    plan: &Plan<'_>,
+    places: &HashMap<&str, Vec<usize>>,
+    name: &str,
+    span: Span,
+) -> Diagnostic {
+    if context.findings.is_full() {
+        return diagnostics::requires_unknown_job(span, name, &plan.name, None);
+    }
     let copies = plan.jobs.iter().filter(|job| job.name == name).count();
     if copies > 1 {
         return diagnostics::requires_a_repeated_job(span, name, copies);
@@ -98,48 +115,55 @@ fn unknown(plan: &Plan<'_>, places: &HashMap<&str, Vec<usize>>, name: &str, span
     let renamed = plan.jobs.iter().find(|job| job.base == name).map(|job| job.name.as_str());
     let mut names: Vec<&str> = places.keys().copied().collect();
     names.sort_unstable();
-    diagnostics::requires_unknown_job(span, name, &plan.name, renamed.or_else(|| nearest(name, names)))
+    let near = renamed.or_else(|| context.findings.near(name, names));
+    diagnostics::requires_unknown_job(span, name, &plan.name, near)
 }
 
-/// A cycle of requirements, its first place again at its end; none if there is none.
-fn cycle(requires: &[Vec<usize>]) -> Option<Vec<usize>> {
-    // Jobs whose requirements are all done, until no more are found; what is left requires something in a cycle.
-    let mut done = vec![false; requires.len()];
+/// The jobs so that each comes after what it requires; else a cycle, its first place again at its end.
+fn order(requires: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); requires.len()];
     let mut missing: Vec<usize> = requires.iter().map(Vec::len).collect();
     for (job, required) in requires.iter().enumerate() {
         required.iter().for_each(|required| dependents[*required].push(job));
     }
-    let mut ready: Vec<usize> = (0..requires.len()).filter(|job| missing[*job] == 0).collect();
-    while let Some(job) = ready.pop() {
-        done[job] = true;
+    let mut order: Vec<usize> = (0..requires.len()).filter(|job| missing[*job] == 0).collect();
+    let mut next = 0;
+    while let Some(&job) = order.get(next) {
+        next += 1;
         for dependent in &dependents[job] {
             missing[*dependent] -= 1;
             if missing[*dependent] == 0 {
-                ready.push(*dependent);
+                order.push(*dependent);
             }
         }
     }
-    let first = done.iter().position(|done| !done)?;
+    // Whatever still misses something requires something that does.
+    match missing.iter().position(|missing| *missing > 0) {
+        None => Ok(order),
+        Some(first) => Err(cycle(requires, &missing, first)),
+    }
+}
+
+fn cycle(requires: &[Vec<usize>], missing: &[usize], first: usize) -> Vec<usize> {
     let mut path = vec![first];
+    let mut at: HashMap<usize, usize> = HashMap::from([(first, 0)]);
     loop {
-        let next = requires[*path.last()?].iter().copied().find(|required| !done[*required])?;
-        if let Some(start) = path.iter().position(|place| *place == next) {
-            return Some(path.split_off(start).into_iter().chain([next]).collect());
-        }
+        let last = path[path.len() - 1];
+        let next = requires[last].iter().copied().find(|required| missing[*required] > 0);
+        let next = next.expect("a job that misses something requires one that does");
         path.push(next);
+        if let Some(start) = at.insert(next, path.len() - 1) {
+            return path.split_off(start);
+        }
     }
 }
 
 /// What filters keep out is not waited for; but a job all of whose requirements are kept out is so itself.
-fn let_pass(plan: &Plan<'_>, requires: &[Vec<usize>]) -> Vec<bool> {
+fn let_pass(plan: &Plan<'_>, requires: &[Vec<usize>], order: &[usize]) -> Vec<bool> {
     let mut passes: Vec<bool> = plan.jobs.iter().map(|job| job.passes).collect();
-    loop {
-        let kept_out = |place: usize, passes: &[bool]| {
-            let required = &requires[place];
-            passes[place] && !required.is_empty() && required.iter().all(|required| !passes[*required])
-        };
-        let Some(place) = (0..passes.len()).find(|place| kept_out(*place, &passes)) else { return passes };
-        passes[place] = false;
+    for place in order {
+        let required = &requires[*place];
+        passes[*place] &= required.is_empty() || required.iter().any(|required| passes[*required]);
     }
+    passes
 }

@@ -7,7 +7,6 @@ use crate::{
     filters,
     findings::Findings,
     matrix::{self, Matrix, Row},
-    nearest::nearest,
     resolve::resolve,
     scope::{Arguments, Scope},
 };
@@ -73,7 +72,8 @@ pub(crate) fn read<'t>(context: Context<'t>, entry: &Node) -> Vec<Invocation<'t>
     let Some(matrix) = Matrix::read(context, matrix_key.span, &resolve(context, scope, matrix)) else {
         return Vec::new();
     };
-    matrix.rows.iter().map(|row| copy(context, base, span, options, &matrix, row)).collect()
+    let affordable = matrix.rows.iter().take_while(|_| !context.budget.is_spent());
+    affordable.map(|row| copy(context, base, span, options, &matrix, row)).collect()
 }
 
 /// The entry with nothing below its key, for options are resolved where their matrix is in sight.
@@ -98,6 +98,9 @@ fn copy<'t>(
     Reading { context, base, span, options }.invocation(Some(row), matrix.alias.clone())
 }
 
+/// What one job of a workflow costs of the budget.
+const INVOCATION: usize = 4096;
+
 struct Reading<'a, 't> {
     context: Context<'t>,
     base: &'a str,
@@ -107,8 +110,11 @@ struct Reading<'a, 't> {
 
 impl<'t> Reading<'_, 't> {
     fn invocation(self, row: Option<&Row>, alias: Option<String>) -> Invocation<'t> {
+        if !self.context.budget.spend(INVOCATION) {
+            self.context.findings.say_last(diagnostics::too_large(self.span));
+        }
         let what = format!("`{}`", self.base);
-        let findings = Findings::default();
+        let findings = self.context.findings.beside();
         let context = Context { findings: &findings, ..self.context };
         let fields = Fields { context, what: &what, span: self.span, node: &self.options };
         let is_foreign = refuse_options(fields);
@@ -131,7 +137,7 @@ impl<'t> Reading<'_, 't> {
             before: fields.value("pre-steps").cloned(),
             after: fields.value("post-steps").cloned(),
             passes: filters::pass(context, self.span, fields.value("filters")),
-            findings: Findings::default(),
+            findings: self.context.findings.beside(),
         };
         Invocation { findings, ..invocation }
     }
@@ -165,7 +171,7 @@ fn definition<'t>(context: Context<'t>, own: Context<'_>, base: &str, span: Span
         own.refuse_orb(span, orb, "job", base);
     } else {
         let names = document.jobs.names();
-        own.findings.say(diagnostics::unknown_name(span, "job", base, nearest(base, names)));
+        own.findings.say(diagnostics::unknown_name(span, "job", base, own.findings.near(base, names)));
     }
     None
 }

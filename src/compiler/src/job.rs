@@ -52,6 +52,9 @@ pub(crate) struct Order<'a> {
 /// The job as ordered; `requires` and `contexts` are the workflow's to add. None if something is wrong with it, which
 /// was said then.
 pub(crate) fn compile(context: Context<'_>, definition: Definition<'_>, order: &Order<'_>) -> Option<Job> {
+    if context.is_of_an_orb(definition, "job", order.span) {
+        return None;
+    }
     let what = format!("job `{}`", definition.name);
     let declarations = definition.declarations(context);
     let arguments = bind(context, &declarations, order.arguments, &what, order.span)?;

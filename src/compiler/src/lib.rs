@@ -34,6 +34,7 @@ mod scope;
 mod selection;
 mod steps;
 mod template;
+mod unused;
 mod values;
 mod workflow;
 
@@ -88,13 +89,20 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether a definition is but another name for an orb's (`install: node/install`), which was refused then.
+    fn is_of_an_orb(&self, definition: document::Definition<'_>, kind: &str, span: Span) -> bool {
+        let name = definition.body.as_str().unwrap_or_default();
+        let orb = name.split_once('/').map(|(orb, _)| orb);
+        orb.inspect(|orb| self.refuse_orb(span, orb, kind, name)).is_some()
+    }
+
     /// Refuses what an orb would bring, or says that there is no such orb.
     fn refuse_orb(&self, span: Span, orb: &str, kind: &str, name: &str) {
         let declared = self.document.orbs.names();
         if declared.contains(&orb) {
             self.findings.refuse(diagnostics::unsupported_orb(span, kind, name));
         } else {
-            let near = nearest::nearest(orb, declared);
+            let near = self.findings.near(orb, declared);
             self.findings.say(diagnostics::undeclared_orb(span, orb, name, near));
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     invocation::Invocation,
     job::{self, Order},
     selection::{self, Chosen},
+    unused,
     values::Values,
     workflow::{self, Start},
 };
@@ -29,6 +30,7 @@ pub(crate) fn compile(source: &str, root: &Node, inputs: &Inputs, findings: &Fin
     let chosen = selection::choose(context, workflow::plans(context));
     let workflows: Vec<Workflow> =
         chosen.into_iter().filter_map(|chosen| workflow(context, chosen)).collect();
+    unused::check(context);
     say_what_is_left_out(context, workflows.is_empty());
     Some(Pipeline { workflows })
 }

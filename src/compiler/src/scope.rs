@@ -1,6 +1,6 @@
 //! What a reference may name at a place: parameters of what surrounds it, a matrix's values, the pipeline's.
 
-use crate::{diagnostics, nearest::nearest, values::Values};
+use crate::{diagnostics, findings::Findings, values::Values};
 use std::collections::BTreeMap;
 use yaml::{Diagnostic, Node, Span};
 
@@ -24,29 +24,31 @@ impl<'a> Scope<'a> {
         Self { parameters: None, matrix: None, values }
     }
 
-    /// The value of a reference, or what is wrong with it.
-    pub(crate) fn value(&self, name: &str, span: Span) -> Result<&'a Node, Diagnostic> {
-        let (root, rest) = name.split_once('.').unwrap_or((name, ""));
-        match (root, self.parameters, self.matrix) {
-            ("parameters", Some(parameters), _) => among(parameters, rest, name, span),
-            ("matrix", _, Some(matrix)) => among(matrix, rest, name, span),
-            ("parameters", None, _) => {
-                Err(diagnostics::out_of_place(span, name, "in jobs, commands and executors"))
-            }
-            ("matrix", _, None) => {
-                Err(diagnostics::out_of_place(span, name, "in a job of a workflow with a `matrix`"))
-            }
-            ("pipeline", ..) => self.values.get(name, span),
-            _ => Err(diagnostics::unknown_reference(
-                span,
-                name,
-                nearest(root, ["parameters", "pipeline", "matrix"]),
-            )),
+    /// The value of a reference, if it is in sight.
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Node> {
+        match name.split_once('.')? {
+            ("parameters", key) => self.parameters?.get(key),
+            ("matrix", key) => self.matrix?.get(key),
+            ("pipeline", _) => self.values.get(name),
+            _ => None,
         }
     }
-}
 
-fn among<'a>(arguments: &'a Arguments, key: &str, name: &str, span: Span) -> Result<&'a Node, Diagnostic> {
-    let near = || nearest(key, arguments.keys().map(String::as_str));
-    arguments.get(key).ok_or_else(|| diagnostics::undeclared_reference(span, name, near()))
+    /// What is wrong with a reference that is not in sight.
+    pub(crate) fn explain(&self, name: &str, span: Span, findings: &Findings) -> Diagnostic {
+        let (root, key) = name.split_once('.').unwrap_or((name, ""));
+        match (root, self.parameters, self.matrix) {
+            ("parameters", Some(known), _) | ("matrix", _, Some(known)) => {
+                let near = findings.near(key, known.keys().map(String::as_str));
+                diagnostics::undeclared_reference(span, name, near)
+            }
+            ("parameters", ..) => diagnostics::out_of_place(span, name, "in jobs, commands and executors"),
+            ("matrix", ..) => diagnostics::out_of_place(span, name, "in a workflow's job with a `matrix`"),
+            ("pipeline", ..) => self.values.explain(name, span, findings),
+            _ => {
+                let near = findings.near(root, ["parameters", "pipeline", "matrix"]);
+                diagnostics::unknown_reference(span, name, near)
+            }
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use crate::{
     Context, diagnostics,
     graph::Graph,
-    nearest::nearest,
     workflow::{Plan, Start, alone},
 };
 use std::collections::HashSet;
@@ -21,7 +20,7 @@ pub(crate) struct Chosen<'t> {
 
 impl<'t> Chosen<'t> {
     fn draw(context: Context<'_>, plan: Plan<'t>) -> Self {
-        let graph = Graph::of(&plan, context.findings);
+        let graph = Graph::of(context, &plan);
         Self { plan, graph, runs: HashSet::new() }
     }
 
@@ -90,7 +89,7 @@ fn workflow(context: Context<'_>, all: &[Chosen<'_>], name: &str) -> Option<usiz
     let place = all.iter().position(|chosen| chosen.plan.name == name);
     match place {
         None => {
-            let near = nearest(name, all.iter().map(|chosen| chosen.plan.name.as_str()));
+            let near = context.findings.near(name, all.iter().map(|chosen| chosen.plan.name.as_str()));
             context.findings.say(diagnostics::no_such_workflow(workflows_span(context), name, near));
         }
         Some(place) if all[place].plan.start == Start::Off => {
@@ -147,5 +146,9 @@ fn run_job(context: Context<'_>, all: &mut [Chosen<'_>], among: &[usize], job: &
     let graphs = among.iter().filter_map(|place| all[*place].graph.as_ref());
     let defined = context.document.jobs.names();
     let names = graphs.flat_map(|graph| graph.names.iter().map(String::as_str)).chain(defined);
-    context.findings.say(diagnostics::no_such_job(workflows_span(context), job, nearest(job, names)));
+    context.findings.say(diagnostics::no_such_job(
+        workflows_span(context),
+        job,
+        context.findings.near(job, names),
+    ));
 }

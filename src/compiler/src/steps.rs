@@ -9,7 +9,6 @@ use crate::{
     document::Definition,
     executor::without_parameters,
     fields::Fields,
-    nearest::nearest,
     resolve::resolve,
     scope::Scope,
 };
@@ -18,6 +17,9 @@ use yaml::{Kind, Node, Span};
 
 /// How deep commands and conditions may stand in one another.
 const MAX_DEPTH: usize = 100;
+
+/// What one step costs of the budget.
+const STEP: usize = 256;
 
 /// Steps that are said to exist and are not there yet.
 const MISSING: [&str; 2] = ["setup_remote_docker", "add_ssh_keys"];
@@ -80,6 +82,10 @@ impl<'a> Expansion<'a> {
             ("when", Some(value)) => self.conditional(name, span, value, true),
             ("unless", Some(value)) => self.conditional(name, span, value, false),
             ("steps", Some(value)) => self.list(value, "steps"),
+            ("when" | "unless" | "steps", None) => {
+                let key = if name == "steps" { name } else { "condition" };
+                self.context.findings.say(diagnostics::missing_key(span, &format!("`{name}`"), key));
+            }
             _ => match self.context.document.commands.get(name).filter(|_| !self.shadows(name)) {
                 Some(command) => self.call(command, span, value),
                 None => self.builtin(name, span, value),
@@ -114,6 +120,9 @@ impl<'a> Expansion<'a> {
             self.context.findings.say(diagnostics::command_calls_itself(span, command.name, &self.calls));
             return;
         }
+        if self.context.is_of_an_orb(command, "command", span) {
+            return;
+        }
         let what = format!("command `{}`", command.name);
         let given = match value {
             None => &[],
@@ -141,8 +150,11 @@ impl<'a> Expansion<'a> {
     fn builtin(&mut self, name: &str, span: Span, value: Option<&Node>) {
         let spelled = builtin::spelled(name);
         if builtin::is_known(&spelled) {
-            let step = builtin::step(self.context, self.surroundings, &spelled, span, value);
-            self.steps.extend(step);
+            if !self.context.budget.spend(STEP) {
+                self.context.findings.say_last(diagnostics::too_large(span));
+                return;
+            }
+            self.steps.extend(builtin::step(self.context, self.surroundings, &spelled, span, value));
         } else if MISSING.contains(&spelled.as_str()) {
             self.context.findings.refuse(diagnostics::unsupported(span, &format!("`{spelled}`")));
         } else if let Some((orb, _)) = name.split_once('/') {
@@ -155,6 +167,11 @@ impl<'a> Expansion<'a> {
     fn unknown(&self, name: &str, span: Span) {
         let names = self.context.document.commands.names();
         let known = builtin::NAMES.into_iter().chain(["when", "unless"]).chain(MISSING).chain(names);
-        self.context.findings.say(diagnostics::unknown_name(span, "step", name, nearest(name, known)));
+        self.context.findings.say(diagnostics::unknown_name(
+            span,
+            "step",
+            name,
+            self.context.findings.near(name, known),
+        ));
     }
 }

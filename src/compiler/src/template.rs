@@ -16,6 +16,8 @@ enum Token<'t> {
     Inverted(Mark<'t>),
     /// `<</ name >>`
     End(Mark<'t>),
+    /// `<< name >>` of a name without a dot: the author's own text, a here-document perhaps.
+    Bare(Mark<'t>),
 }
 
 /// A name between angle brackets.
@@ -47,8 +49,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The mark that a text starts with, and its length. What is no name, or a name without a dot, is the author's own:
-/// a here-document (`<<EOF`), a shift.
+/// The mark that a text starts with, and its length. What is no name is the author's own: a here-document (`<<EOF`),
+/// a shift.
 fn mark(text: &str) -> Option<(Token<'_>, usize)> {
     let inside = text[2..].trim_start();
     let kind = inside.chars().next().filter(|c| "#^/".contains(*c));
@@ -56,18 +58,32 @@ fn mark(text: &str) -> Option<(Token<'_>, usize)> {
     let end = body.find(|c: char| !c.is_ascii_alphanumeric() && !"._-/".contains(c))?;
     let (name, rest) = body.split_at(end);
     let rest = rest.trim_start().strip_prefix(">>")?;
-    if !name.contains('.') {
-        return None;
-    }
     let length = text.len() - rest.len();
     let mark = Mark { name, raw: &text[..length] };
     let token = match kind {
+        None if !name.contains('.') => Token::Bare(mark),
+        _ if !name.contains('.') => return None,
         None => Token::Reference(mark),
         Some('#') => Token::Section(mark),
         Some('^') => Token::Inverted(mark),
         Some(_) => Token::End(mark),
     };
     Some((token, length))
+}
+
+/// The names that a text refers to, each with how it is written there.
+pub(crate) fn references(text: &str) -> Vec<(&str, &str)> {
+    let mark = |token| match token {
+        Token::Reference(mark) | Token::Section(mark) | Token::Inverted(mark) => Some((mark.name, mark.raw)),
+        Token::Text(_) | Token::End(_) | Token::Bare(_) => None,
+    };
+    if text.contains("<<") { tokens(text).into_iter().filter_map(mark).collect() } else { Vec::new() }
+}
+
+/// Where something is written within a span, as exactly as the source tells.
+pub(crate) fn place(source: &str, span: Span, raw: &str) -> Span {
+    let found = source.get(span.start..span.end).and_then(|source| source.find(raw));
+    found.map_or(span, |offset| Span::new(span.start + offset, span.start + offset + raw.len()))
 }
 
 /// Fills in the references of one scalar.
@@ -78,7 +94,29 @@ pub(crate) struct Filling<'a> {
     pub(crate) findings: &'a Findings,
 }
 
-impl Filling<'_> {
+/// The sections that are open at a place of a text.
+#[derive(Default)]
+struct Sections<'t> {
+    /// Each with whether its own text is kept.
+    open: Vec<(Mark<'t>, bool)>,
+    /// How many of them are not.
+    dropped: usize,
+}
+
+impl<'t> Sections<'t> {
+    fn push(&mut self, mark: Mark<'t>, kept: bool) {
+        self.dropped += usize::from(!kept);
+        self.open.push((mark, kept));
+    }
+
+    fn pop(&mut self) -> Option<Mark<'t>> {
+        let (mark, kept) = self.open.pop()?;
+        self.dropped -= usize::from(!kept);
+        Some(mark)
+    }
+}
+
+impl<'a> Filling<'a> {
     /// The scalar with its references filled in; none if it has none. A scalar that is one reference and nothing
     /// else becomes the value with its type; in all else values become text.
     pub(crate) fn fill(&self, text: &str, span: Span) -> Option<Node> {
@@ -93,69 +131,66 @@ impl Filling<'_> {
     }
 
     fn whole(&self, mark: Mark<'_>, span: Span) -> Node {
-        match self.scope.value(mark.name, self.place(mark, span)) {
-            Ok(value) if value.as_scalar().is_some() => value.clone().at(span),
-            Ok(value) => value.clone(),
-            Err(diagnostic) => {
-                self.findings.say(diagnostic);
-                Node::string(span, "")
-            }
+        match self.value(mark, span) {
+            Some(value) if value.as_scalar().is_some() => value.clone().at(span),
+            Some(value) => value.clone(),
+            None => Node::string(span, ""),
         }
     }
 
     fn joined(&self, tokens: &[Token<'_>], span: Span) -> String {
         let mut out = String::new();
-        // Of every open section: its mark, and whether its text is kept.
-        let mut open: Vec<(Mark<'_>, bool)> = Vec::new();
+        let mut sections = Sections::default();
         for token in tokens {
-            let kept = open.iter().all(|(_, kept)| *kept);
             match *token {
-                Token::Text(text) if kept => out.push_str(text),
-                Token::Reference(mark) if kept => out.push_str(&self.text(mark, span)),
-                Token::Text(_) | Token::Reference(_) => {}
-                Token::Section(mark) => open.push((mark, self.truth(mark, span))),
-                Token::Inverted(mark) => open.push((mark, !self.truth(mark, span))),
-                Token::End(mark) => self.close(&mut open, mark, span),
+                Token::Section(mark) => sections.push(mark, self.value(mark, span).is_some_and(is_truthy)),
+                Token::Inverted(mark) => sections.push(mark, !self.value(mark, span).is_some_and(is_truthy)),
+                Token::End(mark) => {
+                    if sections.pop().is_none_or(|opened| opened.name != mark.name) {
+                        self.findings
+                            .say(diagnostics::section_without_start(self.place(mark, span), mark.name));
+                    }
+                }
+                _ if sections.dropped > 0 => {}
+                Token::Text(text) => out.push_str(text),
+                Token::Reference(mark) => out.push_str(self.text(mark, span)),
+                Token::Bare(mark) => {
+                    self.warn_of_bare(mark, span);
+                    out.push_str(mark.raw);
+                }
             }
         }
-        if let Some((mark, _)) = open.first() {
+        if let Some((mark, _)) = sections.open.first() {
             self.findings.say(diagnostics::section_without_end(self.place(*mark, span), mark.name));
         }
         out
     }
 
-    fn close(&self, open: &mut Vec<(Mark<'_>, bool)>, mark: Mark<'_>, span: Span) {
-        if open.pop().is_none_or(|(opened, _)| opened.name != mark.name) {
-            self.findings.say(diagnostics::section_without_start(self.place(mark, span), mark.name));
+    fn text(&self, mark: Mark<'_>, span: Span) -> &'a str {
+        let Some(value) = self.value(mark, span) else { return "" };
+        if value.as_scalar().is_none() {
+            self.findings.say(diagnostics::no_text(self.place(mark, span), mark.name, value.type_name()));
+        }
+        value.text().unwrap_or_default()
+    }
+
+    fn value(&self, mark: Mark<'_>, span: Span) -> Option<&'a Node> {
+        let value = self.scope.value(mark.name);
+        if value.is_none() {
+            self.findings.say(self.scope.explain(mark.name, self.place(mark, span), self.findings));
+        }
+        value
+    }
+
+    fn warn_of_bare(&self, mark: Mark<'_>, span: Span) {
+        if self.scope.parameters.is_some_and(|parameters| parameters.contains_key(mark.name)) {
+            self.findings.say(diagnostics::bare_reference(self.place(mark, span), mark.name));
         }
     }
 
-    fn truth(&self, mark: Mark<'_>, span: Span) -> bool {
-        self.scope.value(mark.name, self.place(mark, span)).map(is_truthy).unwrap_or_else(|diagnostic| {
-            self.findings.say(diagnostic);
-            false
-        })
-    }
-
-    fn text(&self, mark: Mark<'_>, span: Span) -> String {
-        let place = self.place(mark, span);
-        match self.scope.value(mark.name, place) {
-            Ok(value) if value.as_scalar().is_some() => value.text().unwrap_or_default().to_owned(),
-            Ok(value) => {
-                self.findings.say(diagnostics::no_text(place, mark.name, value.type_name()));
-                String::new()
-            }
-            Err(diagnostic) => {
-                self.findings.say(diagnostic);
-                String::new()
-            }
-        }
-    }
-
-    /// Where a mark stands, as exactly as the source tells.
+    /// Where a mark stands; not worth the search once too much is wrong.
     fn place(&self, mark: Mark<'_>, span: Span) -> Span {
-        let found = self.source.get(span.start..span.end).and_then(|source| source.find(mark.raw));
-        found.map_or(span, |offset| Span::new(span.start + offset, span.start + offset + mark.raw.len()))
+        if self.findings.is_full() { span } else { place(self.source, span, mark.raw) }
     }
 }
 
@@ -170,6 +205,7 @@ mod tests {
             Token::Section(mark) => format!("#{}", mark.name),
             Token::Inverted(mark) => format!("^{}", mark.name),
             Token::End(mark) => format!("/{}", mark.name),
+            Token::Bare(mark) => format!("{:?}", mark.raw),
         };
         tokens(text).iter().map(shape).collect()
     }
@@ -183,7 +219,7 @@ mod tests {
 
     #[test]
     fn here_documents_and_escapes_stay_what_they_are() {
-        assert_eq!(shape("cat <<EOF >> f"), ["\"cat <<EOF >> f\""]);
+        assert_eq!(shape("cat <<EOF >> f"), ["\"cat \"", "\"<<EOF >>\"", "\" f\""]);
         assert_eq!(shape("cat <<< x"), ["\"cat <<< x\""]);
         assert_eq!(shape(r"\<< p.x >>"), ["\"<< p.x >>\""]);
         assert_eq!(shape(r"a\<<EOF"), ["\"a\"", "\"<<EOF\""]);

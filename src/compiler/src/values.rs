@@ -1,8 +1,6 @@
 //! Pipeline values: what `<< pipeline.… >>` may name, and its values as far as they are known.
 
-use crate::{
-    Inputs, declaration::Declaration, diagnostics, findings::Findings, nearest::nearest, scope::Arguments,
-};
+use crate::{Inputs, declaration::Declaration, diagnostics, findings::Findings, scope::Arguments};
 use yaml::{Diagnostic, Node, Span};
 
 /// Names that a pipeline of ours has no value for: they are empty, as they are for a pipeline of another trigger.
@@ -132,23 +130,27 @@ impl Values {
         }
         let names = || declarations.iter().map(|declaration| declaration.name.as_str());
         for name in given.parameters.keys().filter(|name| !names().any(|declared| declared == *name)) {
-            findings.say(diagnostics::unknown_pipeline_parameter(section, name, nearest(name, names())));
+            findings.say(diagnostics::unknown_pipeline_parameter(
+                section,
+                name,
+                findings.near(name, names()),
+            ));
         }
     }
 
-    /// The value of a full name, or what is wrong with it.
-    pub(crate) fn get(&self, name: &str, span: Span) -> Result<&Node, Diagnostic> {
-        if let Some(value) = self.known.get(name) {
-            return Ok(value);
-        }
-        if EMPTY.contains(&name) || OPEN.iter().any(|open| name.starts_with(open)) {
-            return Ok(&self.empty);
-        }
-        let known = || self.known.keys().map(String::as_str);
+    /// The value of a full name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        let is_empty = EMPTY.contains(&name) || OPEN.iter().any(|open| name.starts_with(open));
+        self.known.get(name).or(is_empty.then_some(&self.empty))
+    }
+
+    /// What is wrong with a name that has no value.
+    pub(crate) fn explain(&self, name: &str, span: Span, findings: &Findings) -> Diagnostic {
+        let known = self.known.keys().map(String::as_str);
         if name.starts_with(PARAMETERS) {
-            let declared = known().filter(|known| known.starts_with(PARAMETERS));
-            return Err(diagnostics::undeclared_reference(span, name, nearest(name, declared)));
+            let near = findings.near(name, known.filter(|known| known.starts_with(PARAMETERS)));
+            return diagnostics::undeclared_reference(span, name, near);
         }
-        Err(diagnostics::unknown_pipeline_value(span, name, nearest(name, known().chain(EMPTY))))
+        diagnostics::unknown_pipeline_value(span, name, findings.near(name, known.chain(EMPTY)))
     }
 }

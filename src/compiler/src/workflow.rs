@@ -64,7 +64,7 @@ fn implicit<'t>(context: Context<'t>) -> Option<Plan<'t>> {
 pub(crate) fn alone<'t>(context: Context<'t>, job: &str, span: Span) -> Plan<'t> {
     let jobs = invocation::read(context, &Node::string(span, job));
     let jobs = jobs.into_iter().map(|job| Invocation { passes: true, ..job }).collect();
-    Plan { name: IMPLICIT.to_owned(), span, start: Start::Now, jobs, findings: Findings::default() }
+    Plan { name: IMPLICIT.to_owned(), span, start: Start::Now, jobs, findings: context.findings.beside() }
 }
 
 const KEYS: [&str; 7] = ["jobs", "when", "unless", "triggers", "max_auto_reruns", "version", "description"];
@@ -74,7 +74,7 @@ fn plan<'t>(context: Context<'t>, key: &'t Node, body: &'t Node) -> Option<Plan<
     let what = format!("workflow `{name}`");
     let fields = Fields::new(context, &what, key.span, body)?;
     fields.check_keys(&KEYS);
-    let findings = Findings::default();
+    let findings = context.findings.beside();
     let own = Context { findings: &findings, ..context };
     let start = start(own, fields);
     refuse_reruns(own, body);
@@ -97,7 +97,8 @@ fn jobs<'t>(context: Context<'t>, fields: Fields<'_>) -> Vec<Invocation<'t>> {
         let what = format!("`jobs` of {}", fields.what);
         context.findings.say(diagnostics::wrong_type(jobs.span, &what, "a list of jobs", jobs.type_name()));
     }
-    jobs.items().iter().flat_map(|entry| invocation::read(context, entry)).collect()
+    let affordable = jobs.items().iter().take_while(|_| !context.budget.is_spent());
+    affordable.flat_map(|entry| invocation::read(context, entry)).collect()
 }
 
 fn start(context: Context<'_>, fields: Fields<'_>) -> Start {
