@@ -1,5 +1,8 @@
 //! The real programs together: a place to run them in, shared by the tests and the bench.
 
+pub mod local;
+pub mod partition;
+pub mod pipelines;
 pub mod proc;
 pub mod rig;
 pub mod wait;

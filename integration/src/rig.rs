@@ -114,11 +114,19 @@ impl Rig {
 
     /// The same at a given address, to start one again where it was.
     pub fn server_at(&self, name: &str, address: &str) -> Server {
+        self.server_with(name, address, &[])
+    }
+
+    /// The same with more options.
+    pub fn server_with(&self, name: &str, address: &str, options: &[&str]) -> Server {
         let data = self.path(name);
         let log = self.path(&format!("{name}.log"));
         let before = lines(&log).len();
         let mut command = self.roundhouse();
-        command.args(["server", "--log-format", "json", "--listen", address, "--data-dir"]).arg(&data);
+        command
+            .args(["server", "--log-format", "json", "--listen", address, "--data-dir"])
+            .arg(&data)
+            .args(options);
         let program = self.start(name, command);
         let address = wait::until("the control plane listens", PATIENCE, || {
             lines(&program.log).iter().skip(before).find_map(|line| told(line, "listening", "address"))
@@ -130,15 +138,26 @@ impl Rig {
     /// A launch-agent for these classes, each with its token, with room for `concurrency` tasks; it keeps its state in
     /// `<name>`, also when started again.
     pub fn agent(&self, name: &str, server: &Server, classes: &[(&str, &str)], concurrency: usize) -> Agent {
+        self.agent_with(name, &server.url, classes, &[("concurrency", &concurrency.to_string())])
+    }
+
+    /// The same with any keys of `runner`, and the control plane at any address.
+    pub fn agent_with(
+        &self,
+        name: &str,
+        url: &str,
+        classes: &[(&str, &str)],
+        runner: &[(&str, &str)],
+    ) -> Agent {
         let state = self.path(name);
         let classes: String =
             classes.iter().map(|(class, token)| format!("  {class}: {{token: {token}}}\n")).collect();
+        let runner: String = runner.iter().map(|(key, value)| format!("  {key}: {value}\n")).collect();
         let config = self.write(
             &format!("{name}.yaml"),
             &format!(
-                "api:\n  url: {}\nrunner:\n  name: {name}\n  concurrency: {concurrency}\n  state_directory: {}\n\
+                "api:\n  url: {url}\nrunner:\n  name: {name}\n  state_directory: {}\n{runner}\
                  logging:\n  format: json\nresource_classes:\n{classes}",
-                server.url,
                 state.display()
             ),
         );
