@@ -1,3 +1,67 @@
-//! Under construction.
+//! Roundhouse: run CircleCI jobs on your own machines.
 
-fn main() {}
+mod arguments;
+mod artifacts;
+mod connect;
+mod failure;
+mod follow;
+mod launch;
+mod logging;
+mod pipeline;
+mod program;
+mod report;
+mod request;
+mod resources;
+mod run;
+mod server;
+mod show;
+mod validate;
+mod values;
+
+use arguments::{Arguments, Command, ConfigCommand, PipelineCommand};
+use clap::Parser;
+use failure::Failure;
+use protocol::exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return told(&error),
+    };
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        Failure::machinery("another TLS provider is installed already").tell();
+        return ExitCode::from(exit::MACHINERY);
+    }
+    match dispatch(&arguments.command) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            failure.tell();
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// Help and versions are no errors.
+fn told(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+}
+
+fn dispatch(command: &Command) -> Result<u8, Failure> {
+    match command {
+        Command::Run(options) => run::run(options),
+        Command::Pipeline(pipeline) => match &pipeline.command {
+            PipelineCommand::Run(options) => pipeline::run(options),
+        },
+        Command::Server(options) => server::server(options).map(|()| exit::SUCCESS),
+        Command::LaunchAgent(options) => launch::launch_agent(options).map(|()| exit::SUCCESS),
+        Command::ResourceClass(classes) => {
+            resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
+        }
+        Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
+        Command::Config(config) => match &config.command {
+            ConfigCommand::Validate(options) => validate::validate(options).map(|()| exit::SUCCESS),
+        },
+    }
+}

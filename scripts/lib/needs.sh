@@ -1,0 +1,47 @@
+# What the scripts need of the machine: checked by name, installed where asked and possible, else said plainly.
+# Sourced with the working directory at the top of the repository.
+
+# Programs and the Debian packages that bring them.
+NEEDED="cc:build-essential git:git bash:bash xargs:findutils"
+
+# missing_packages: the Debian packages of what is not there, on one line.
+missing_packages() {
+  local pair packages=""
+  for pair in $NEEDED; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair##*:}"
+  done
+  # The task-agent is linked statically: glibc's archive must be there beside the compiler.
+  if command -v cc >/dev/null 2>&1 && [ "$(cc -print-file-name=libc.a)" = libc.a ]; then
+    packages="$packages libc6-dev"
+  fi
+  echo $packages
+}
+
+# need_rust: a toolchain that is new enough, or a sentence about how to get one.
+need_rust() {
+  if [ -f "$HOME/.cargo/env" ] && ! command -v cargo >/dev/null 2>&1; then . "$HOME/.cargo/env"; fi
+  if ! command -v cargo >/dev/null 2>&1 || ! command -v rustc >/dev/null 2>&1; then
+    echo "There is no Rust toolchain here: cargo and rustc are missing. Install one from https://rustup.rs, then run this again." >&2
+    return 1
+  fi
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  found=$(rustc --version | sed 's/^rustc \([0-9.]*\).*/\1/')
+  if [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted" ]; then
+    echo "Rust $wanted or newer is needed, and this is $found: run \`rustup update\`, then this again." >&2
+    return 1
+  fi
+}
+
+# need_packages: says which Debian packages are missing; with "install" and as root, installs them.
+need_packages() {
+  local packages
+  packages=$(missing_packages)
+  [ -n "$packages" ] || return 0
+  if [ "${1:-}" = install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing $packages"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null && return 0
+  fi
+  echo "Missing here: $packages. On Debian or Ubuntu: sudo apt-get install $packages" >&2
+  return 1
+}

@@ -1,0 +1,187 @@
+//! The command line: every command, its options, and the help people read.
+
+mod assignment;
+mod operator;
+mod selection;
+
+pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
+pub(crate) use operator::{
+    Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server, Token,
+    TokenCommand,
+};
+pub(crate) use selection::{Output, Selection};
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Exit status: 0 everything succeeded, 1 a job failed, 2 the command line or a configuration is wrong,
+3 the machinery failed (a port, a disk, a missing program, a refused token), 130 interrupted.";
+
+/// Run CircleCI jobs on your own machines.
+#[derive(Debug, Parser)]
+#[command(name = "roundhouse", version, about, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What Roundhouse can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a repository's workflows here and now, on this machine
+    Run(Box<Run>),
+    /// Run the control plane: pipelines, logs, artifacts, the page
+    Server(Server),
+    /// Run a launch-agent: claim tasks from a control plane and run them on this machine
+    LaunchAgent(LaunchAgent),
+    /// Make, list and delete resource classes of a control plane
+    ResourceClass(ResourceClass),
+    /// Make, list and delete the tokens with which launch-agents claim
+    Token(Token),
+    /// Start and follow pipelines of a control plane
+    Pipeline(Box<Pipeline>),
+    /// Look at a configuration without running it
+    Config(Config),
+}
+
+/// `roundhouse run`.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Run {
+    /// The folder whose pipeline to run; by default this one, or the nearest above it with a .circleci
+    pub(crate) path: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
+    /// Check out HEAD as it is committed, without what the working tree changed since
+    #[arg(long, help_heading = "What runs")]
+    pub(crate) committed: bool,
+
+    /// The most tasks at once [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) concurrency: Option<u32>,
+
+    /// Copy artifacts here, as WORKFLOW/JOB/INDEX/PATH [default: below the state folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+
+    /// Where caches, logs and the records of runs are kept
+    /// [default: /var/lib/roundhouse as root, else ~/.local/state/roundhouse]
+    #[arg(long, value_name = "DIR", env = "ROUNDHOUSE_STATE_DIR", verbatim_doc_comment)]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// As root: run the jobs as this account [default: an account of its own for each concurrent task]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// The task-agent to run [default: roundhouse-task-agent beside this program]
+    #[arg(long, value_name = "PATH", env = "ROUNDHOUSE_TASK_AGENT")]
+    pub(crate) task_agent: Option<PathBuf>,
+
+    /// Tell on standard error what the machinery does; otherwise that goes to a file in the state folder
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+/// `roundhouse launch-agent`.
+#[derive(Args, Debug)]
+pub(crate) struct LaunchAgent {
+    /// The configuration file (YAML); environment variables override it
+    #[arg(long, short, value_name = "FILE", env = "ROUNDHOUSE_LAUNCH_AGENT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `roundhouse config`.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+/// What can be done with a configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration; errors are shown with file, line and column
+    Validate(Validate),
+}
+
+/// `roundhouse config validate`.
+#[derive(Args, Debug)]
+pub(crate) struct Validate {
+    /// The configuration
+    #[arg(default_value = ".circleci/config.yml", value_name = "FILE")]
+    pub(crate) path: PathBuf,
+
+    /// A pipeline parameter, as name=value; may be repeated
+    #[arg(long = "param", value_name = "K=V")]
+    pub(crate) parameters: Vec<Assignment>,
+
+    /// Accept jobs that name a docker image, as `roundhouse run --native` does
+    #[arg(long)]
+    pub(crate) native: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    fn run(line: &str) -> Run {
+        match parse(line).unwrap().command {
+            Command::Run(run) => *run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_every_option_of_a_local_run() {
+        let run = run("roundhouse run tour --config c.yml --job test --no-deps --param a=b=c --env X=1 \
+             --secret TOKEN --secret K=v --context org=f.env --native --committed --concurrency 64 \
+             --artifacts out --state-dir s --output json --user ci --task-agent ta");
+        assert_eq!(run.path, Some(PathBuf::from("tour")));
+        assert_eq!(run.concurrency, Some(64));
+        assert_eq!(run.selection.output, Output::Json);
+        assert_eq!(run.selection.parameters[0].name, "a");
+        assert_eq!(run.selection.parameters[0].value.as_deref(), Some("b=c"));
+        assert_eq!(run.selection.secrets[0].value, None);
+        assert!(run.selection.no_deps && run.selection.native && run.committed);
+    }
+
+    #[test]
+    fn a_job_alone_needs_the_name_of_the_job() {
+        let error = parse("roundhouse run --no-deps").unwrap_err();
+        assert!(error.to_string().contains("--job"), "{error}");
+        assert_eq!(error.exit_code(), i32::from(protocol::exit::USAGE));
+    }
+
+    #[test]
+    fn a_variable_needs_a_name_that_a_shell_would_take() {
+        for wrong in ["run --env 1X=2", "run --env =2", "run --secret a-b=c"] {
+            let error = parse(&format!("roundhouse {wrong}")).unwrap_err().to_string();
+            assert!(error.contains("letters, digits and `_`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_command() {
+        let help = Arguments::command().render_long_help().to_string();
+        for name in ["run", "server", "launch-agent", "resource-class", "token", "pipeline", "config"] {
+            assert!(help.contains(name), "{name} is missing in\n{help}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The commands of an operator: a control plane, its resource classes, tokens and pipelines.
+
+use super::Selection;
+use clap::{Args, Subcommand};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Where a control plane is, and by which right.
+#[derive(Args, Debug)]
+pub(crate) struct Connection {
+    /// The control plane's address, http://… or https://… [env: ROUNDHOUSE_HOST, CIRCLECI_CLI_HOST]
+    #[arg(long, value_name = "URL", help_heading = "Control plane")]
+    pub(crate) host: Option<String>,
+
+    /// The operator's token; better given by the environment [env: ROUNDHOUSE_TOKEN, CIRCLECI_CLI_TOKEN]
+    #[arg(long, value_name = "TOKEN", help_heading = "Control plane")]
+    pub(crate) token: Option<String>,
+
+    /// PEM certificates to trust beside the system's [env: ROUNDHOUSE_CA_FILE]
+    #[arg(long, value_name = "FILE", help_heading = "Control plane")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// `roundhouse server`.
+#[derive(Args, Debug)]
+pub(crate) struct Server {
+    /// Where everything it remembers lies; made if missing
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/roundhouse/server")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8811")]
+    pub(crate) listen: SocketAddr,
+
+    /// The task-agent to publish [default: roundhouse-task-agent beside this program]
+    #[arg(long, value_name = "PATH", env = "ROUNDHOUSE_TASK_AGENT")]
+    pub(crate) task_agent: Option<PathBuf>,
+
+    /// How long a lease of a task lasts without a heartbeat, as 60s or 2m
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease, hide = true)]
+    pub(crate) lease: Duration,
+
+    /// How to write the log on standard error
+    #[arg(long, value_enum, default_value_t = crate::logging::Format::Color, value_name = "FORMAT")]
+    pub(crate) log_format: crate::logging::Format,
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = number.parse().map_err(|_| "write a number with a unit: ms, s or m".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(60 * number)),
+        other => Err(format!("`{other}` is no unit: write ms, s or m")),
+    }
+}
+
+/// `roundhouse resource-class`.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct ResourceClass {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: ResourceClassCommand,
+}
+
+/// What can be done with resource classes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResourceClassCommand {
+    /// Make a resource class
+    Create {
+        /// namespace/name
+        resource_class: protocol::ResourceClass,
+        /// For people
+        #[arg(default_value = "")]
+        description: String,
+        /// Make a token for it too, and print it
+        #[arg(long)]
+        generate_token: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the resource classes of a namespace
+    List {
+        /// The namespace
+        namespace: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Delete a resource class
+    Delete {
+        /// namespace/name
+        resource_class: protocol::ResourceClass,
+        /// Its tokens too
+        #[arg(long, short)]
+        force: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// `roundhouse token`.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Token {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token of a resource class; it is shown this once
+    Create {
+        /// namespace/name
+        resource_class: protocol::ResourceClass,
+        /// For people
+        #[arg(default_value = "")]
+        nickname: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the tokens of a resource class, without their secrets
+    List {
+        /// namespace/name
+        resource_class: protocol::ResourceClass,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Delete a token: who holds it claims no more
+    Delete {
+        /// As `token list` shows it
+        id: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// `roundhouse pipeline`.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Pipeline {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: PipelineCommand,
+}
+
+/// What can be done with pipelines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PipelineCommand {
+    /// Run a pipeline of the working tree, or of a git repository, on a control plane's launch-agents
+    Run(Box<PipelineRun>),
+}
+
+/// `roundhouse pipeline run`.
+#[derive(Args, Debug)]
+pub(crate) struct PipelineRun {
+    /// The folder whose pipeline to run; by default this one, or the nearest above it with a .circleci
+    pub(crate) path: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
+    /// Let jobs clone this repository, instead of sending them the working tree
+    #[arg(long, value_name = "URL", requires = "revision", help_heading = "What runs")]
+    pub(crate) git: Option<String>,
+
+    /// The full commit id to check out
+    #[arg(long, value_name = "COMMIT", requires = "git", help_heading = "What runs")]
+    pub(crate) revision: Option<String>,
+
+    /// The branch that commit is on
+    #[arg(long, value_name = "NAME", requires = "git", help_heading = "What runs")]
+    pub(crate) branch: Option<String>,
+
+    /// Send HEAD as it is committed, without what the working tree changed since
+    #[arg(long, conflicts_with = "git", help_heading = "What runs")]
+    pub(crate) committed: bool,
+
+    /// What caches and contents belong to [default: local/<folder>, or the repository's path]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+
+    /// Where jobs run that name no namespace/name of their own
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) resource_class: Option<protocol::ResourceClass>,
+
+    /// Stay until the pipeline is over, show what happens, and exit as it ended
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    /// Copy artifacts here once it is over, as WORKFLOW/JOB/INDEX/PATH
+    #[arg(long, value_name = "DIR", requires = "follow")]
+    pub(crate) artifacts: Option<PathBuf>,
+}

@@ -1,0 +1,207 @@
+//! Lines for a file or a pipe: each begins with its job's name, and the logs are complete.
+
+use super::{
+    View, Wanted,
+    model::Model,
+    words::{self, Paint},
+};
+use protocol::{JobStatus, StepNumber, StepStatus, TaskId, feed::News};
+use std::{collections::HashMap, io::Write};
+
+/// A line that grows longer than this without ending is cut.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Writes prefixed lines.
+#[derive(Debug)]
+pub(crate) struct Plain<W> {
+    out: W,
+    logs: Wanted,
+    paint: Paint,
+    unfinished: HashMap<(TaskId, StepNumber), Vec<u8>>,
+}
+
+impl<W: Write> Plain<W> {
+    /// Writes everything, logs too.
+    pub(crate) fn complete(out: W, paint: Paint) -> Self {
+        Self { out, logs: Wanted::All, paint, unfinished: HashMap::new() }
+    }
+
+    /// Writes how jobs and steps begin and end, and no logs.
+    pub(crate) fn brief(out: W, paint: Paint) -> Self {
+        Self { logs: Wanted::None, ..Self::complete(out, paint) }
+    }
+
+    // Who closed the other end does not want the rest, and the run goes on for its other results.
+    fn line(&mut self, label: &str, text: &[u8]) {
+        let prefix = self.paint.dim(&format!("{label} |"));
+        let mut line = prefix.into_bytes();
+        if !text.is_empty() {
+            line.push(b' ');
+            line.extend_from_slice(text);
+        }
+        line.push(b'\n');
+        let _ = self.out.write_all(&line);
+    }
+
+    fn job_news(&mut self, model: &Model, at: super::model::Place, status: JobStatus) {
+        let label = model.job_label(at);
+        let text = match status {
+            JobStatus::Blocked | JobStatus::Queued => return,
+            JobStatus::Running => "started".to_owned(),
+            over => self.paint.status(over, words::status(over)),
+        };
+        self.line(&label, text.as_bytes());
+    }
+
+    fn step_news(&mut self, model: &Model, task: TaskId, step: StepNumber) {
+        let Some(view) = model.step(task, step) else { return };
+        let text = match (view.status, view.duration_ms) {
+            (StepStatus::Running, _) => format!("> {}", view.name),
+            (StepStatus::Skipped, _) => return,
+            (_, took) => {
+                format!("< {}: {}, {}", view.name, words::step_end(view), words::duration(took.unwrap_or(0)))
+            }
+        };
+        let text = self.paint.bold(&text);
+        self.line(&model.task_label(task), text.as_bytes());
+    }
+
+    fn rest(&mut self, label: &str, task: TaskId, step: StepNumber) {
+        let Some(rest) = self.unfinished.remove(&(task, step)).filter(|rest| !rest.is_empty()) else {
+            return;
+        };
+        self.line(label, &rest);
+    }
+}
+
+impl<W: Write> View for Plain<W> {
+    fn wants(&self) -> Wanted {
+        self.logs
+    }
+
+    fn began(&mut self, _model: &Model, page: Option<&str>) {
+        if let Some(page) = page {
+            let _ = writeln!(self.out, "{}", self.paint.dim(&format!("page: {page}")));
+        }
+    }
+
+    fn told(&mut self, model: &Model, news: &News) {
+        match news {
+            News::Job { workflow, job, status } => {
+                self.job_news(model, super::model::Place { workflow: *workflow, job: *job }, *status);
+            }
+            News::StepStarted { task, step, .. } | News::StepEnded { task, step, .. } => {
+                self.step_news(model, *task, *step);
+            }
+            News::TaskEnded { task, message: Some(message), .. } => {
+                self.line(&model.task_label(*task), message.as_bytes());
+            }
+            _ => {}
+        }
+        let _ = self.out.flush();
+    }
+
+    fn log(&mut self, model: &Model, task: TaskId, step: StepNumber, bytes: &[u8]) {
+        let label = model.task_label(task);
+        let mut pending = self.unfinished.remove(&(task, step)).unwrap_or_default();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            pending.extend_from_slice(piece);
+            if pending.ends_with(b"\n") || pending.len() > MAX_LINE {
+                self.line(&label, without_line_end(&pending));
+                pending.clear();
+            }
+        }
+        self.unfinished.insert((task, step), pending);
+        let _ = self.out.flush();
+    }
+
+    fn log_ended(&mut self, model: &Model, task: TaskId, step: StepNumber) {
+        self.rest(&model.task_label(task), task, step);
+    }
+
+    fn note(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
+        let _ = self.out.flush();
+    }
+
+    fn tick(&mut self, _model: &Model) {}
+
+    fn close(&mut self) {
+        let _ = self.out.flush();
+    }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::follow::scripted::{news_job, pipeline, step_ended, step_started, task, task_id};
+
+    fn tell(view: &mut Plain<Vec<u8>>, model: &mut Model, news: &News) {
+        assert!(model.apply(news), "{news:?}");
+        view.told(model, news);
+    }
+
+    fn two_tasks() -> (Plain<Vec<u8>>, Model) {
+        let mut model = Model::new(pipeline(&[("main", &["build"])]));
+        let mut view = Plain::complete(Vec::new(), Paint::PLAIN);
+        for news in [
+            news_job(0, 0, JobStatus::Queued),
+            task(0, 0, 1, 0),
+            task(0, 0, 2, 1),
+            news_job(0, 0, JobStatus::Running),
+            step_started(1, 1, "Run tests"),
+            step_started(2, 1, "Run tests"),
+        ] {
+            tell(&mut view, &mut model, &news);
+        }
+        (view, model)
+    }
+
+    #[test]
+    fn every_line_says_whose_it_is() {
+        let (mut view, mut model) = two_tasks();
+        let step = StepNumber(1);
+        view.log(&model, task_id(1), step, b"one\ntw");
+        view.log(&model, task_id(2), step, b"other\r\n");
+        view.log(&model, task_id(1), step, b"o\n\nlast");
+        view.log_ended(&model, task_id(1), step);
+        tell(&mut view, &mut model, &step_ended(1, 1, StepStatus::Failed, Some(3)));
+        tell(&mut view, &mut model, &step_ended(2, 1, StepStatus::Success, Some(0)));
+        tell(&mut view, &mut model, &news_job(0, 0, JobStatus::Failed));
+        insta::assert_snapshot!(String::from_utf8(view.out).unwrap(), @r"
+        build | started
+        build[0] | > Run tests
+        build[1] | > Run tests
+        build[0] | one
+        build[1] | other
+        build[0] | two
+        build[0] |
+        build[0] | last
+        build[0] | < Run tests: failed (exit code 3), 1.2s
+        build[1] | < Run tests: success, 1.2s
+        build | failed
+        ");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_go_through_as_they_are() {
+        let (mut view, model) = two_tasks();
+        view.out.clear();
+        view.log(&model, task_id(1), StepNumber(1), b"\xff\xfe\n");
+        assert_eq!(view.out, b"build[0] | \xff\xfe\n");
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_not_kept_for_ever() {
+        let (mut view, model) = two_tasks();
+        for _ in 0..40 {
+            view.log(&model, task_id(1), StepNumber(1), &[b'x'; 4096]);
+        }
+        assert!(view.unfinished.values().all(|line| line.len() <= MAX_LINE));
+    }
+}

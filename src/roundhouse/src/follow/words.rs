@@ -1,0 +1,152 @@
+//! How durations, sizes and endings are said to people, with colors where they are wanted.
+
+use protocol::{JobStatus, StepStatus, api::StepView};
+use std::io::IsTerminal;
+
+/// Whether to color, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// Never colors.
+    pub(crate) const PLAIN: Self = Self { on: false };
+
+    /// Colors where the stream is a terminal and `NO_COLOR` is not set.
+    pub(crate) fn of(stream: &impl IsTerminal) -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self { on: stream.is_terminal() && !refused && !dumb }
+    }
+
+    /// Whether it colors.
+    pub(crate) fn is_on(self) -> bool {
+        self.on
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// In bold.
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    /// Less visible.
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    /// In the color of a status.
+    pub(crate) fn status(self, status: JobStatus, text: &str) -> String {
+        let code = match status {
+            JobStatus::Success => "32",
+            JobStatus::Running | JobStatus::Queued => "36",
+            JobStatus::Blocked | JobStatus::NotRun => "2",
+            JobStatus::Canceled => "33",
+            JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => "31",
+        };
+        self.wrap(code, text)
+    }
+}
+
+/// One character for a job's end.
+pub(crate) fn mark(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Success => "✔",
+        JobStatus::NotRun | JobStatus::Blocked => "·",
+        JobStatus::Queued | JobStatus::Running => "…",
+        JobStatus::Canceled => "■",
+        JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => "✘",
+    }
+}
+
+/// A status as a person says it.
+pub(crate) fn status(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Blocked => "blocked",
+        JobStatus::Queued => "queued",
+        JobStatus::Running => "running",
+        JobStatus::Success => "success",
+        JobStatus::Failed => "failed",
+        JobStatus::Canceled => "canceled",
+        JobStatus::Timedout => "timed out",
+        JobStatus::InfrastructureFail => "infrastructure fail",
+        JobStatus::NotRun => "not run",
+    }
+}
+
+/// `0.4s`, `12.3s`, `1m 02s`, `1h 03m`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..60 => format!("{seconds}.{}s", milliseconds % 1000 / 100),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// `4s`, `1m 02s`: of something that goes on.
+pub(crate) fn elapsed(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds}s") } else { duration(seconds * 1000) }
+}
+
+/// `9 B`, `1.2 KiB`, `3.4 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10 * 1024 && unit + 1 < UNITS.len() {
+        (tenths, unit) = (tenths / 1024, unit + 1);
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// `1 artifact`, `2 artifacts`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// How a step ended: `success`, `failed (exit code 3)`.
+pub(crate) fn step_end(step: &StepView) -> String {
+    let how = match step.status {
+        StepStatus::Running => "running",
+        StepStatus::Success => "success",
+        StepStatus::Failed => "failed",
+        StepStatus::Canceled => "canceled",
+        StepStatus::Timedout => "timed out",
+        StepStatus::Skipped => "skipped",
+    };
+    match step.exit_code {
+        Some(code) if code != 0 => format!("{how} (exit code {code})"),
+        _ => how.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_said_as_people_say_them() {
+        let said: Vec<String> = [0, 450, 59_900, 62_000, 3_780_000].map(duration).into();
+        assert_eq!(said, ["0.0s", "0.4s", "59.9s", "1m 02s", "1h 03m"]);
+    }
+
+    #[test]
+    fn sizes_are_said_in_the_unit_that_fits() {
+        let said: Vec<String> = [9, 1024, 1_536, 10 << 20, 3 << 40].map(size).into();
+        assert_eq!(said, ["9 B", "1.0 KiB", "1.5 KiB", "10.0 MiB", "3.0 TiB"]);
+    }
+
+    #[test]
+    fn without_colors_nothing_but_the_text_is_written() {
+        assert_eq!(Paint::PLAIN.bold("x"), "x");
+        assert_eq!(Paint { on: true }.bold("x"), "\u{1b}[1mx\u{1b}[0m");
+    }
+}

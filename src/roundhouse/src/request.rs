@@ -1,0 +1,106 @@
+//! What a user asks to run: a folder, its configuration, and the values to run it with.
+
+use crate::{
+    arguments::Selection,
+    failure::Failure,
+    validate,
+    values::{self, ConfigFile},
+};
+use compiler::Inputs;
+use protocol::{
+    ResourceClass,
+    api::{self, GitValues, NewPipeline},
+    task::{Source, Variable},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// What a user asks to run, complete and readable.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Whose pipeline it is; absolute.
+    pub(crate) folder: PathBuf,
+    /// Variables of every job.
+    pub(crate) environment: Vec<Variable>,
+    config: ConfigFile,
+    parameters: BTreeMap<String, String>,
+    selection: api::Selection,
+    contexts: BTreeMap<String, Vec<Variable>>,
+    native: bool,
+}
+
+impl Request {
+    /// Reads everything the command line names; nothing is begun yet.
+    pub(crate) fn read(path: Option<&Path>, given: &Selection) -> Result<Self, Failure> {
+        let folder = values::folder(path)?;
+        Ok(Self {
+            config: ConfigFile::read(given.config.as_deref(), &folder)?,
+            environment: values::environment(given)?,
+            parameters: values::parameters(&given.parameters)?,
+            selection: values::selection(given),
+            contexts: values::contexts(&given.contexts)?,
+            native: given.native,
+            folder,
+        })
+    }
+
+    /// Compiles the configuration, so that a wrong one leaves no trace. The control plane has the last word: it
+    /// compiles again, with the commit's values.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let inputs = Inputs {
+            parameters: self.parameters.clone(),
+            selection: self.selection.clone(),
+            native: self.native,
+            ..Inputs::default()
+        };
+        validate::check(&self.config, &inputs).map(|_| ())
+    }
+
+    /// The pipeline to make of it.
+    pub(crate) fn pipeline(
+        &self,
+        project: String,
+        source: Source,
+        git: Option<snapshot::Git>,
+        default_class: Option<ResourceClass>,
+    ) -> NewPipeline {
+        NewPipeline {
+            project,
+            config: self.config.text.clone(),
+            config_path: self.config.shown.clone(),
+            parameters: self.parameters.clone(),
+            selection: self.selection.clone(),
+            source,
+            git: git.map(git_values).unwrap_or_default(),
+            environment: self.environment.clone(),
+            contexts: self.contexts.clone(),
+            default_class,
+            native: self.native,
+        }
+    }
+}
+
+/// A branch that is checked out counts before a tag that names the same commit.
+fn git_values(git: snapshot::Git) -> GitValues {
+    let tag = git.tag.filter(|_| git.branch.is_none());
+    GitValues { revision: git.revision, branch: git.branch, tag, url: git.url }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_of_a_branch_or_of_a_tag() {
+        let git = |branch: Option<&str>| snapshot::Git {
+            revision: None,
+            branch: branch.map(str::to_owned),
+            tag: Some("v1".to_owned()),
+            url: None,
+        };
+        assert_eq!(git_values(git(Some("main"))).tag, None);
+        assert_eq!(git_values(git(None)).tag.as_deref(), Some("v1"));
+    }
+}

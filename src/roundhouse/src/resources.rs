@@ -1,0 +1,137 @@
+//! Resource classes and their tokens: made, listed, deleted.
+
+use crate::{
+    arguments::{ResourceClassCommand, TokenCommand},
+    connect::{Access, block_on, failed},
+    failure::Failure,
+};
+use client::Operator;
+use protocol::{
+    ResourceClass,
+    api::{Resource, Token},
+};
+
+/// `roundhouse resource-class`.
+pub(crate) fn resource_class(command: &ResourceClassCommand) -> Result<(), Failure> {
+    match command {
+        ResourceClassCommand::Create { resource_class, description, generate_token, connection } => {
+            let access = Access::of(connection)?;
+            block_on(create_class(access.operator(), resource_class, description, *generate_token))
+        }
+        ResourceClassCommand::List { namespace, connection } => {
+            let access = Access::of(connection)?;
+            block_on(list_classes(access.operator(), namespace))
+        }
+        ResourceClassCommand::Delete { resource_class, force, connection } => {
+            let access = Access::of(connection)?;
+            block_on(delete_class(access.operator(), resource_class, *force))
+        }
+    }
+}
+
+async fn create_class(
+    operator: Operator,
+    class: &ResourceClass,
+    description: &str,
+    with_token: bool,
+) -> Result<(), Failure> {
+    let wanted = Resource { id: None, resource_class: class.clone(), description: description.to_owned() };
+    let made = operator.create_resource(&wanted).await.map_err(failed)?;
+    eprintln!("made {}", made.resource_class);
+    if with_token { create_token(operator, class, "default").await } else { Ok(()) }
+}
+
+async fn list_classes(operator: Operator, namespace: &str) -> Result<(), Failure> {
+    let classes = operator.resources(namespace).await.map_err(failed)?;
+    let rows = classes.into_iter().map(|one| [one.resource_class.to_string(), one.description]);
+    print!("{}", columns(["RESOURCE CLASS", "DESCRIPTION"], rows.collect()));
+    Ok(())
+}
+
+async fn delete_class(operator: Operator, class: &ResourceClass, force: bool) -> Result<(), Failure> {
+    let all = operator.resources(class.namespace()).await.map_err(failed)?;
+    let found = all.into_iter().find(|one| one.resource_class == *class).and_then(|one| one.id);
+    let id = found.ok_or_else(|| Failure::usage(format!("there is no resource class {class}")))?;
+    operator.delete_resource(&id, force).await.map_err(failed)?;
+    eprintln!("deleted {class}");
+    Ok(())
+}
+
+/// `roundhouse token`.
+pub(crate) fn token(command: &TokenCommand) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Create { resource_class, nickname, connection } => {
+            let access = Access::of(connection)?;
+            block_on(create_token(access.operator(), resource_class, nickname))
+        }
+        TokenCommand::List { resource_class, connection } => {
+            let access = Access::of(connection)?;
+            block_on(list_tokens(access.operator(), resource_class))
+        }
+        TokenCommand::Delete { id, connection } => {
+            let access = Access::of(connection)?;
+            block_on(async { access.operator().delete_token(id).await.map_err(failed) })?;
+            eprintln!("deleted {id}");
+            Ok(())
+        }
+    }
+}
+
+/// The secret alone goes to standard output, so that a script can keep it.
+async fn create_token(operator: Operator, class: &ResourceClass, nickname: &str) -> Result<(), Failure> {
+    let token = Token {
+        id: None,
+        resource_class: class.clone(),
+        nickname: nickname.to_owned(),
+        token: None,
+        created_at: None,
+    };
+    let made = operator.create_token(&token).await.map_err(failed)?;
+    let secret =
+        made.token.ok_or_else(|| Failure::machinery("the control plane made a token and did not tell it"))?;
+    eprintln!("a token of {class}, shown this once; give it to a launch-agent as api.auth_token:");
+    println!("{secret}");
+    Ok(())
+}
+
+async fn list_tokens(operator: Operator, class: &ResourceClass) -> Result<(), Failure> {
+    let tokens = operator.tokens(class).await.map_err(failed)?;
+    let rows = tokens
+        .into_iter()
+        .map(|one| [one.id.unwrap_or_default(), one.nickname, one.created_at.unwrap_or_default()]);
+    print!("{}", columns(["ID", "NICKNAME", "CREATED"], rows.collect()));
+    Ok(())
+}
+
+/// Columns as wide as their widest word; the last one is not padded.
+fn columns<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
+    let all: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width =
+        |column: usize| all.iter().map(|row| console::measure_text_width(&row[column])).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in &all {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - console::measure_text_width(cell))));
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_word() {
+        let rows =
+            vec![["a/linux".to_owned(), String::new()], ["acme/linux-large".to_owned(), "big".to_owned()]];
+        assert_eq!(
+            columns(["CLASS", "FOR"], rows),
+            "CLASS             FOR\na/linux\nacme/linux-large  big\n"
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! `roundhouse run`: a control plane and a launch-agent in this process, for one pipeline of one folder.
+//!
+//! ```text
+//! command line ─▶ Request ─▶ Place (locked) ─▶ snapshot ─▶ Plane (own thread) ─▶ pipeline
+//!                                                            ▲                      │
+//!                                launch-agent (own thread) ──┘         Show ◀─feed──┘
+//! ```
+//!
+//! The three meet over loopback HTTP only, as separate processes would.
+
+mod agent;
+mod place;
+mod plane;
+mod toolchain;
+
+use crate::{
+    arguments,
+    artifacts::Places,
+    connect::{self, Access, failed},
+    failure::{Failure, OrFail},
+    follow::{Followed, Interrupts},
+    logging, program,
+    request::Request,
+    show::Show,
+};
+use agent::Agent;
+use client::Operator;
+use place::Place;
+use plane::Plane;
+use protocol::{
+    api::{Created, NewPipeline},
+    task::Source,
+};
+use slog::Logger;
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// Runs a folder's pipeline; the exit status.
+pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
+    let began = Instant::now();
+    let mut request = Request::read(options.path.as_deref(), &options.selection)?;
+    request.check()?;
+    let program = program::task_agent(options.task_agent.as_deref())?;
+    let place = Place::take(&state_dir(options)?, &request.folder)?;
+    let reader = agent::reader(options, &place)?;
+    let toolchain = toolchain::variables(reader, |name| std::env::var(name).ok());
+    request.environment.splice(0..0, toolchain);
+    let log = log(options, &place)?;
+    let run = Run { options, request, program, place, log, began };
+    let outcome = connect::block_on(run.go());
+    run.place.leave();
+    outcome
+}
+
+fn state_dir(options: &arguments::Run) -> Result<PathBuf, Failure> {
+    let default = || launch_agent::config::default_state_directory(|name| std::env::var(name).ok());
+    let found = options.state_dir.clone().or_else(default);
+    let found =
+        found.ok_or_else(|| Failure::usage("there is no HOME to keep state in: give --state-dir DIR"))?;
+    std::path::absolute(&found).or_usage(format!("--state-dir {}", found.display()))
+}
+
+fn log(options: &arguments::Run, place: &Place) -> Result<Logger, Failure> {
+    if options.verbose {
+        return Ok(logging::to_stderr(logging::Format::Color, slog::Level::Debug));
+    }
+    let path = place.log();
+    let _ = std::fs::remove_file(&path);
+    logging::to_file(&path, logging::Format::Text, slog::Level::Info).or_machinery(path.display())
+}
+
+/// One run, from its lock to its end.
+struct Run<'a> {
+    options: &'a arguments::Run,
+    request: Request,
+    program: PathBuf,
+    place: Place,
+    log: Logger,
+    began: Instant,
+}
+
+impl Run<'_> {
+    async fn go(&self) -> Result<u8, Failure> {
+        let pipeline = self.snapshot()?;
+        let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
+        let token = plane::random_token()?;
+        let plane = Plane::start(plane::settings(&self.place, &self.program, &token)?, self.log.clone())?;
+        let operator = Access::local(&plane.url(), &token)?.operator();
+        let class_token = agent::register(&operator).await?;
+        let created = operator.create_pipeline(&pipeline).await.map_err(failed)?;
+        let show = self.show(format!("{}/pipelines/{}?token={token}", plane.url(), created.id));
+        let followed =
+            self.with_agent(&plane, &class_token, &operator, &created, &mut interrupts, &show).await?;
+        show.conclude(&operator, &followed, &self.places(created.number)?).await
+    }
+
+    /// Takes the tree as it is now, and makes the pipeline of it.
+    fn snapshot(&self) -> Result<NewPipeline, Failure> {
+        let what =
+            if self.options.committed { snapshot::What::Committed } else { snapshot::What::WorkingTree };
+        let (tree, folder) = (self.place.tree(), &self.request.folder);
+        let taken = snapshot::take(folder, &tree, what, &self.not_of_the_tree());
+        let taken = taken.or_machinery(format!("cannot take a snapshot of {}", folder.display()))?;
+        for note in &taken.notes {
+            eprintln!("roundhouse: {note}");
+        }
+        let source = Source::Tree { path: tree.display().to_string() };
+        Ok(self.request.pipeline(self.place.project(), source, taken.git, Some(agent::class())))
+    }
+
+    /// What may lie in the tree without belonging to it: our own state, and copies of artifacts.
+    fn not_of_the_tree(&self) -> Vec<PathBuf> {
+        let copies = self.options.artifacts.as_ref().and_then(|folder| folder.canonicalize().ok());
+        std::iter::once(self.place.root().to_owned()).chain(copies).collect()
+    }
+
+    /// Follows the pipeline while a launch-agent works on it. However that ends, the launch-agent is gone after it,
+    /// and with it every process of every job.
+    async fn with_agent(
+        &self,
+        plane: &Plane,
+        class_token: &str,
+        operator: &Operator,
+        created: &Created,
+        interrupts: &mut Interrupts,
+        show: &Show,
+    ) -> Result<Followed, Failure> {
+        let settings = agent::settings(self.options, &self.place, &plane.url(), class_token);
+        let agent = Agent::start(settings, self.log.clone())?;
+        let followed = agent.until_gone(show.follow(operator, created, interrupts, &agent)).await;
+        agent.end(followed.is_ok()).await;
+        match followed? {
+            Some(followed) => Ok(followed),
+            None => {
+                let view = operator.pipeline(created.id).await.map_err(failed)?;
+                Ok(Followed { view, interrupted: true })
+            }
+        }
+    }
+
+    /// The page's address lets in whoever has it, so it is for a terminal only.
+    fn show(&self, page: String) -> Show {
+        Show {
+            output: self.options.selection.output,
+            verbose: self.options.verbose,
+            began: self.began,
+            page: std::io::stderr().is_terminal().then_some(page),
+            page_afterwards: Some(self.page_afterwards()),
+        }
+    }
+
+    /// The embedded control plane ends with the run; its records stay.
+    fn page_afterwards(&self) -> String {
+        format!("roundhouse server --data-dir {}", self.place.server().display())
+    }
+
+    fn places(&self, number: u64) -> Result<Places, Failure> {
+        let folder = match &self.options.artifacts {
+            Some(folder) => absolute(folder)?,
+            None => self.place.artifacts(number),
+        };
+        Ok(Places::below(folder))
+    }
+}
+
+fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(folder).or_usage(format!("--artifacts {}", folder.display()))
+}
