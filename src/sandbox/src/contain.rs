@@ -7,7 +7,8 @@
 //! descendants  stop, look again, kill; strays by their cookie       best effort
 //! ```
 //!
-//! A group and an account are combined: what left the group still has the account.
+//! They are combined: what left the group still has the account. Where the account is not the task's alone, the process
+//! tree is walked after the group.
 
 mod by_account;
 mod descendants;
@@ -151,16 +152,15 @@ impl Containment {
         let mut members: BTreeSet<Identity> = BTreeSet::new();
         members.extend(self.group.iter().flat_map(Group::members));
         members.extend(self.account.into_iter().flat_map(by_account::members));
-        if self.group.is_none() {
-            members.extend(self.descendants().members());
-        } else {
-            members.extend(self.root.filter(Identity::is_alive));
-        }
+        members.extend(self.descendants().iter().flat_map(Descendants::members));
+        members.extend(self.root.filter(Identity::is_alive));
         members.into_iter().collect()
     }
 
-    fn descendants(&self) -> Descendants {
-        Descendants::of_task(self.root, &self.task)
+    /// Not where group and account hold them for certain: the walk reads about every process of the host.
+    fn descendants(&self) -> Option<Descendants> {
+        let is_certain = self.group.is_some() && self.account.is_some();
+        (!is_certain).then(|| Descendants::of_task(self.root, &self.task))
     }
 
     /// Asks every process of the task to end.
@@ -180,8 +180,8 @@ impl Containment {
         if let Some(uid) = self.account {
             by_account::kill(uid);
         }
-        if self.group.is_none() {
-            self.descendants().strike();
+        if let Some(descendants) = self.descendants() {
+            descendants.strike();
         }
         if let Some(root) = self.root {
             kill_one(&root);
@@ -198,11 +198,11 @@ impl Containment {
 
 impl fmt::Display for Containment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.means())?;
-        if self.group.is_some() && self.account.is_some() {
-            write!(f, ", then {}", Means::Account)?;
+        let then = if self.account.is_some() { Means::Account } else { Means::Descendants };
+        match self.group {
+            Some(_) => write!(f, "{}, then {then}", self.means()),
+            None => write!(f, "{then}"),
         }
-        Ok(())
     }
 }
 

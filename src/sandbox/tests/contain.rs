@@ -132,6 +132,20 @@ fn what_left_its_group_is_found_under_its_account() {
 }
 
 #[test]
+fn what_left_its_group_is_found_by_its_cookie_where_the_account_is_shared() {
+    let mut containment = Containment::strongest("test-moved", None);
+    let root = start(&mut containment, None, FAMILY).identity;
+    let mut elsewhere = Containment::only(Means::Descendants, "test-moved", None).unwrap();
+    let moved = start(&mut elsewhere, None, "trap '' TERM; sleep 60").identity;
+    assert!(containment.contains(moved.pid));
+    assert_eq!(containment.kill(SOON), Ok(Gone));
+    assert!(!moved.is_alive() && !root.is_alive());
+    reap(root.pid);
+    reap(moved.pid);
+    containment.remove();
+}
+
+#[test]
 fn a_task_that_forks_without_end_is_killed() {
     let mut containment = Containment::strongest("test-forks", None);
     let root = start(&mut containment, None, "while :; do sh -c 'sleep 0.2' & sleep 0.01; done").identity;

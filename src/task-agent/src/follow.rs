@@ -10,7 +10,7 @@ use std::{
 };
 
 /// How much is read at once.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = PIPE;
 /// What the pipe holds, where the kernel grants it: a command that writes much is woken rarely.
 pub(crate) const PIPE: usize = 256 * 1024;
 

@@ -13,6 +13,7 @@ use std::{
 /// The directory below this process's own group in which each task has one.
 const OURS: &str = "roundhouse";
 const MEMBERS: &str = "cgroup.procs";
+const TRIES: usize = 8;
 
 /// A control group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,8 +88,12 @@ impl Group {
         }
     }
 
+    /// The directory above goes with the last task's.
     pub(super) fn remove(self) {
         remove(self.directory());
+        if let Some(ours) = self.directory().parent() {
+            let _ = fs::remove_dir(ours);
+        }
     }
 }
 
@@ -118,7 +123,11 @@ fn made(own: &Path, task: &str) -> Option<PathBuf> {
     // A process is moved by who may write to the nearest group above both its old and its new one.
     rustix::fs::access(own.join(MEMBERS), Access::WRITE_OK).ok()?;
     let directory = own.join(OURS).join(task);
-    fs::create_dir_all(&directory).ok()?;
+    // Another task's end may take the directory above away between the two steps of making both.
+    let is_made = (0..TRIES).any(|_| fs::create_dir_all(&directory).is_ok());
+    if !is_made {
+        return None;
+    }
     rustix::fs::access(directory.join(MEMBERS), Access::WRITE_OK).ok()?;
     Some(directory)
 }
