@@ -35,31 +35,25 @@ pub(crate) fn follow(
 ) -> io::Result<Exit> {
     rustix::io::ioctl_fionbio(&output, true)?;
     let mut heard = Heard { piece: vec![0; PIECE], last: Instant::now(), quiet };
-    loop {
-        let ready = readable(&[started.pidfd.as_fd(), output.as_fd()], heard.time_left())?;
-        let (ended, written) = (ready[0], ready[1]);
-        if ended && until == Until::Exit {
-            heard.drain(&mut output, log)?;
-            break;
-        }
-        if written && heard.take(&mut output, log)? == Some(0) {
-            wait_for(started)?;
-            break;
-        }
-        if ended && !written {
-            // Of one that is followed beyond its exit only the output is left to wait for.
-            readable(&[output.as_fd()], None)?;
+    let (mut runs, mut open) = (true, true);
+    while runs || (open && until == Until::Silence) {
+        let mut sources = Vec::with_capacity(2);
+        sources.extend(open.then(|| output.as_fd()));
+        sources.extend(runs.then(|| started.pidfd.as_fd()));
+        let ready = readable(&sources, heard.time_left())?;
+        runs &= !ready[usize::from(open)..].contains(&true);
+        if open && ready[0] {
+            open = heard.take(&mut output, log)? != Some(0);
         }
         if heard.is_too_quiet() {
             heard.quiet = None;
             on_quiet(log);
         }
     }
+    if open {
+        heard.drain(&mut output, log)?;
+    }
     Ok(children.exit_of(started))
-}
-
-fn wait_for(started: &Started) -> io::Result<()> {
-    readable(&[started.pidfd.as_fd()], None).map(drop)
 }
 
 struct Heard {

@@ -94,6 +94,12 @@ fn a_step_that_says_nothing_for_too_long_times_the_task_out() {
 }
 
 #[test]
+fn a_step_that_closed_its_output_is_silent_too() {
+    let closed = run_with("exec >&- 2>&-; sleep 1000", |run| run.no_output_timeout_ms = 300);
+    assert_eq!(Host::new(vec![closed]).left().outcome(), Some(Outcome::Timedout));
+}
+
+#[test]
 fn a_task_over_its_time_is_timed_out() {
     for told_by_launch_agent in [false, true] {
         let mut host = Host::new(vec![run("echo ready; sleep 1000")]);
