@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 /// How many nodes are looked at, every use of a job, command or executor counted.
-const MAX_NODES: usize = 4_000_000;
+const MAX_NODES: usize = 2_000_000;
 
 /// How many bytes of text they may have, every use counted.
 const MAX_BYTES: usize = 128 * 1024 * 1024;

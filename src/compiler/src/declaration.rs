@@ -55,8 +55,15 @@ impl Declaration {
         let kind = Self::kind(&fields, &name)?;
         let mut declaration = Self { name, span: key.span, kind, default: None };
         if let Some(default) = body.get("default") {
-            declaration.default =
-                declaration.accept(default, "default").map_err(|d| context.findings.say(d)).ok();
+            let accepted = declaration.accept(default, "default");
+            accepted
+                .as_ref()
+                .err()
+                .cloned()
+                .into_iter()
+                .for_each(|diagnostic| context.findings.say(diagnostic));
+            // A wrong default is one all the same: nobody has to be told to give an argument.
+            declaration.default = Some(accepted.unwrap_or_else(|_| default.clone()));
         }
         Some(declaration)
     }

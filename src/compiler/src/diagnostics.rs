@@ -272,6 +272,10 @@ pub(crate) fn no_executor(span: Span, what: &str) -> Diagnostic {
         .with_help("`machine: true` runs it on a host directly")
 }
 
+pub(crate) fn empty_executor(span: Span, what: &str) -> Diagnostic {
+    error(span, format!("the executor of {what} has none of `docker`, `machine` and `macos`"))
+}
+
 pub(crate) fn bad_parallelism(span: Span, text: &str, most: i64) -> Diagnostic {
     error(span, format!("`parallelism` must be a number from 1 to {most}, not `{text}`"))
 }

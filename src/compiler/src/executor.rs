@@ -172,7 +172,9 @@ fn refuse_windows(fields: Fields<'_>, machine: &Node) {
 
 fn images(fields: Fields<'_>, node: &Node, environment: &mut Environment) -> Vec<String> {
     let context = fields.context;
-    if node.as_seq().is_none_or(<[_]>::is_empty) {
+    if node.as_seq().is_some_and(<[_]>::is_empty) {
+        context.findings.say(diagnostics::missing_key(fields.span, "`docker`", "image"));
+    } else if node.as_seq().is_none() {
         context.findings.say(diagnostics::wrong_type(
             node.span,
             "docker",

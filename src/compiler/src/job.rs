@@ -118,8 +118,10 @@ fn parallelism(fields: Fields<'_>) -> u32 {
 fn executor(fields: Fields<'_>, platform: &Platform, name: &str) -> Option<Executor> {
     let findings = fields.context.findings;
     let Some((executor, span)) = platform.executor.clone() else {
-        if !platform.is_broken {
-            findings.say(diagnostics::no_executor(fields.span, fields.what));
+        match fields.value("executor") {
+            _ if platform.is_broken => {}
+            Some(reference) => findings.say(diagnostics::empty_executor(reference.span, fields.what)),
+            None => findings.say(diagnostics::no_executor(fields.span, fields.what)),
         }
         return None;
     };

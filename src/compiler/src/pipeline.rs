@@ -63,8 +63,10 @@ fn workflow(context: Context<'_>, chosen: Chosen<'_>) -> Option<Workflow> {
     let Chosen { plan, graph, runs } = chosen;
     context.findings.take(plan.findings, !runs.is_empty());
     let names = graph.as_ref().map(|graph| graph.names.clone());
-    let is_asked_for = context.inputs.selection.job.is_some();
-    if let Some(graph) = graph.as_ref().filter(|_| plan.start == Start::Now && !is_asked_for) {
+    let selection = &context.inputs.selection;
+    let is_whole =
+        selection.job.is_none() && selection.workflow.as_ref().is_none_or(|name| *name == plan.name);
+    if let Some(graph) = graph.as_ref().filter(|_| plan.start == Start::Now && is_whole) {
         let kept_out = |place: &usize| !graph.passes[*place];
         let jobs: Vec<&str> =
             (0..graph.names.len()).filter(kept_out).map(|place| graph.names[place].as_str()).collect();

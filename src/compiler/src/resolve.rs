@@ -9,7 +9,8 @@ const MAX_DEPTH: usize = 200;
 
 /// The tree with its references filled in, as the scope has them. Shares with the source what has none.
 pub(crate) fn resolve(context: Context<'_>, scope: Scope<'_>, node: &Node) -> Node {
-    let filling = Filling { source: context.source, scope, findings: context.findings };
+    let filling =
+        Filling { source: context.source, scope, findings: context.findings, budget: context.budget };
     Resolver { context, filling }.node(node, 0).unwrap_or_else(|| node.clone())
 }
 
@@ -64,22 +65,23 @@ impl Resolver<'_> {
             return None;
         }
         let filled = self.filling.fill(node.as_str()?, node.span)?;
-        if depth + self.height(&filled) > MAX_DEPTH {
-            self.context.findings.say_last(diagnostics::too_deep(node.span, MAX_DEPTH));
-            return Some(Node::null(node.span));
-        }
-        Some(filled)
+        let wrong = match self.height(&filled) {
+            None => diagnostics::too_large(node.span),
+            Some(height) if depth + height > MAX_DEPTH => diagnostics::too_deep(node.span, MAX_DEPTH),
+            Some(_) => return Some(filled),
+        };
+        self.context.findings.say_last(wrong);
+        Some(Node::null(node.span))
     }
 
-    /// How deep a value nests; its nodes are counted, for they stand here once more.
-    fn height(&self, node: &Node) -> usize {
+    /// How deep a value nests; its nodes are counted, for they stand here once more. None if there are too many.
+    fn height(&self, node: &Node) -> Option<usize> {
         let bytes = node.as_scalar().map_or(0, |scalar| scalar.text.len());
         if !self.context.budget.spend(bytes) {
-            return MAX_DEPTH + 1;
+            return None;
         }
-        let items = node.items().iter().map(|item| self.height(item));
-        let values = node.entries().iter().map(|(_, value)| self.height(value));
-        items.chain(values).max().map_or(0, |height| height + 1)
+        let children = node.items().iter().chain(node.entries().iter().map(|(_, value)| value));
+        children.map(|child| self.height(child)).try_fold(0, |height, child| Some(height.max(child? + 1)))
     }
 }
 

@@ -40,7 +40,8 @@ impl<'a> Scope<'a> {
         match (root, self.parameters, self.matrix) {
             ("parameters", Some(known), _) | ("matrix", _, Some(known)) => {
                 let near = findings.near(key, known.keys().map(String::as_str));
-                diagnostics::undeclared_reference(span, name, near)
+                let near = near.map(|near| format!("{root}.{near}"));
+                diagnostics::undeclared_reference(span, name, near.as_deref())
             }
             ("parameters", ..) => diagnostics::out_of_place(span, name, "in jobs, commands and executors"),
             ("matrix", ..) => diagnostics::out_of_place(span, name, "in a workflow's job with a `matrix`"),

@@ -1,6 +1,6 @@
 //! References inside texts: `<< parameters.x >>`, sections `<<# x >>…<</ x >>`, and the escape `\<<`.
 
-use crate::{condition::is_truthy, diagnostics, findings::Findings, scope::Scope};
+use crate::{budget::Budget, condition::is_truthy, diagnostics, findings::Findings, scope::Scope};
 use yaml::{Node, Span};
 
 /// A piece of a text.
@@ -92,7 +92,12 @@ pub(crate) struct Filling<'a> {
     pub(crate) source: &'a str,
     pub(crate) scope: Scope<'a>,
     pub(crate) findings: &'a Findings,
+    pub(crate) budget: &'a Budget,
 }
+
+/// The most that a text may become, and what each of its pieces costs of the budget.
+const MAX_TEXT: usize = 16 * 1024 * 1024;
+const TOKEN: usize = 16;
 
 /// The sections that are open at a place of a text.
 #[derive(Default)]
@@ -142,6 +147,10 @@ impl<'a> Filling<'a> {
         let mut out = String::new();
         let mut sections = Sections::default();
         for token in tokens {
+            if out.len() >= MAX_TEXT || !self.budget.spend(TOKEN) {
+                self.findings.say_last(diagnostics::too_large(span));
+                return String::new();
+            }
             match *token {
                 Token::Section(mark) => sections.push(mark, self.value(mark, span).is_some_and(is_truthy)),
                 Token::Inverted(mark) => sections.push(mark, !self.value(mark, span).is_some_and(is_truthy)),

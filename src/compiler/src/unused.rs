@@ -44,7 +44,8 @@ fn check_text(context: Context<'_>, declared: &[&str], text: &str, node: &Node) 
             continue;
         };
         let place = template::place(context.source, node.span, raw);
-        let near = context.findings.near(key, declared.iter().copied());
-        context.findings.say(diagnostics::undeclared_and_unused(place, name, near));
+        let near =
+            context.findings.near(key, declared.iter().copied()).map(|near| format!("parameters.{near}"));
+        context.findings.say(diagnostics::undeclared_and_unused(place, name, near.as_deref()));
     }
 }

@@ -93,7 +93,9 @@ fn jobs<'t>(context: Context<'t>, fields: Fields<'_>) -> Vec<Invocation<'t>> {
         context.findings.say(diagnostics::missing_key(fields.span, fields.what, "jobs"));
         return Vec::new();
     };
-    if jobs.as_seq().is_none_or(<[_]>::is_empty) {
+    if jobs.as_seq().is_some_and(<[_]>::is_empty) {
+        context.findings.say(diagnostics::missing_key(fields.span, fields.what, "jobs"));
+    } else if jobs.as_seq().is_none() {
         let what = format!("`jobs` of {}", fields.what);
         context.findings.say(diagnostics::wrong_type(jobs.span, &what, "a list of jobs", jobs.type_name()));
     }
@@ -107,7 +109,9 @@ fn start(context: Context<'_>, fields: Fields<'_>) -> Start {
         holds(context, key, written) == wanted
     };
     // Both are looked at, so that each wrong one is said.
-    if !(runs("when", true) & runs("unless", false)) {
+    let starts = runs("when", true) & runs("unless", false);
+    // Behind a condition that is wrong there may be more to say.
+    if !starts && !context.findings.has_errors() {
         return Start::Off;
     }
     if fields.value("triggers").is_some() { Start::OnSchedule } else { Start::Now }

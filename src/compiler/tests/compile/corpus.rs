@@ -18,9 +18,8 @@ fn real_configurations_compile_or_are_refused_by_name() {
         let inputs = Inputs { native: true, ..Inputs::default() };
         let (pipeline, diagnostics) = compile(&text, &inputs);
         let name = file.file_name().unwrap().to_string_lossy();
-        if std::env::var("SHOW").is_ok() {
-            println!("== {name}: {}", if pipeline.is_some() { "ok" } else { "refused" });
-            diagnostics.iter().for_each(|d| print!("{}", yaml::render(d, &name, &text)));
+        for refusal in diagnostics.iter().filter(|diagnostic| diagnostic.message.contains("supported")) {
+            assert!(refusal.message.contains('`'), "{name}: {}", refusal.message);
         }
         assert_eq!(pipeline.is_none(), diagnostics.iter().any(yaml::Diagnostic::is_error), "{name}");
     }

@@ -1,0 +1,13 @@
+//! Whole configurations in, pipelines and diagnostics out: each case is a text and a snapshot of what comes of it.
+
+mod conditions;
+mod corpus;
+mod jobs;
+mod limits;
+mod mistakes;
+mod parameters;
+mod refusals;
+mod selection;
+mod shown;
+mod steps;
+mod workflows;
