@@ -1,6 +1,5 @@
 //! Why a call is not answered as asked, and how HTTP says so.
 
-use crate::logs::LogError;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use protocol::{api::Refused, http::ErrorBody};
 use store::StoreError;
@@ -58,16 +57,6 @@ impl From<blobs::BlobError> for Refusal {
         match error {
             _ if error.is_senders() => Self::Bad(error.to_string()),
             blobs::BlobError::Unwritable { .. } => Self::Full(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
-    }
-}
-
-impl From<LogError> for Refusal {
-    fn from(error: LogError) -> Self {
-        match error.status() {
-            StatusCode::BAD_REQUEST => Self::Bad(error.to_string()),
-            StatusCode::INSUFFICIENT_STORAGE => Self::Full(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }

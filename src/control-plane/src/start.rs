@@ -116,7 +116,8 @@ impl StartError {
 pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartError> {
     let lock = lock(&settings.data_dir)?;
     let listener = listen(settings.listen)?;
-    let address = listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let (closing, closed) = watch::channel(false);
     let (plane, operator_token) = open(&settings, log, closed).await?;
     plane.restore_all().await.map_err(StartError::remembered)?;
@@ -254,7 +255,10 @@ async fn seal(plane: Arc<Plane>) {
     plane.logs.seal_forever(&plane.log).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "each lives as long as the control plane, which aborts it at its end")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "each lives as long as the control plane, which aborts it at its end"
+)]
 fn spawn(future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
     actix_web::rt::spawn(future)
 }

@@ -60,11 +60,17 @@ impl Filter {
     }
 
     fn class(&self) -> Result<&ResourceClass, Refusal> {
-        self.resource_class.as_ref().ok_or_else(|| Refusal::Bad("say which: give `resource-class`".to_owned()))
+        self.resource_class
+            .as_ref()
+            .ok_or_else(|| Refusal::Bad("say which: give `resource-class`".to_owned()))
     }
 }
 
-async fn instances(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Items<Value>>, Refusal> {
+async fn instances(
+    _: Operator,
+    plane: Data<Plane>,
+    filter: Query<Filter>,
+) -> Result<Json<Items<Value>>, Refusal> {
     filter.is_given()?;
     let all = plane.instances.all().into_iter().filter(|(class, _)| filter.admits(class));
     Ok(Json(Items { items: all.map(instance).collect() }))
@@ -93,7 +99,11 @@ async fn running(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Resu
     Ok(Json(json!({ "running_runner_tasks": held })))
 }
 
-async fn resources(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Items<Resource>>, Refusal> {
+async fn resources(
+    _: Operator,
+    plane: Data<Plane>,
+    filter: Query<Filter>,
+) -> Result<Json<Items<Resource>>, Refusal> {
     filter.is_given()?;
     let all = plane.access.classes().into_iter().filter(|row| filter.admits(&row.class));
     Ok(Json(Items { items: all.map(shown_class).collect() }))
@@ -120,7 +130,11 @@ async fn remove_resource(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Res
     remove_class(&plane, *id, false).await
 }
 
-async fn force_remove_resource(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
+async fn force_remove_resource(
+    _: Operator,
+    plane: Data<Plane>,
+    id: Path<Uuid>,
+) -> Result<Json<Value>, Refusal> {
     remove_class(&plane, *id, true).await
 }
 
@@ -130,7 +144,11 @@ async fn remove_class(plane: &Plane, id: Uuid, force: bool) -> Result<Json<Value
     removed_one(plane, unless_conflict(removed, remain)?, "resource class").await
 }
 
-async fn tokens(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Items<Token>>, Refusal> {
+async fn tokens(
+    _: Operator,
+    plane: Data<Plane>,
+    filter: Query<Filter>,
+) -> Result<Json<Items<Token>>, Refusal> {
     let rows = plane.access.tokens(filter.class()?);
     Ok(Json(Items { items: rows.into_iter().map(|row| shown_token(row, None)).collect() }))
 }

@@ -73,7 +73,8 @@ async fn put_source(
     let (project, digest) = path.into_inner();
     let mut writer = plane.blobs.write(&Scope::project(&project), digest, None).await?;
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| Refusal::Bad(format!("the source's archive broke off: {error}")))?;
+        let piece =
+            piece.map_err(|error| Refusal::Bad(format!("the source's archive broke off: {error}")))?;
         writer.push(piece).await?;
     }
     writer.finish().await?;

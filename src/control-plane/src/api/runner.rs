@@ -73,7 +73,8 @@ async fn fail(task: Task, plane: Data<Plane>, body: Json<Fail>) -> Result<HttpRe
     if body.allocation != allocation(task.lease.task_id, task.lease.epoch) {
         return Err(Refusal::Unknown);
     }
-    let message = base64::decode(&body.message).ok_or_else(|| Refusal::Bad("the message is no base64".to_owned()))?;
+    let message =
+        base64::decode(&body.message).ok_or_else(|| Refusal::Bad("the message is no base64".to_owned()))?;
     let message = Some(String::from_utf8_lossy(&message).into_owned());
     plane.end(task.lease, Ending { outcome: Outcome::InfrastructureFail, message }).await?;
     Ok(HttpResponse::Ok().finish())

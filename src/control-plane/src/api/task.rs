@@ -12,8 +12,8 @@ use actix_web::{
 use protocol::{
     Epoch,
     http::{
-        Artifacts, Begin, Destinations, End, FindCache, Granted, Layers, Lease, PersistLayer, SaveCache, Store,
-        StreamQuery, Tests,
+        Artifacts, Begin, Destinations, End, FindCache, Granted, Layers, Lease, PersistLayer, SaveCache,
+        Store, StreamQuery, Tests,
     },
     stream::Acknowledged,
     transfer::Found,

@@ -79,11 +79,6 @@ impl Task {
         Self { state: State::Queued, epoch: Epoch(0), unclaims: 0, canceled: false }
     }
 
-    /// Whether it is over.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.state, State::Ended(_))
-    }
-
     /// Whether a launch-agent holds it.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.state, State::Claimed { .. } | State::Begun { .. })

@@ -120,6 +120,7 @@ impl Workflow {
     }
 
     /// How a job of it stands.
+    #[cfg(test)]
     pub(crate) fn job_status(&self, place: usize) -> JobStatus {
         self.jobs[place].status
     }

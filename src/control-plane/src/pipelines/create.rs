@@ -83,7 +83,9 @@ impl Plane {
             Executor::Docker { .. } if !new.native => {
                 return Err(format!("the job `{name}` runs in a container, which no runner here offers"));
             }
-            Executor::Macos => return Err(format!("the job `{name}` runs on macOS, which no runner here is")),
+            Executor::Macos => {
+                return Err(format!("the job `{name}` runs on macOS, which no runner here is"));
+            }
             Executor::Docker { .. } | Executor::Machine => {}
         }
         if let Some(only) = &self.rules.only_class {
@@ -99,7 +101,9 @@ impl Plane {
         if self.access.has_class(&class) {
             return Ok(class);
         }
-        Err(format!("the job `{name}` wants the resource class `{class}`, which is not there: create it first"))
+        Err(format!(
+            "the job `{name}` wants the resource class `{class}`, which is not there: create it first"
+        ))
     }
 
     /// Queues the one write that makes the pipeline; its workflows run from the moment it is on disk.

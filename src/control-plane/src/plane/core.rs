@@ -85,10 +85,6 @@ impl Core {
         self.tokens.get(token).copied()
     }
 
-    pub(crate) fn is_lost(&self, workflow: WorkflowId) -> bool {
-        self.lost.contains(&workflow)
-    }
-
     /// The unfinished workflows of a pipeline.
     pub(crate) fn workflows_of(&self, pipeline: PipelineId) -> Vec<WorkflowId> {
         self.open.get(&pipeline).into_iter().flatten().copied().collect()
@@ -99,9 +95,9 @@ impl Core {
         let queue = self.queues.get_mut(class)?;
         while let Some(task) = queue.ready.pop_front() {
             let waits = self.places.get(&task).is_some_and(|place| {
-                self.live.get(&place.workflow).is_some_and(|live| {
-                    live.task(place.job, place.index).machine.state == State::Queued
-                })
+                self.live
+                    .get(&place.workflow)
+                    .is_some_and(|live| live.task(place.job, place.index).machine.state == State::Queued)
             });
             if waits {
                 return Some((task, self.places[&task]));

@@ -46,7 +46,8 @@ impl Plane {
             let canceled = self.change(&mut core, workflow, |live, moment, change| {
                 live.workflow_event(Event::Cancel, moment, change);
             });
-            let lost = || Refusal::Unavailable("a workflow is being read from the store: try again".to_owned());
+            let lost =
+                || Refusal::Unavailable("a workflow is being read from the store: try again".to_owned());
             written.push(canceled.ok_or_else(lost)?.1);
         }
         Ok(written)

@@ -55,7 +55,8 @@ impl Instances {
     /// All of them, by class and name.
     pub(crate) fn all(&self) -> Vec<(ResourceClass, InstanceRow)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = known.iter().map(|((class, _), known)| (class.clone(), known.row.clone())).collect();
+        let mut all: Vec<_> =
+            known.iter().map(|((class, _), known)| (class.clone(), known.row.clone())).collect();
         all.sort_by(|(left, one), (right, other)| (left, &one.name).cmp(&(right, &other.name)));
         all
     }

@@ -2,7 +2,6 @@
 
 use super::{Plane, live::Place};
 use crate::engine::task::Event;
-use protocol::WorkflowId;
 use slog::{error, warn};
 use std::{sync::Arc, time::Duration};
 
@@ -57,10 +56,5 @@ impl Plane {
                     "workflow" => %workflow, "error" => %refusal);
             }
         }
-    }
-
-    /// Whether a workflow's memory is being read again just now.
-    pub(crate) fn is_lost(&self, workflow: WorkflowId) -> bool {
-        self.core().is_lost(workflow)
     }
 }

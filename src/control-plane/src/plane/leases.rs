@@ -36,7 +36,11 @@ pub(crate) struct Ending {
 
 impl Plane {
     /// Tasks of a class, as soon as there are any; none when the wait is over.
-    pub(crate) async fn claim(self: &Arc<Self>, class: &ResourceClass, claim: &Claim) -> Result<Vec<Claimed>, Refusal> {
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        class: &ResourceClass,
+        claim: &Claim,
+    ) -> Result<Vec<Claimed>, Refusal> {
         let wait = Duration::from_millis(claim.wait_ms.unwrap_or_default()).min(LONGEST_WAIT);
         let most = claim.max_tasks.unwrap_or(1).clamp(1, MOST_TASKS);
         let until = Instant::now() + wait;
@@ -53,7 +57,12 @@ impl Plane {
     }
 
     /// Takes what waits; answered once all of it is on disk. A task whose write fails is nobody's, and found again.
-    async fn take(self: &Arc<Self>, class: &ResourceClass, claim: &Claim, most: u32) -> Result<Vec<Claimed>, Refusal> {
+    async fn take(
+        self: &Arc<Self>,
+        class: &ResourceClass,
+        claim: &Claim,
+        most: u32,
+    ) -> Result<Vec<Claimed>, Refusal> {
         let taken = self.take_queued(class, claim, most);
         if let Some(write) = self.instances.seen(class, claim, !taken.is_empty(), super::clock::wall_ms()) {
             self.write(vec![write]).await?;
@@ -69,16 +78,21 @@ impl Plane {
         Ok(claimed)
     }
 
-    fn take_queued(self: &Arc<Self>, class: &ResourceClass, claim: &Claim, most: u32) -> Vec<(Claimed, Written)> {
-        let (runner, host): (Arc<str>, Arc<str>) = (claim.name.as_str().into(), claim.hostname.as_str().into());
+    fn take_queued(
+        self: &Arc<Self>,
+        class: &ResourceClass,
+        claim: &Claim,
+        most: u32,
+    ) -> Vec<(Claimed, Written)> {
+        let (runner, host): (Arc<str>, Arc<str>) =
+            (claim.name.as_str().into(), claim.hostname.as_str().into());
         let mut core = self.core();
         let mut taken = Vec::new();
         while taken.len() < most as usize
             && let Some((task, place)) = core.pop(class)
         {
             let token = token::new_token();
-            let holder =
-                Holder { runner: runner.clone(), host: host.clone(), hash: token::hash(&token) };
+            let holder = Holder { runner: runner.clone(), host: host.clone(), hash: token::hash(&token) };
             if let Some((epoch, written)) = self.claim_task(&mut core, place, holder) {
                 taken.push((self.claimed(class, task, epoch, token), written));
             }
@@ -86,7 +100,12 @@ impl Plane {
         taken
     }
 
-    fn claim_task(self: &Arc<Self>, core: &mut Core, place: Place, holder: Holder) -> Option<(Epoch, Written)> {
+    fn claim_task(
+        self: &Arc<Self>,
+        core: &mut Core,
+        place: Place,
+        holder: Holder,
+    ) -> Option<(Epoch, Written)> {
         let lease = self.lease_ms();
         let (epoch, written) = self.change(core, place.workflow, |live, moment, change| {
             let event = Event::Claim { until: moment.now + lease };
@@ -182,7 +201,11 @@ impl Plane {
     }
 
     /// Takes a task back that never began.
-    pub(crate) async fn unclaim(self: &Arc<Self>, lease: Lease, reason: Option<String>) -> Result<(), Refusal> {
+    pub(crate) async fn unclaim(
+        self: &Arc<Self>,
+        lease: Lease,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
         let reason = reason.map(|reason| format!("given back too often, the last time because: {reason}"));
         let event = Event::Unclaim { epoch: lease.epoch };
         let (verdict, _, written) = self.task_event(lease.task_id, event, reason)?;

@@ -136,11 +136,7 @@ impl Live {
             Verdict::Exhausted => {
                 self.ended((job, index), (Outcome::InfrastructureFail, was_held), message, moment, change);
             }
-            Verdict::Renewed
-            | Verdict::Repeated
-            | Verdict::Fenced
-            | Verdict::Begun
-            | Verdict::Unmoved => {}
+            Verdict::Renewed | Verdict::Repeated | Verdict::Fenced | Verdict::Begun | Verdict::Unmoved => {}
         }
         verdict
     }
@@ -260,9 +256,9 @@ impl LiveTask {
         let host = self.holder.as_ref().map_or("unknown", |holder| &holder.host);
         let when = rfc3339(moment.wall_ms);
         match (event, verdict) {
-            (task::Event::Tick { .. }, Verdict::Over(_)) => {
-                Some(format!("host `{host}` was not heard of until its lease ran out at {when}; its work is lost"))
-            }
+            (task::Event::Tick { .. }, Verdict::Over(_)) => Some(format!(
+                "host `{host}` was not heard of until its lease ran out at {when}; its work is lost"
+            )),
             (_, Verdict::Exhausted) => Some(format!(
                 "the task was given back {} times, the last time by host `{host}` at {when}",
                 self.machine.unclaims + 1

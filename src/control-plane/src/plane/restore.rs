@@ -33,13 +33,8 @@ impl Plane {
             self.core().let_go(workflow);
             return Ok(());
         };
-        let tokens: HashMap<TaskId, TokenHash> = self
-            .store
-            .current_leases(workflow)
-            .await?
-            .into_iter()
-            .map(|(hash, task)| (task, hash))
-            .collect();
+        let tokens: HashMap<TaskId, TokenHash> =
+            self.store.current_leases(workflow).await?.into_iter().map(|(hash, task)| (task, hash)).collect();
         let variables = self.variables(&rows)?;
         let mut core = self.core();
         let generation = core.next_generation();

@@ -43,9 +43,8 @@ impl Plane {
         let progress = self.held(lease, |_, task| task.progress.clone())?;
         let (writer, stored) = progress.writer(&self.store, lease.task_id).await?;
         let items = self.logs.place(lease.task_id, body).await?;
-        let cut = self.held(lease, |(live, job), _| {
-            cut(lease.task_id, stored, items, &live.jobs[job].definition)
-        })?;
+        let cut =
+            self.held(lease, |(live, job), _| cut(lease.task_id, stored, items, &live.jobs[job].definition))?;
         let (whole, acknowledged) = (cut.whole, cut.acknowledged.clone());
         if !cut.writes.is_empty() {
             self.store_cut(lease, cut, writer)?.await.unwrap_or(Err(StoreError::Stopped))?;

@@ -156,7 +156,8 @@ fn upstream(live: &Live, job: usize) -> Vec<(JobId, String)> {
     let place = |name: &String| live.jobs.iter().position(|job| job.definition.name == *name);
     let required = |job: &LiveJob| job.definition.requires.iter().rev().filter_map(place).collect::<Vec<_>>();
     let (mut order, mut seen) = (Vec::new(), vec![false; live.jobs.len()]);
-    let mut path: Vec<(usize, bool)> = required(&live.jobs[job]).into_iter().map(|job| (job, false)).collect();
+    let mut path: Vec<(usize, bool)> =
+        required(&live.jobs[job]).into_iter().map(|job| (job, false)).collect();
     while let Some((job, done)) = path.pop() {
         if done {
             order.push((live.jobs[job].id, live.jobs[job].definition.name.clone()));

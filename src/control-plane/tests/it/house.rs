@@ -1,0 +1,198 @@
+//! A control plane of its own for one test, and the callers around it.
+
+use client::{Operator, Runner, TaskClient, Transport};
+use control_plane::{KeySource, Running, Settings, start};
+use protocol::{
+    JobStatus, Outcome, PipelineId, ResourceClass,
+    api::{Created, NewPipeline, PipelineView, Resource, Selection, Token},
+    http::{Claim, Claimed, End},
+    task::Source,
+};
+use slog::{Discard, Logger, o};
+use std::{fs, path::PathBuf, time::Duration};
+use tempfile::TempDir;
+
+pub(crate) const OPERATOR: &str = "operator's token";
+pub(crate) const CLASS: &str = "acme/linux";
+
+/// One job of one step.
+pub(crate) const ONE_JOB: &str = "
+version: 2.1
+jobs:
+  build:
+    machine: true
+    resource_class: acme/linux
+    steps: [run: make]
+";
+
+/// A running control plane, its directory, and its operator.
+pub(crate) struct House {
+    pub(crate) running: Running,
+    pub(crate) operator: Operator,
+    pub(crate) transport: Transport,
+    pub(crate) folder: TempDir,
+}
+
+pub(crate) fn class() -> ResourceClass {
+    CLASS.parse().unwrap()
+}
+
+/// Settings over a directory, with an operator's token that the tests know.
+pub(crate) fn settings(folder: &TempDir) -> Settings {
+    let agent = folder.path().join("agent");
+    fs::write(&agent, b"a program").unwrap();
+    let mut settings = Settings::new(data_dir(folder), ([127, 0, 0, 1], 0).into(), agent);
+    settings.operator_token = Some(OPERATOR.to_owned());
+    settings.key = KeySource::Memory([7; 32]);
+    settings
+}
+
+pub(crate) fn data_dir(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+pub(crate) fn log() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+impl House {
+    /// A new one, with the class and a lease that outlasts every test.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A new one with settings of its own.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let house = Self::over(TempDir::new().unwrap(), change).await;
+        let resource = Resource { id: None, resource_class: class(), description: String::new() };
+        house.operator.create_resource(&resource).await.unwrap();
+        house
+    }
+
+    /// One over a directory that may have been another's.
+    pub(crate) async fn over(folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(&folder);
+        change(&mut settings);
+        let running = start(settings, log()).await.unwrap();
+        let mut reach = client::Settings::new(format!("http://{}", running.address));
+        reach.patience = Duration::from_secs(1);
+        let transport = Transport::new(reach).unwrap();
+        let operator = transport.operator(OPERATOR);
+        Self { running, operator, transport, folder }
+    }
+
+    /// The same after a stop and a start.
+    pub(crate) async fn again(self, change: impl FnOnce(&mut Settings)) -> Self {
+        self.running.stop().await;
+        Self::over(self.folder, change).await
+    }
+
+    /// A launch-agent with a new token.
+    pub(crate) async fn runner(&self) -> Runner {
+        self.transport.runner(&self.token().await)
+    }
+
+    pub(crate) async fn token(&self) -> String {
+        let token = Token {
+            id: None,
+            resource_class: class(),
+            nickname: "n".to_owned(),
+            token: None,
+            created_at: None,
+        };
+        self.operator.create_token(&token).await.unwrap().token.unwrap()
+    }
+
+    pub(crate) async fn pipeline(&self, config: &str) -> Created {
+        self.operator.create_pipeline(&new_pipeline(config)).await.unwrap()
+    }
+
+    pub(crate) async fn view(&self, id: PipelineId) -> PipelineView {
+        self.operator.pipeline(id).await.unwrap()
+    }
+
+    /// Waits until the control plane has heard a claim of this runner instance.
+    pub(crate) async fn until_seen(&self, name: &str) {
+        let wanted = format!("\"name\":\"{name}\"");
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !get(self, "/api/v3/runner?namespace=acme", Some(("Circle-Token", OPERATOR)))
+            .await
+            .1
+            .contains(&wanted)
+        {
+            assert!(std::time::Instant::now() < deadline, "{name} never claimed");
+        }
+    }
+
+    /// The status of each job of the first workflow.
+    pub(crate) async fn statuses(&self, id: PipelineId) -> Vec<(String, JobStatus)> {
+        let jobs = self.view(id).await.workflows.remove(0).jobs;
+        jobs.into_iter().map(|job| (job.name, job.status)).collect()
+    }
+}
+
+pub(crate) fn new_pipeline(config: &str) -> NewPipeline {
+    NewPipeline {
+        project: "gh/acme/shop".to_owned(),
+        config: config.to_owned(),
+        config_path: ".circleci/config.yml".to_owned(),
+        parameters: Default::default(),
+        selection: Selection::default(),
+        source: Source::None,
+        git: Default::default(),
+        environment: Vec::new(),
+        contexts: Default::default(),
+        default_class: None,
+        native: false,
+    }
+}
+
+/// A claim of at most that many tasks, held open for that long.
+pub(crate) fn claim(most: u32, wait_ms: u64) -> Claim {
+    Claim {
+        name: "runner-1".to_owned(),
+        hostname: "host-1".to_owned(),
+        ip: "10.0.0.1".to_owned(),
+        version: "1".to_owned(),
+        platform: None,
+        max_tasks: Some(most),
+        wait_ms: Some(wait_ms),
+    }
+}
+
+/// The one task that waits.
+pub(crate) async fn claim_one(runner: &Runner) -> (Claimed, TaskClient) {
+    let claimed = runner.claim(&claim(1, 10_000)).await.unwrap().remove(0);
+    let task = runner.task(&claimed.task_token);
+    (claimed, task)
+}
+
+/// Begins and ends a task.
+pub(crate) async fn finish(runner: &Runner, outcome: Outcome) -> Claimed {
+    let (claimed, task) = claim_one(runner).await;
+    task.begin(claimed.epoch).await.unwrap();
+    end(&claimed, &task, outcome).await;
+    claimed
+}
+
+pub(crate) async fn end(claimed: &Claimed, task: &TaskClient, outcome: Outcome) {
+    task.end(&End { epoch: claimed.epoch, outcome, message: None }).await.unwrap();
+}
+
+/// The status and body of a call with one header, as anybody may send it.
+pub(crate) async fn get(house: &House, path: &str, token: Option<(&str, &str)>) -> (u16, String) {
+    use std::io::{Read, Write};
+    let header = token.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+    let address = house.running.address;
+    let asking = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = actix_web::web::block(|| asking.join().unwrap()).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}

@@ -1,0 +1,16 @@
+//! The control plane over real HTTP, as the client speaks it.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod pipelines;
+#[cfg(test)]
+mod restarts;
+#[cfg(test)]
+mod stream;
+#[cfg(test)]
+mod transfers;
