@@ -251,6 +251,19 @@ pub(crate) fn matches_without_parts(span: Span) -> Diagnostic {
     error(span, "`matches` needs `pattern` and `value`".to_owned())
 }
 
+pub(crate) fn no_expression_word(span: Span) -> Diagnostic {
+    error(span, "this is nothing that stands in an expression".to_owned())
+}
+
+pub(crate) fn no_expression(span: Span) -> Diagnostic {
+    error(span, "the expression cannot go on like this".to_owned())
+        .with_help("write as in `pipeline.git.branch == \"main\" and not pipeline.parameters.skip`")
+}
+
+pub(crate) fn wrong_operands(span: Span, operator: &str) -> Diagnostic {
+    error(span, format!("`{operator}` cannot compare values of these types"))
+}
+
 pub(crate) fn bad_pattern(span: Span, reason: &str) -> Diagnostic {
     error(span, format!("the pattern cannot be read: {}", reason.trim().replace('\n', " ")))
 }

@@ -1,6 +1,6 @@
 //! Filters of a workflow's job: on which branches and tags it runs.
 
-use crate::{Context, diagnostics, fields::Fields, pattern::Pattern};
+use crate::{Context, diagnostics, expression, fields::Fields, pattern::Pattern};
 use yaml::{Node, Span};
 
 /// Whether a job with these resolved filters runs on the pipeline's branch or tag. On a tag only jobs run that have a
@@ -9,8 +9,7 @@ pub(crate) fn pass(context: Context<'_>, span: Span, filters: Option<&Node>) -> 
     let git = &context.inputs.git;
     let Some(filters) = filters.filter(|filters| !filters.is_null()) else { return git.tag.is_none() };
     if filters.as_str().is_some() {
-        context.findings.refuse(diagnostics::unsupported(span, "`filters` as an expression"));
-        return true;
+        return expression::holds(context, filters);
     }
     let Some(fields) = Fields::new(context, "`filters`", span, filters) else { return true };
     fields.check_keys(&["branches", "tags"]);

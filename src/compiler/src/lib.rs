@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! text ─yaml─▶ tree ─document─▶ sections ─workflow─▶ plans ─graph, selection─▶ chosen ─job, steps─▶ pipeline
-//!                                   │ declaration        │ invocation, matrix, filters    │ executor, builtin
-//!                                   └ values             └ condition                      └ environment
-//!            every text: template, resolve (what `<< … >>` stands for, in its scope)
+//!                                 │ declaration        │ invocation, matrix, filters    │ executor, environment
+//!                                 └ values             └ condition, expression          └ builtin, duration
+//!
+//! every text: template, resolve: what `<< … >>` stands for, in its scope
+//! every word said: diagnostics, collected by findings; all work bounded by budget
 //! ```
 //!
 //! Pure: no I/O, no clock, and never a panic. Everything that is wrong is said at once, each with its place; what is
@@ -19,6 +21,8 @@ mod document;
 mod duration;
 mod environment;
 mod executor;
+mod expression;
+mod expression_words;
 mod fields;
 mod filters;
 mod findings;

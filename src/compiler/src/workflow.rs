@@ -1,7 +1,7 @@
 //! The workflows of a configuration, each with its jobs as invoked, before the graph is drawn.
 
 use crate::{
-    Context, condition, diagnostics,
+    Context, condition, diagnostics, expression,
     fields::Fields,
     findings::Findings,
     invocation::{self, Invocation},
@@ -105,8 +105,7 @@ fn jobs<'t>(context: Context<'t>, fields: Fields<'_>) -> Vec<Invocation<'t>> {
 
 fn start(context: Context<'_>, fields: Fields<'_>) -> Start {
     let runs = |key: &str, wanted: bool| {
-        let Some((key, written)) = fields.node.get_entry(key) else { return true };
-        holds(context, key, written) == wanted
+        fields.node.get(key).is_none_or(|written| holds(context, written) == wanted)
     };
     // Both are looked at, so that each wrong one is said.
     let starts = runs("when", true) & runs("unless", false);
@@ -117,11 +116,9 @@ fn start(context: Context<'_>, fields: Fields<'_>) -> Start {
     if fields.value("triggers").is_some() { Start::OnSchedule } else { Start::Now }
 }
 
-fn holds(context: Context<'_>, key: &Node, written: &Node) -> bool {
+fn holds(context: Context<'_>, written: &Node) -> bool {
     if written.as_str().is_some_and(|text| !text.contains("<<")) {
-        let name = format!("`{}` as an expression", key.text().unwrap_or_default());
-        context.findings.refuse(diagnostics::unsupported(written.span, &name));
-        return key.text() == Some("when");
+        return expression::holds(context, written);
     }
     condition::holds(context, &resolve(context, Scope::pipeline(context.values), written))
 }

@@ -96,6 +96,15 @@ fn a_tab_inside_a_plain_scalar_stays() {
 }
 
 #[test]
+fn line_ends_and_byte_order_marks_of_other_systems_are_read() {
+    check("\u{feff}a:\r\n  - |\r\n    x\r\n    y\r\nb: 1\r\n", "{a: [s\"x\\ny\\n\"], b: i\"1\"}");
+    assert!(
+        read("a: 1\r\nb: *x\r\n")
+            .contains("f.yml:2:4: error: the anchor `&x` is not defined before this\n  |\n2 | b: *x\n")
+    );
+}
+
+#[test]
 fn several_mistakes_are_said_at_once() {
     let out = read("a: *one\nb: *two\n<<: 3\n? [x]\n: y\nc: \"\\0\"\n");
     let said: Vec<&str> = out.lines().filter(|line| line.starts_with("f.yml")).collect();

@@ -77,4 +77,39 @@ jobs:
 workflows:
   off: {when: false, jobs: [build]}
 "#;
+    workflows_and_filters_take_expressions: r#"
+version: 2.1
+parameters: {deploy: {type: boolean, default: false}, level: {type: integer, default: 3}}
+jobs:
+  build: {machine: true, steps: [checkout]}
+workflows:
+  yes-1: {when: pipeline.git.branch == "main", jobs: [build]}
+  yes-2: {when: 'not pipeline.parameters.deploy and (pipeline.parameters.level >= 3 or pipeline.number contains "x")', jobs: [build]}
+  yes-3: {when: 'pipeline.git.branch starts-with "ma" and pipeline.git.branch contains "in"', jobs: [build]}
+  yes-4: {when: pipeline.git.branch matches /^m.*n$/ and pipeline.git.tag == "", jobs: [build]}
+  yes-5: {when: pipeline.unknown? == "" and "1" != 1, jobs: [build]}
+  yes-6: {unless: pipeline.parameters.deploy, jobs: [build]}
+  no-1: {when: pipeline.git.branch != "main", jobs: [build]}
+  no-2: {when: pipeline.git.branch matches /mai/, jobs: [build]}
+  no-3: {when: 'true and false', jobs: [build]}
+  filtered:
+    jobs:
+      - build: {name: runs, filters: pipeline.git.branch == "main"}
+      - build: {name: does-not, filters: not (pipeline.git.branch == "main")}
+"#;
+    wrong_expressions_are_all_said: r#"
+version: 2.1
+parameters: {level: {type: integer, default: 3}}
+jobs:
+  build: {machine: true, steps: [checkout]}
+workflows:
+  a: {when: pipeline.git.brunch == "main", jobs: [build]}
+  b: {when: pipeline.git.branch = "main", jobs: [build]}
+  c: {when: pipeline.git.branch ==, jobs: [build]}
+  d: {when: pipeline.parameters.level starts-with "a", jobs: [build]}
+  e: {when: (pipeline.git.branch, jobs: [build]}
+  f: {when: pipeline.git.branch matches "x", jobs: [build]}
+  g: {when: pipeline.git.branch "main", jobs: [build]}
+  h: {when: "pipeline.git.branch matches /(/", jobs: [build]}
+"#;
 }

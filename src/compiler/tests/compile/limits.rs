@@ -115,6 +115,15 @@ proptest! {
     }
 
     #[test]
+    fn no_expression_is_a_panic(text in r#"(and|or|not|==|<|\(|\)|[0-9]|"x|'|/|\?|é| |pipeline.number|matches){0,20}"#) {
+        let quoted = text.replace('\'', "''");
+        said(&format!(
+            "version: 2.1\njobs:\n  j: {{machine: true, steps: [checkout]}}\nworkflows:\n  all:\n    when: '{quoted}'\n    \
+             jobs: [j: {{filters: '{quoted}'}}]\n"
+        ));
+    }
+
+    #[test]
     fn no_cut_of_a_configuration_is_a_panic(at in 0..1000usize) {
         let whole = include_str!("whole.yml");
         let cut = (0..=at.min(whole.len())).rev().find(|at| whole.is_char_boundary(*at)).unwrap_or(0);

@@ -43,8 +43,6 @@ workflows:
       - node/test: {version: 1}
       - hold: {type: approval, requires: [build]}
       - build: {name: later, requires: [hold: success, wide: failed]}
-      - build: {name: filtered, filters: 'pipeline.git.branch == "main"'}
-  expression: {when: pipeline.git.branch == "main", jobs: [build]}
 "#;
     what_does_not_run_is_not_refused: r#"
 version: 2.1

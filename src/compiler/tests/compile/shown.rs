@@ -40,7 +40,9 @@ macro_rules! check {
     ($($name:ident: $text:expr;)*) => {$(
         #[test]
         fn $name() {
-            insta::assert_snapshot!($crate::shown::shown($text, &$crate::shown::inputs()));
+            insta::with_settings!({ omit_expression => true }, {
+                insta::assert_snapshot!($crate::shown::shown($text, &$crate::shown::inputs()));
+            });
         }
     )*};
 }
