@@ -8,6 +8,7 @@ mod mistakes;
 mod parameters;
 mod refusals;
 mod selection;
+mod shipped;
 mod shown;
 mod steps;
 mod workflows;
