@@ -165,7 +165,7 @@ impl Containment {
 
     /// Asks every process of the task to end.
     pub fn terminate(&self) {
-        terminate(&self.members());
+        terminate(|| self.members());
     }
 
     /// Kills every process of the task and returns when none is left, or those that are when the time is over.
@@ -206,19 +206,39 @@ impl fmt::Display for Containment {
     }
 }
 
-/// TERM, and CONT so that a stopped process hears it.
-fn terminate(members: &[Identity]) {
-    for member in members {
-        for signal in [Signal::TERM, Signal::CONT] {
-            // It may have ended meanwhile, or have rights that ours do not reach: the kill says which are left.
-            let _ = member.signal(signal);
+/// How often a tree that keeps growing while it is stopped is looked at again.
+const ROUNDS: usize = 64;
+
+/// Stops all, and looks again until no new one appears: what is stopped forks nothing.
+fn stop(members: impl Fn() -> Vec<Identity>) -> BTreeSet<Identity> {
+    let mut stopped = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let fresh: Vec<_> = members().into_iter().filter(|member| !stopped.contains(member)).collect();
+        if fresh.is_empty() {
+            break;
         }
+        fresh.iter().for_each(|member| send(member, Signal::STOP));
+        stopped.extend(fresh);
+    }
+    stopped
+}
+
+/// TERM to all that there are at one moment: none is missed because it was just forked, and none is hit that is started
+/// in answer to it.
+fn terminate(members: impl Fn() -> Vec<Identity>) {
+    let stopped = stop(members);
+    for signal in [Signal::TERM, Signal::CONT] {
+        stopped.iter().for_each(|member| send(member, signal));
     }
 }
 
+/// It may have ended meanwhile, or have rights that ours do not reach: the kill says which are left.
+fn send(member: &Identity, signal: Signal) {
+    let _ = member.signal(signal);
+}
+
 fn kill_one(identity: &Identity) {
-    // As above.
-    let _ = identity.kill();
+    send(identity, Signal::KILL);
 }
 
 fn until_gone(

@@ -1,7 +1,6 @@
 //! Reads what a command writes, in the order it was written, until the command has ended.
 
 use crate::children::Children;
-use rustix::io::Errno;
 use sandbox::{identity::Exit, launch::Started, packet::readable};
 use std::{
     io::{self, PipeReader, Read, Write},
@@ -43,7 +42,7 @@ pub(crate) fn follow(
         let ready = readable(&sources, heard.time_left())?;
         runs &= !ready[usize::from(open)..].contains(&true);
         if open && ready[0] {
-            open = heard.take(&mut output, log)? != Some(0);
+            open = heard.take(&mut output, log)?.open;
         }
         if heard.is_too_quiet() {
             heard.quiet = None;
@@ -54,6 +53,11 @@ pub(crate) fn follow(
         heard.drain(&mut output, log)?;
     }
     Ok(children.exit_of(started))
+}
+
+struct Taken {
+    length: usize,
+    open: bool,
 }
 
 struct Heard {
@@ -71,18 +75,24 @@ impl Heard {
         self.time_left() == Some(Duration::ZERO)
     }
 
-    /// One piece: 0 bytes at the end of the output, none where there is nothing now.
-    fn take(&mut self, output: &mut PipeReader, log: &mut dyn Write) -> io::Result<Option<usize>> {
-        match output.read(&mut self.piece) {
-            Ok(length) => {
-                log.write_all(&self.piece[..length])?;
-                self.last = Instant::now();
-                Ok(Some(length))
+    /// All that is there now, in one piece as long as it fits, so that a command that writes little at a time costs few
+    /// writes here. Whether more can come.
+    fn take(&mut self, output: &mut PipeReader, log: &mut dyn Write) -> io::Result<Taken> {
+        let (mut length, mut open) = (0, true);
+        while open && length < self.piece.len() {
+            match output.read(&mut self.piece[length..]) {
+                Ok(0) => open = false,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
         }
+        if length > 0 {
+            log.write_all(&self.piece[..length])?;
+            self.last = Instant::now();
+        }
+        Ok(Taken { length, open })
     }
 
     /// What was in the pipe when the command ended. What others write later into it is not the command's.
@@ -90,8 +100,8 @@ impl Heard {
         let mut left = PIPE.max(rustix::pipe::fcntl_getpipe_size(&*output).unwrap_or_default());
         while left > 0 {
             match self.take(output, log)? {
-                None | Some(0) => break,
-                Some(length) => left = left.saturating_sub(length),
+                Taken { length: 0, .. } | Taken { open: false, .. } => break,
+                Taken { length, .. } => left = left.saturating_sub(length),
             }
         }
         Ok(())

@@ -1,15 +1,11 @@
 //! The kill of a process tree: its root's descendants, and strays that carry the task's cookie in their environment.
 
-use super::{COOKIE, Gone, Survivors, terminate, until_gone};
+use super::{COOKIE, Gone, Survivors, stop, terminate, until_gone};
 use crate::{Identity, identity::Stat};
-use rustix::process::Signal;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-
-/// How often a tree that keeps growing while it is stopped is looked at again before it is killed.
-const ROUNDS: usize = 64;
 
 /// The descendants of one process, and strays of one task.
 #[derive(Clone, Debug)]
@@ -36,7 +32,7 @@ impl Descendants {
 
     /// Asks all of them to end.
     pub fn terminate(&self) {
-        terminate(&self.members());
+        terminate(|| self.members());
     }
 
     /// Kills all of them and returns when none is left, or those that are when the time is over.
@@ -44,20 +40,8 @@ impl Descendants {
         until_gone(within, || self.strike(), || self.members())
     }
 
-    /// Stops all, looks again until no new one appears, and kills all.
     pub(super) fn strike(&self) {
-        let mut stopped = BTreeSet::new();
-        for _ in 0..ROUNDS {
-            let fresh: Vec<_> =
-                self.members().into_iter().filter(|member| !stopped.contains(member)).collect();
-            if fresh.is_empty() {
-                break;
-            }
-            // One that ended meanwhile, or that may not be signalled, is for the next look.
-            fresh.iter().for_each(|member| drop(member.signal(Signal::STOP)));
-            stopped.extend(fresh);
-        }
-        stopped.iter().for_each(super::kill_one);
+        stop(|| self.members()).iter().for_each(super::kill_one);
     }
 
     fn among(&self, processes: &[Stat]) -> Vec<Identity> {
