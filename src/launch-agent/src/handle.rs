@@ -29,13 +29,15 @@ pub struct Finished {
 
 /// Starts a launch-agent. May be called from any thread.
 pub fn start(settings: Settings, log: Logger) -> Result<Handle, StartError> {
-    let host = Arc::new(Host::open(settings, log)?);
+    let (host, lock) = Host::open(settings, log)?;
+    let host = Arc::new(host);
     raise_descriptor_limit(&host.log);
     let (commands, inbox) = mpsc::unbounded_channel();
     let (over, finished) = watch::channel(None);
     let thread = std::thread::Builder::new().name("launch-agent".to_owned());
     let run = move || {
         let end = System::new().block_on(live(host, inbox));
+        drop(lock);
         // Nobody may be there to hear it.
         let _ = over.send(Some(end));
     };

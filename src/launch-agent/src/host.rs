@@ -34,8 +34,12 @@ pub(crate) struct Host {
     pub(crate) transfers: Arc<Semaphore>,
     pub(crate) is_root: bool,
     tasks: PathBuf,
-    /// Held as long as this launch-agent lives: two would adopt the same tasks.
-    _lock: File,
+}
+
+/// Held as long as a launch-agent lives: two on one state directory would adopt the same tasks.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
 }
 
 /// Why a launch-agent cannot start.
@@ -73,7 +77,7 @@ pub enum StartError {
 
 impl Host {
     /// Makes the directories and takes the lock.
-    pub(crate) fn open(settings: Settings, log: Logger) -> Result<Self, StartError> {
+    pub(crate) fn open(settings: Settings, log: Logger) -> Result<(Self, Lock), StartError> {
         if settings.classes.is_empty() {
             return Err(StartError::NoToken);
         }
@@ -90,17 +94,8 @@ impl Host {
             .map_err(|source| directory(&settings.cache_dir, source))?;
         let transport = Transport::new(settings.api.clone())?;
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
-        Ok(Self {
-            settings,
-            log,
-            transport,
-            programs,
-            contents: Arc::new(contents),
-            transfers,
-            is_root,
-            tasks,
-            _lock: lock,
-        })
+        let contents = Arc::new(contents);
+        Ok((Self { settings, log, transport, programs, contents, transfers, is_root, tasks }, lock))
     }
 
     /// The directory of a task.
@@ -171,7 +166,7 @@ fn open_to_passage(path: &Path) -> io::Result<()> {
     std::fs::remove_file(probe)
 }
 
-fn lock(state_dir: &Path) -> Result<File, StartError> {
+fn lock(state_dir: &Path) -> Result<Lock, StartError> {
     let path = state_dir.join("lock");
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = open.map_err(|source| directory(state_dir, source))?;
@@ -183,7 +178,7 @@ fn lock(state_dir: &Path) -> Result<File, StartError> {
     }
     let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(|source| directory(state_dir, source))?;
-    Ok(file)
+    Ok(Lock { _file: file })
 }
 
 fn named_after_tasks(path: &Path) -> Vec<TaskId> {

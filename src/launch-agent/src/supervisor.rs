@@ -6,6 +6,7 @@ mod slots;
 use crate::{
     Finished,
     config::Mode,
+    failpoints,
     host::{
         Host,
         state::{HostEffect, HostEvent, HostState},
@@ -27,6 +28,7 @@ use std::{
 };
 use supervise::{Child, ChildExited, Home, Restarts, Tolerance, Verdict, start, start_beside};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// From whoever started this launch-agent.
 #[derive(Debug, Message)]
@@ -47,8 +49,8 @@ pub(crate) enum Member {
     Poller(usize),
     /// Of the token with this index.
     LeaseKeeper(usize),
-    /// Of this task.
-    Task(TaskId),
+    /// Of this task, in this life of its actor: a word of an earlier one may still wait in the mailbox.
+    Task(TaskId, u64),
 }
 
 /// The root.
@@ -66,6 +68,8 @@ pub(crate) struct Supervisor {
     /// Since when there has been no task.
     idle_since: Instant,
     ticks: u64,
+    /// Actors that tasks have had so far.
+    lives: u64,
 }
 
 /// The actors of one token.
@@ -108,6 +112,7 @@ impl Supervisor {
             paused: None,
             idle_since: Instant::now(),
             ticks: 0,
+            lives: 0,
         }
     }
 
@@ -295,8 +300,11 @@ impl Handler<Command> for Supervisor {
         match command {
             Command::Drain => self.apply(HostEvent::Drain, ctx),
             Command::StopNow => self.apply(HostEvent::Stop, ctx),
-            // Whoever asked may have gone.
-            Command::Standings(answer) => drop(answer.send(self.standings())),
+            Command::Standings(answer) => {
+                failpoints::hit("supervisor:standings", TaskId(Uuid::nil()));
+                // Whoever asked may have gone.
+                let _ = answer.send(self.standings());
+            }
         }
     }
 }
@@ -351,7 +359,8 @@ impl Handler<ChildExited<Member>> for Supervisor {
         match exited.child {
             Member::Poller(class) => self.poller_failed(class, &cause, ctx),
             Member::LeaseKeeper(class) => self.keeper_failed(class, &cause, ctx),
-            Member::Task(task) => self.task_failed(task, &cause, ctx),
+            Member::Task(task, life) if self.is_alive(task, life) => self.task_failed(task, &cause, ctx),
+            Member::Task(..) => {}
         }
     }
 }

@@ -255,7 +255,7 @@ struct Notebook {
 
 impl Notebook {
     fn open(dir: &TaskDir, parts: &Parts, log: &Logger) -> io::Result<(Self, Past)> {
-        if parts.birth == Birth::Claimed {
+        if parts.birth == Birth::Claimed || dir.claim().is_err() {
             dir.create(&parts.record)?;
         }
         let (journal, past) = Journal::open(&dir.journal())?;

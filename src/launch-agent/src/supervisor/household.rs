@@ -27,6 +27,7 @@ pub(super) struct Task {
     class: Option<usize>,
     restarts: Restarts,
     birth: Birth,
+    life: u64,
     actor: Option<Child<TaskActor>>,
     /// Held as long as the actor is; dropped after it.
     home: Option<Home>,
@@ -54,6 +55,7 @@ impl Task {
             class,
             restarts: Restarts::new(TOLERANCE),
             birth,
+            life: 0,
             actor: None,
             home: None,
             state: None,
@@ -145,17 +147,23 @@ impl Supervisor {
         };
         let supervisor = ctx.address().downgrade().recipient();
         let Some(task) = self.tasks.get_mut(&id) else { return };
+        self.lives += 1;
+        task.life = self.lives;
         let parts = Parts {
             host: self.host.clone(),
             record: task.record.clone(),
             birth: task.birth.clone(),
             supervisor,
         };
-        let actor = start(ctx, home.arbiter(), Member::Task(id), move |_| TaskActor::new(parts));
+        let actor = start(ctx, home.arbiter(), Member::Task(id, task.life), move |_| TaskActor::new(parts));
         if let Some(why) = task.cancel {
             actor.addr.do_send(CancelTask { why });
         }
         (task.actor, task.home, task.unanswered) = (Some(actor), Some(home), 0);
+    }
+
+    pub(super) fn is_alive(&self, id: TaskId, life: u64) -> bool {
+        self.tasks.get(&id).is_some_and(|task| task.life == life)
     }
 
     /// A task's actor panicked, hung or lost its thread: the next one goes on from the journal.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     artifact_uploader::{Answered, Request},
+    failpoints,
     log_streamer::LogAppended,
 };
 use actix::prelude::*;
@@ -332,6 +333,7 @@ impl Handler<Received> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, Received { line, packet }: Received, ctx: &mut Context<Self>) {
+        failpoints::hit("task:socket", self.task);
         let taken = match packet {
             Ok(Some(packet)) => self.received(line, packet, ctx),
             Ok(None) => return self.hang_up(line),

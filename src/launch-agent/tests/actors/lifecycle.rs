@@ -76,7 +76,10 @@ async fn a_canceled_task_is_gone_soon_after_its_grace_whatever_it_left() {
     let log = ended.log(1);
     let stubborn = log.lines().find_map(|line| line.strip_prefix("stubborn ")).unwrap();
     let state = std::fs::read_to_string(format!("/proc/{stubborn}/stat"));
-    assert!(state.is_err() || state.unwrap().contains(") Z "), "a setsid grandchild that ignores TERM is gone");
+    assert!(
+        state.is_err() || state.unwrap().contains(") Z "),
+        "a setsid grandchild that ignores TERM is gone"
+    );
     drained(&agent).await;
     rig.assert_clean();
 }

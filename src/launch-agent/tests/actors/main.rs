@@ -3,3 +3,4 @@
 mod actor_failures;
 mod lifecycle;
 mod rig;
+mod troubles;
