@@ -1,1 +1,332 @@
-//! The store as its callers see it.
+//! The store as its callers see it: groups, savepoints, guards, and files that are refused.
+
+use crate::{
+    ChunkRow, ClassRow, Command, Guard, JobRow, OpenError, Phase, PipelineRow, Store, StoreError, TaskRow,
+    TokenRow, WorkflowRow, Write,
+};
+use protocol::{
+    Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId,
+    WorkflowStatus,
+    ids::Digest,
+    pipeline::{Executor, Job},
+    task::Source,
+    transfer::Content,
+};
+use sqlx::{Connection, SqliteConnection};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+const WORKFLOW: WorkflowId = WorkflowId(Uuid::from_u128(2));
+const PIPELINE: PipelineId = PipelineId(Uuid::from_u128(1));
+const JOB: JobId = JobId(Uuid::from_u128(3));
+const TASK: TaskId = TaskId(Uuid::from_u128(4));
+
+fn path(folder: &TempDir) -> PathBuf {
+    folder.path().join("store.db")
+}
+
+async fn store() -> (TempDir, Store) {
+    let folder = TempDir::new().unwrap();
+    let store = Store::open(&path(&folder)).await.unwrap();
+    (folder, store)
+}
+
+fn class(name: &str) -> ClassRow {
+    let class: ResourceClass = format!("acme/{name}").parse().unwrap();
+    ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0 }
+}
+
+fn add(name: &str) -> Write {
+    Write::Class(class(name))
+}
+
+fn content(digit: &str) -> Content {
+    Content { digest: Digest::try_from(digit.repeat(64)).unwrap(), size: 7 }
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    store.classes().await.unwrap().into_iter().map(|row| row.class.to_string()).collect()
+}
+
+/// One workflow of one job of one task.
+async fn with_task(store: &Store) {
+    store.write(None, vec![Write::Project("gh/a/b".to_owned())]).await.unwrap();
+    let project = store.project("gh/a/b").await.unwrap().unwrap().0;
+    let definition = Job {
+        name: "build".to_owned(),
+        requires: vec![],
+        parallelism: 1,
+        executor: Executor::Machine,
+        resource_class: None,
+        environment: vec![],
+        contexts: vec![],
+        working_directory: "~/project".to_owned(),
+        steps: vec![],
+    };
+    let pipeline = PipelineRow {
+        id: PIPELINE,
+        project,
+        number: 1,
+        created_ms: 5,
+        source: Source::None,
+        git: Default::default(),
+    };
+    let (name, status) = ("all".to_owned(), WorkflowStatus::Running);
+    let workflow = WorkflowRow { id: WORKFLOW, pipeline: PIPELINE, place: 0, name, status, canceled: false };
+    let job = JobRow {
+        id: JOB,
+        workflow: WORKFLOW,
+        place: 0,
+        number: 1,
+        class: "acme/a".parse().unwrap(),
+        definition,
+        status: JobStatus::Queued,
+        started_ms: None,
+        ended_ms: None,
+    };
+    let task = TaskRow::queued(TASK, JOB, 0, 6);
+    let rows = vec![
+        Write::Pipeline(pipeline),
+        Write::Workflow(workflow),
+        Write::Job(job.into()),
+        Write::Task(task.into()),
+    ];
+    store.write(None, rows).await.unwrap();
+}
+
+fn claimed(epoch: u64) -> Write {
+    let (runner, host) = ("r".to_owned(), "h".to_owned());
+    let hash = [u8::try_from(epoch).unwrap(); 32];
+    Write::TaskClaimed { task: TASK, epoch: Epoch(epoch), hash, runner, host, at_ms: 9 }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_file_is_opened_again() {
+    let (folder, store) = store().await;
+    store.write(None, vec![add("a")]).await.unwrap();
+    store.close().await;
+    let again = Store::open(&path(&folder)).await.unwrap();
+    assert_eq!(names(&again).await, ["acme/a"]);
+}
+
+#[tokio::test]
+async fn a_command_is_done_whole_or_not_at_all_and_alone() {
+    let (_folder, store) = store().await;
+    let commands = [vec![add("a")], vec![add("b"), add("a")], vec![add("c")]];
+    let mut results = Vec::new();
+    for writing in commands.map(|writes| store.queue(None, writes)) {
+        results.push(writing.await);
+    }
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert!(matches!(results[1], Err(StoreError::Conflict(_))), "{:?}", results[1]);
+    assert_eq!(names(&store).await, ["acme/a", "acme/c"]);
+}
+
+#[tokio::test]
+async fn commands_are_done_and_told_in_the_order_they_came() {
+    let (_folder, store) = store().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..200 {
+        let told = told.clone();
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            told.lock().unwrap().push((number, result.is_ok()));
+        });
+        store.submit(Command { guard: None, writes: vec![add(&number.to_string())], done });
+    }
+    store.write(None, vec![]).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), (0..200).map(|number| (number, true)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_builds_on_a_failed_write_fails_until_a_newer_generation() {
+    let (_folder, store) = store().await;
+    let guard = |generation| Some(Guard { workflow: WORKFLOW, generation });
+    store.write(guard(1), vec![add("a")]).await.unwrap();
+    let failed = store.queue(guard(1), vec![add("a")]);
+    let behind = store.queue(guard(1), vec![add("b")]);
+    let other =
+        store.queue(Some(Guard { workflow: WorkflowId(Uuid::from_u128(9)), generation: 1 }), vec![add("c")]);
+    assert!(matches!(failed.await, Err(StoreError::Conflict(_))));
+    assert!(matches!(behind.await, Err(StoreError::Superseded)));
+    assert!(other.await.is_ok());
+    store.write(guard(2), vec![add("d")]).await.unwrap();
+    assert_eq!(names(&store).await, ["acme/a", "acme/c", "acme/d"]);
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_went_away_is_done() {
+    let (_folder, store) = store().await;
+    drop(store.queue(None, vec![add("a")]));
+    store.write(None, vec![]).await.unwrap();
+    assert_eq!(names(&store).await, ["acme/a"]);
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_and_says_so() {
+    let (_folder, store) = store().await;
+    store.close().await;
+    assert!(matches!(store.write(None, vec![add("a")]).await, Err(StoreError::Stopped)));
+    let (tell, told) = oneshot::channel();
+    let done = Box::new(move |result: Result<Vec<u64>, StoreError>| tell.send(result.is_err()).unwrap());
+    store.submit(Command { guard: None, writes: vec![], done });
+    assert!(told.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_not_changed() {
+    let folder = TempDir::new().unwrap();
+    for bytes in [
+        &b"precious notes, and certainly no database"[..],
+        &[b"SQLite format 3\0".as_slice(), &[7; 4000]].concat(),
+    ] {
+        fs::write(path(&folder), bytes).unwrap();
+        let error = Store::open(&path(&folder)).await.unwrap_err();
+        assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+        assert_eq!(fs::read(path(&folder)).unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_refused_and_not_changed() {
+    let (folder, store) = store().await;
+    for number in 0..300 {
+        store.write(None, vec![add(&number.to_string())]).await.unwrap();
+    }
+    store.close().await;
+    let mut bytes = fs::read(path(&folder)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0x5a);
+    fs::write(path(&folder), &bytes).unwrap();
+    let error = Store::open(&path(&folder)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+    assert_eq!(fs::read(path(&folder)).unwrap(), bytes);
+}
+
+async fn execute(folder: &TempDir, statement: &'static str) {
+    let url = format!("sqlite://{}?mode=rwc", path(folder).display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_version_is_refused() {
+    let (folder, store) = store().await;
+    store.close().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (9999, 'later', 1, x'00', 0)";
+    execute(&folder, newer).await;
+    let error = Store::open(&path(&folder)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 9999, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused() {
+    let folder = TempDir::new().unwrap();
+    execute(&folder, "CREATE TABLE theirs (x)").await;
+    let error = Store::open(&path(&folder)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_named() {
+    let error = Store::open(&PathBuf::from("/nowhere/at/all/store.db")).await.unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+}
+
+#[tokio::test]
+async fn a_class_with_tokens_goes_only_by_force() {
+    let (_folder, store) = store().await;
+    let row = class("a");
+    let token = TokenRow {
+        id: Uuid::now_v7(),
+        class: row.class.clone(),
+        nickname: String::new(),
+        hash: [1; 32],
+        created_ms: 0,
+    };
+    store.write(None, vec![Write::Class(row.clone()), Write::Token(token)]).await.unwrap();
+    let remove = |force| vec![Write::RemoveClass { id: row.id, force }];
+    assert!(matches!(store.write(None, remove(false)).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.write(None, remove(true)).await.unwrap(), [1]);
+    assert!(store.tokens().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_task_is_read_as_it_was_written_and_its_old_tokens_are_known() {
+    let (_folder, store) = store().await;
+    with_task(&store).await;
+    store.write(None, vec![claimed(1)]).await.unwrap();
+    store.write(None, vec![Write::TaskRequeued { task: TASK, unclaims: 1 }, claimed(2)]).await.unwrap();
+    let row = store.task(TASK).await.unwrap().unwrap();
+    assert_eq!((row.phase, row.epoch, row.unclaims), (Phase::Claimed, Epoch(2), 1));
+    let old = store.lease(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!((old.epoch, old.current, old.outcome), (Epoch(1), Epoch(2), None));
+    assert_eq!(store.lease(&[3; 32]).await.unwrap(), None);
+    assert_eq!(store.current_leases(WORKFLOW).await.unwrap(), [([2; 32], TASK)]);
+    let (outcome, epoch) = (Outcome::Failed, Epoch(2));
+    store
+        .write(None, vec![Write::TaskEnded { task: TASK, epoch, outcome, message: None, at_ms: 9 }])
+        .await
+        .unwrap();
+    assert_eq!(store.lease(&[2; 32]).await.unwrap().unwrap().outcome, Some(outcome));
+    let live = store.live_workflow(WORKFLOW).await.unwrap().unwrap();
+    assert_eq!((live.project.as_str(), live.jobs.len(), live.tasks.len()), ("gh/a/b", 1, 1));
+    assert_eq!(store.unfinished_workflows().await.unwrap(), [WORKFLOW]);
+}
+
+fn chunk(start: u64, length: u32) -> ChunkRow {
+    let (step, frame) = (StepNumber(1), Some(vec![1; 3]));
+    ChunkRow { task: TASK, step, start, length, stored: 3, file_offset: None, frame }
+}
+
+#[tokio::test]
+async fn the_chunks_from_a_byte_begin_with_the_one_that_holds_it() {
+    let (_folder, store) = store().await;
+    with_task(&store).await;
+    let chunks = [chunk(0, 10), chunk(10, 10), chunk(20, 10)];
+    store.write(None, chunks.iter().cloned().map(Write::Chunk).collect()).await.unwrap();
+    let starts = async |from, most| {
+        let chunks = store.chunks(TASK, StepNumber(1), from, most).await.unwrap();
+        chunks.into_iter().map(|chunk| chunk.start).collect::<Vec<_>>()
+    };
+    assert_eq!(starts(0, 10).await, [0, 10, 20]);
+    assert_eq!(starts(15, 10).await, [10, 20]);
+    assert_eq!(starts(10, 1).await, [10]);
+    assert!(starts(30, 10).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_task_that_waits_again_has_no_log_any_more() {
+    let (_folder, store) = store().await;
+    with_task(&store).await;
+    let step = StepNumber(1);
+    store.write(None, vec![Write::Chunk(chunk(0, 10)), Write::LogLength(TASK, step, 10)]).await.unwrap();
+    assert_eq!(store.log_lengths(TASK).await.unwrap(), [(step, 10)].into());
+    store.write(None, vec![Write::TaskRequeued { task: TASK, unclaims: 0 }]).await.unwrap();
+    assert!(store.log_lengths(TASK).await.unwrap().is_empty());
+    assert!(store.chunks(TASK, step, 0, 9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_cache_is_found_by_prefix_whatever_characters_its_key_has() {
+    let (_folder, store) = store().await;
+    with_task(&store).await;
+    let project = store.project("gh/a/b").await.unwrap().unwrap().0;
+    let cache = |key: &str, saved_ms, digit| {
+        Write::Cache(crate::CacheRow { project, key: key.to_owned(), content: content(digit), saved_ms })
+    };
+    let caches =
+        vec![cache("v%_x", 1, "a"), cache("v%_xé", 2, "b"), cache("vay", 3, "c"), cache("v%_x", 4, "d")];
+    assert_eq!(store.write(None, caches).await.unwrap(), [1, 1, 1, 0]);
+    let found = async |key: &str| store.find_cache(project, key, false).await.unwrap().map(|(key, _)| key);
+    assert_eq!(found("v%_").await.as_deref(), Some("v%_xé"));
+    assert_eq!(found("v%_x").await.as_deref(), Some("v%_x"));
+    assert_eq!(found("w").await, None);
+}
