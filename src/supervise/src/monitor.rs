@@ -49,7 +49,8 @@ pub struct ChildExited<K: 'static> {
     pub exit: Exit,
 }
 
-/// A running child. Dropping this ends it, and nothing more is heard of it: no child outlives its parent.
+/// A running child. Dropping this ends it, and nothing more is heard of it: no child outlives its parent. Only a word
+/// that waits in the parent's mailbox already is still read; whoever replaces children under one name tells them apart.
 #[derive(Debug)]
 pub struct Child<A: Actor> {
     /// Where it takes messages.
