@@ -20,10 +20,13 @@ const MAX_JSON: usize = 32 * 1024 * 1024;
 
 /// All routes.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    let bad_json = |error: JsonPayloadError, _: &HttpRequest| Refusal::Bad(format!("the body: {error}")).into();
-    let bad_query = |error: QueryPayloadError, _: &HttpRequest| Refusal::Bad(format!("the query: {error}")).into();
-    let bad_path =
-        |error: PathError, _: &HttpRequest| Refusal::Missing(format!("there is no such thing: {error}")).into();
+    let bad_json =
+        |error: JsonPayloadError, _: &HttpRequest| Refusal::Bad(format!("the body: {error}")).into();
+    let bad_query =
+        |error: QueryPayloadError, _: &HttpRequest| Refusal::Bad(format!("the query: {error}")).into();
+    let bad_path = |error: PathError, _: &HttpRequest| {
+        Refusal::Missing(format!("there is no such thing: {error}")).into()
+    };
     let json = JsonConfig::default().limit(MAX_JSON).content_type_required(false).content_type(|_| true);
     config
         .app_data(json.error_handler(bad_json))

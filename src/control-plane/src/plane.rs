@@ -205,3 +205,6 @@ impl Plane {
         let _ = closing.wait_for(|closing| *closing).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

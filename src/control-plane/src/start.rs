@@ -42,7 +42,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// The operator's token.
     pub operator_token: String,
-    plane: Arc<Plane>,
+    pub(crate) plane: Arc<Plane>,
     server: ServerHandle,
     closing: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,

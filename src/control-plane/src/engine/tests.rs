@@ -1,1 +1,4 @@
 //! The state machines: their printed tables, and what holds on every path.
+
+mod tasks;
+mod workflows;

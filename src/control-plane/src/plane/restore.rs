@@ -14,6 +14,7 @@ use crate::{
     refusal::Refusal,
 };
 use protocol::{TaskId, WorkflowId, pipeline::Job};
+use slog::warn;
 use std::{collections::HashMap, sync::Arc};
 use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, TaskRow};
 
@@ -26,7 +27,8 @@ impl Plane {
         Ok(())
     }
 
-    /// Takes up one workflow as the store has it.
+    /// Takes up one workflow as the store has it. One whose secrets are lost with their key (the memory of a `run` that
+    /// was killed) cannot go on as it was meant: it is canceled.
     pub(crate) async fn restore(self: &Arc<Self>, workflow: WorkflowId) -> Result<(), Refusal> {
         let rows = self.store.live_workflow(workflow).await?;
         let Some(rows) = rows.filter(|rows| !rows.workflow.status.is_terminal()) else {
@@ -35,11 +37,27 @@ impl Plane {
         };
         let tokens: HashMap<TaskId, TokenHash> =
             self.store.current_leases(workflow).await?.into_iter().map(|(hash, task)| (task, hash)).collect();
-        let variables = self.variables(&rows)?;
+        let pipeline = rows.pipeline.id;
+        let variables = self.variables(&rows);
+        let lost = variables.as_ref().err().map(ToString::to_string);
+        self.revive(rows, variables.unwrap_or_default(), &tokens)?;
+        if let Some(why) = lost {
+            warn!(self.log, "a workflow is canceled"; "workflow" => %workflow, "why" => why);
+            self.cancel(pipeline).await?;
+        }
+        Ok(())
+    }
+
+    fn revive(
+        &self,
+        rows: LiveWorkflow,
+        variables: Variables,
+        tokens: &HashMap<TaskId, TokenHash>,
+    ) -> Result<(), Refusal> {
         let mut core = self.core();
-        let generation = core.next_generation();
+        let guard = Guard { workflow: rows.workflow.id, generation: core.next_generation() };
         let until = self.clock.moment().now + self.rules.lease.as_millis() as u64;
-        let live = revive(rows, Guard { workflow, generation }, variables, (&tokens, until))?;
+        let live = revive(rows, guard, variables, (tokens, until))?;
         core.insert(live);
         Ok(())
     }

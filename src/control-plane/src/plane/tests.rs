@@ -1,0 +1,126 @@
+//! What becomes of memory when the store refuses.
+
+use super::Plane;
+use crate::{KeySource, Running, Settings, start};
+use protocol::{
+    Epoch, PipelineId,
+    api::{NewPipeline, Selection},
+    http::{Claim, Claimed},
+    task::Source,
+};
+use slog::{Discard, Logger, o};
+use std::{fs, sync::Arc, time::Duration};
+use store::{ClassRow, Command, Guard, StoreError, Write};
+use tempfile::TempDir;
+use tokio::{sync::oneshot, time::timeout};
+use uuid::Uuid;
+
+const CONFIG: &str = "
+version: 2.1
+jobs:
+  build: {machine: true, resource_class: acme/linux, steps: [run: make]}
+";
+
+fn class_row() -> ClassRow {
+    let class = "acme/linux".parse().unwrap();
+    ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0 }
+}
+
+async fn running(folder: &TempDir) -> (Running, Arc<Plane>) {
+    let agent = folder.path().join("agent");
+    fs::write(&agent, b"a program").unwrap();
+    let mut settings = Settings::new(folder.path().join("data"), ([127, 0, 0, 1], 0).into(), agent);
+    settings.key = KeySource::Memory([7; 32]);
+    let running = start(settings, Logger::root(Discard, o!())).await.unwrap();
+    let plane = running.plane.clone();
+    plane.write(vec![Write::Class(class_row())]).await.unwrap();
+    plane.access.refresh(&plane.store).await.unwrap();
+    (running, plane)
+}
+
+async fn pipeline(plane: &Arc<Plane>) -> PipelineId {
+    let new = NewPipeline {
+        project: "local/x".to_owned(),
+        config: CONFIG.to_owned(),
+        config_path: "config.yml".to_owned(),
+        parameters: Default::default(),
+        selection: Selection::default(),
+        source: Source::None,
+        git: Default::default(),
+        environment: Vec::new(),
+        contexts: Default::default(),
+        default_class: None,
+        native: false,
+    };
+    plane.create_pipeline(new).await.unwrap().id
+}
+
+fn guard(plane: &Plane, pipeline: PipelineId) -> Guard {
+    let mut core = plane.core();
+    let workflow = core.workflows_of(pipeline)[0];
+    core.workflow(workflow).unwrap().guard
+}
+
+async fn claim(plane: &Arc<Plane>) -> Result<Vec<Claimed>, crate::refusal::Refusal> {
+    let claim = Claim {
+        name: "n".to_owned(),
+        hostname: "h".to_owned(),
+        ip: String::new(),
+        version: "1".to_owned(),
+        platform: None,
+        max_tasks: Some(1),
+        wait_ms: Some(100),
+    };
+    plane.claim(&"acme/linux".parse().unwrap(), &claim).await
+}
+
+/// Lets a write fail that the workflow's next ones build on.
+async fn fail_a_write(plane: &Plane, guard: Guard) {
+    let (tell, told) = oneshot::channel();
+    let done = Box::new(move |result: Result<Vec<u64>, StoreError>| tell.send(result.is_err()).unwrap());
+    plane.store.submit(Command { guard: Some(guard), writes: vec![Write::Class(class_row())], done });
+    assert!(told.await.unwrap(), "a second class of that name is a conflict");
+}
+
+#[actix_web::test]
+async fn what_builds_on_a_failed_write_fails_and_the_workflow_is_read_again() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let pipeline = pipeline(&plane).await;
+    fail_a_write(&plane, guard(&plane, pipeline)).await;
+    let refused = claim(&plane).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let again = async {
+        loop {
+            if let Some(claimed) = claim(&plane).await.ok().and_then(|mut tasks| tasks.pop()) {
+                return claimed;
+            }
+        }
+    };
+    let claimed = timeout(Duration::from_secs(10), again).await.unwrap();
+    assert_eq!(claimed.epoch, Epoch(1), "the claim that failed never was");
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_late_failure_of_an_older_generation_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let guard = guard(&plane, pipeline(&plane).await);
+    plane.restore(guard.workflow).await.unwrap();
+    plane.lose(guard, &StoreError::Superseded);
+    assert_eq!(claim(&plane).await.unwrap().len(), 1);
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn the_secrets_of_a_pipeline_that_is_over_are_forgotten() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let pipeline = pipeline(&plane).await;
+    let workflow = guard(&plane, pipeline).workflow;
+    assert!(!plane.store.live_workflow(workflow).await.unwrap().unwrap().sealed.is_empty());
+    plane.cancel(pipeline).await.unwrap();
+    assert!(plane.store.live_workflow(workflow).await.unwrap().unwrap().sealed.is_empty());
+    running.stop().await;
+}
