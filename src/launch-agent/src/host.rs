@@ -33,6 +33,8 @@ pub(crate) struct Host {
     /// Bounds the transfers of all tasks together.
     pub(crate) transfers: Arc<Semaphore>,
     pub(crate) is_root: bool,
+    /// Accounts for tasks, where it is root.
+    pub(crate) accounts: sandbox::account::Pool,
     tasks: PathBuf,
 }
 
@@ -95,7 +97,8 @@ impl Host {
         let transport = Transport::new(settings.api.clone())?;
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         let contents = Arc::new(contents);
-        Ok((Self { settings, log, transport, programs, contents, transfers, is_root, tasks }, lock))
+        let accounts = sandbox::account::Pool::default();
+        Ok((Self { settings, log, transport, programs, contents, transfers, is_root, accounts, tasks }, lock))
     }
 
     /// The directory of a task.

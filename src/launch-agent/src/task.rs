@@ -123,7 +123,10 @@ impl TaskActor {
         let opened = Notebook::open(&dir, &parts, &log);
         let broken =
             opened.as_ref().err().map(|error| format!("cannot use {}: {error}", dir.path().display()));
-        let (notebook, past) = opened.unwrap_or_else(|_| (Notebook::none(&log), Past::default()));
+        let (notebook, mut past) = opened.unwrap_or_else(|_| (Notebook::none(&log), Past::default()));
+        if let Some(containment) = &mut past.containment {
+            parts.host.accounts.take_again(parts.record.slot, containment);
+        }
         let state = TaskState::after(past.events.iter().copied());
         Self {
             parts,

@@ -1,9 +1,15 @@
 //! Accounts of the host: whose rights a process has.
 
+mod pool;
+
+pub use pool::Pool;
+
+use rustix::fs::FlockOperation;
 use std::{
     fs::File,
     io,
     os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
     process::{Command, Output},
     time::Duration,
 };
@@ -27,13 +33,21 @@ pub enum AccountError {
     /// There is no such account.
     #[error("this host has no account `{0}`: create it, or name another")]
     Unknown(String),
-    /// A program or file by which accounts are known or made cannot be used.
-    #[error("cannot use `{program}` for account `{name}`: {source}; install it, or name an existing account")]
+    /// A program by which accounts are known or made cannot be run.
+    #[error("cannot run `{program}` for account `{name}`: {source}; install it, or name an existing account")]
     Program {
         /// Which.
         program: &'static str,
         /// For which account.
         name: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Who makes or has lent an account cannot be known.
+    #[error("cannot lock {path} for an account: {source}")]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
         /// Why not.
         source: io::Error,
     },
@@ -52,6 +66,8 @@ const LOCK: &str = "/run/roundhouse-accounts.lock";
 /// How often a busy password file is tried again, and after what time.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
+/// Of the names of the pool's accounts.
+const PREFIX: &str = "roundhouse-";
 
 impl Account {
     /// Whose rights this process has.
@@ -74,10 +90,13 @@ impl Account {
         Self::find(name)?.ok_or_else(|| AccountError::Unknown(name.to_owned()))
     }
 
-    /// The account `roundhouse-<slot>`, for one task at a time. Made if it is missing, which only root can.
+    /// The account `roundhouse-<slot>`, whoever has it: [`lend`] gives one that nobody has. Made if it is missing.
     pub fn pool(slot: usize) -> Result<Self, AccountError> {
-        let name = format!("roundhouse-{slot}");
-        if let Some(account) = Self::find(&name)? {
+        Self::made(&format!("{PREFIX}{slot}"))
+    }
+
+    fn made(name: &str) -> Result<Self, AccountError> {
+        if let Some(account) = Self::find(name)? {
             return Ok(account);
         }
         // `useradd` asks whether a name is free before it locks the file: two at once make the same account twice.
@@ -85,18 +104,18 @@ impl Account {
             turn().map_err(|source| AccountError::Program { program: LOCK, name: name.clone(), source })?;
         let mut refusal = String::new();
         for _ in 0..TRIES {
-            if let Some(account) = Self::find(&name)? {
+            if let Some(account) = Self::find(name)? {
                 return Ok(account);
             }
-            match make(&name)? {
+            match make(name)? {
                 (Some(0), _) => continue,
                 // Another program holds the password file (1) or the group file (10).
                 (Some(1 | 10), message) => refusal = message,
-                (_, message) => return Err(AccountError::NotMade { name, message }),
+                (_, message) => return Err(AccountError::NotMade { name: name.to_owned(), message }),
             }
             std::thread::sleep(PAUSE);
         }
-        Err(AccountError::NotMade { name, message: refusal })
+        Err(AccountError::NotMade { name: name.to_owned(), message: refusal })
     }
 
     fn find(name: &str) -> Result<Option<Self>, AccountError> {
@@ -112,7 +131,7 @@ impl Account {
 /// The right to make accounts, among all programs of ours, until it is dropped.
 fn turn() -> io::Result<File> {
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(LOCK)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
     Ok(file)
 }
 

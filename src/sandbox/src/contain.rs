@@ -15,6 +15,7 @@ mod descendants;
 mod group;
 
 use crate::{Account, Identity};
+pub(crate) use by_account::nobody_runs_as;
 pub use descendants::Descendants;
 use group::Group;
 use rustix::process::Signal;
@@ -118,6 +119,16 @@ impl Containment {
         &self.task
     }
 
+    /// The account under which everything is killed, if the task has one to itself.
+    pub fn account(&self) -> Option<u32> {
+        self.account
+    }
+
+    /// The account is somebody else's by now.
+    pub fn without_account(&mut self) {
+        self.account = None;
+    }
+
     /// The strongest of those it uses.
     pub fn means(&self) -> Means {
         match (&self.group, self.account) {
@@ -135,6 +146,16 @@ impl Containment {
     /// The process named last as the root.
     pub fn root(&self) -> Option<Identity> {
         self.root
+    }
+
+    /// The account that is this task's alone, if one is.
+    pub fn own_account(&self) -> Option<u32> {
+        self.account
+    }
+
+    /// The account is somebody else's now: nothing under it is killed any more.
+    pub fn disown_account(&mut self) {
+        self.account = None;
     }
 
     /// Files to write a process into the group with, before it executes anything.
@@ -221,6 +242,11 @@ fn stop(members: impl Fn() -> Vec<Identity>) -> BTreeSet<Identity> {
         stopped.extend(fresh);
     }
     stopped
+}
+
+/// Whether nothing runs under the account.
+pub(crate) fn is_unused(uid: u32) -> bool {
+    by_account::members(uid).is_empty()
 }
 
 /// TERM to all that there are at one moment: none is missed because it was just forked, and none is hit that is started

@@ -74,7 +74,8 @@ fn it_inherits_no_descriptor() {
 
 #[test]
 fn it_leads_a_session_with_default_signals_and_umask() {
-    let script = "umask; ps -o sid= -p $$ | tr -d ' '; echo $$; grep -E '^Sig(Blk|Ign)' /proc/$$/status";
+    let script =
+        "umask; ps -o sid= -p $$ | tr -d ' '; echo $$; exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
     let (text, _) = told("session", |_| (), script);
     let lines: Vec<_> = text.lines().collect();
     assert_eq!((lines[0], lines[1]), ("0022", lines[2]), "{text}");

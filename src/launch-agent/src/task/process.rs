@@ -128,7 +128,7 @@ impl Rights {
         let by_prefix = !host.settings.command_prefix.is_empty();
         let (account, is_own) = match &host.settings.user {
             Some(name) => (Some(Account::by_name(name)?), false),
-            None if host.is_root && !by_prefix => (Some(Account::pool(slot)?), true),
+            None if host.is_root && !by_prefix => (Some(host.accounts.of_slot(slot)?), true),
             None => (None, false),
         };
         let current = Account::current();

@@ -17,7 +17,7 @@ pub(super) fn members(uid: u32) -> Vec<Identity> {
 }
 
 /// One system call instead of a walk over all processes, in the usual case that all are gone.
-fn nobody_runs_as(uid: u32) -> bool {
+pub(crate) fn nobody_runs_as(uid: u32) -> bool {
     rustix::process::getpriority_user(Uid::from_raw(uid)) == Err(Errno::SRCH)
 }
 
