@@ -90,32 +90,28 @@ impl Account {
         Self::find(name)?.ok_or_else(|| AccountError::Unknown(name.to_owned()))
     }
 
-    /// The account `roundhouse-<slot>`, whoever has it: [`lend`] gives one that nobody has. Made if it is missing.
+    /// The account `roundhouse-<slot>`, whoever has it: a [`Pool`] gives one that nobody has. Made if it is missing.
     pub fn pool(slot: usize) -> Result<Self, AccountError> {
-        Self::made(&format!("{PREFIX}{slot}"))
-    }
-
-    fn made(name: &str) -> Result<Self, AccountError> {
-        if let Some(account) = Self::find(name)? {
+        let name = format!("{PREFIX}{slot}");
+        if let Some(account) = Self::find(&name)? {
             return Ok(account);
         }
         // `useradd` asks whether a name is free before it locks the file: two at once make the same account twice.
-        let _turn =
-            turn().map_err(|source| AccountError::Program { program: LOCK, name: name.clone(), source })?;
+        let _turn = turn().map_err(|source| AccountError::Lock { path: LOCK.into(), source })?;
         let mut refusal = String::new();
         for _ in 0..TRIES {
-            if let Some(account) = Self::find(name)? {
+            if let Some(account) = Self::find(&name)? {
                 return Ok(account);
             }
-            match make(name)? {
+            match make(&name)? {
                 (Some(0), _) => continue,
                 // Another program holds the password file (1) or the group file (10).
                 (Some(1 | 10), message) => refusal = message,
-                (_, message) => return Err(AccountError::NotMade { name: name.to_owned(), message }),
+                (_, message) => return Err(AccountError::NotMade { name, message }),
             }
             std::thread::sleep(PAUSE);
         }
-        Err(AccountError::NotMade { name: name.to_owned(), message: refusal })
+        Err(AccountError::NotMade { name, message: refusal })
     }
 
     fn find(name: &str) -> Result<Option<Self>, AccountError> {

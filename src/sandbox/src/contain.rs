@@ -148,16 +148,6 @@ impl Containment {
         self.root
     }
 
-    /// The account that is this task's alone, if one is.
-    pub fn own_account(&self) -> Option<u32> {
-        self.account
-    }
-
-    /// The account is somebody else's now: nothing under it is killed any more.
-    pub fn disown_account(&mut self) {
-        self.account = None;
-    }
-
     /// Files to write a process into the group with, before it executes anything.
     pub(crate) fn doors(&self) -> io::Result<Vec<OwnedFd>> {
         self.group.iter().map(Group::door).collect()
@@ -242,11 +232,6 @@ fn stop(members: impl Fn() -> Vec<Identity>) -> BTreeSet<Identity> {
         stopped.extend(fresh);
     }
     stopped
-}
-
-/// Whether nothing runs under the account.
-pub(crate) fn is_unused(uid: u32) -> bool {
-    by_account::members(uid).is_empty()
 }
 
 /// TERM to all that there are at one moment: none is missed because it was just forked, and none is hit that is started

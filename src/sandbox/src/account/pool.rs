@@ -3,7 +3,7 @@
 //! An account is held by a lock on a file of its number, for as long as its holder lives. Where the holder was killed its
 //! task may still run: an account under which anything runs is not free either.
 
-use super::{Account, AccountError, field, password_line};
+use super::{Account, AccountError, PREFIX, field, password_line};
 use crate::contain::{Containment, nobody_runs_as};
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -13,10 +13,14 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
 
 /// Where the locks lie.
 const LOCKS: &str = "/run/roundhouse-accounts";
+/// How often, and after what time, a lock is looked at again that somebody holds although the account is in use.
+const LOOKS: u32 = 20;
+const LOOK: Duration = Duration::from_millis(10);
 /// More accounts than any host has room for.
 const MOST: usize = 100_000;
 
@@ -81,8 +85,7 @@ impl Pool {
     }
 
     fn free(&self, number: usize) -> Result<Option<Held>, AccountError> {
-        let failed =
-            |source| AccountError::Program { program: LOCKS, name: format!("roundhouse-{number}"), source };
+        let failed = |source| AccountError::Lock { path: self.locks.join(number.to_string()), source };
         let Some(lock) = self.lock(number).map_err(failed)? else { return Ok(None) };
         let account = Account::pool(number)?;
         Ok(nobody_runs_as(account.uid).then_some(Held { account, _lock: lock }))
@@ -90,8 +93,17 @@ impl Pool {
 
     fn named(&self, uid: u32) -> Option<Held> {
         let line = password_line(|fields| fields.get(2) == Some(&uid.to_string().as_str()))?;
-        let number = field(&line, 0).strip_prefix("roundhouse-")?.parse().ok()?;
-        let lock = self.lock(number).ok()??;
+        let number = field(&line, 0).strip_prefix(PREFIX)?.parse().ok()?;
+        let mut lock = self.lock(number).ok()?;
+        for _ in 0..LOOKS {
+            if lock.is_some() || nobody_runs_as(uid) {
+                break;
+            }
+            // Whoever looks for a free account holds the lock for as long as it takes to see that this one is not.
+            std::thread::sleep(LOOK);
+            lock = self.lock(number).ok()?;
+        }
+        let lock = lock?;
         Some(Held { account: Account::pool(number).ok()?, _lock: lock })
     }
 
