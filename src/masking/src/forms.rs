@@ -18,7 +18,8 @@ pub(crate) fn of(secret: &str) -> Vec<Vec<u8>> {
 }
 
 fn is_secret(value: &str) -> bool {
-    value.chars().count() >= SHORTEST && !matches!(value.to_ascii_lowercase().as_str(), "true" | "false")
+    let is_long = !value.trim().is_empty() && value.chars().count() >= SHORTEST;
+    is_long && !matches!(value.to_ascii_lowercase().as_str(), "true" | "false")
 }
 
 fn whole(secret: &str, forms: &mut Vec<Vec<u8>>) {

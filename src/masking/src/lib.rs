@@ -24,7 +24,7 @@ pub struct Masker {
 
 impl Masker {
     /// Masks these values and the forms in which shells, encoders and terminals show them. Values of fewer than
-    /// four characters and `true` and `false` are not masked.
+    /// four characters, blank ones, and `true` and `false` are not masked.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let forms = secrets.into_iter().flat_map(|secret| forms::of(&secret)).collect();
         Self { patterns: Arc::new(Patterns::new(forms)), held: Vec::new(), covered: 0 }

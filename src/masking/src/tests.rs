@@ -28,7 +28,8 @@ fn a_secret_is_masked_wherever_it_stands() {
 }
 
 #[test]
-fn short_values_and_booleans_are_not_masked() {
+fn short_values_blanks_and_booleans_are_not_masked() {
+    check(&["     "], "a     b", "a     b");
     check(&["abc", "", "True", "FALSE", "äöü"], "abc True FALSE äöü", "abc True FALSE äöü");
     assert!(masker(&["abc", "true"]).is_empty());
 }
