@@ -2,12 +2,12 @@
 # Sourced with the working directory at the top of the repository.
 
 # Programs and the Debian packages that bring them.
-NEEDED="cc:build-essential git:git bash:bash xargs:findutils"
+NEEDED="cc:build-essential git:git bash:bash"
 
-# missing_packages: the Debian packages of what is not there, on one line.
+# missing_packages [PROGRAM:PACKAGE…]: the Debian packages of what is not there, on one line.
 missing_packages() {
   local pair packages=""
-  for pair in $NEEDED; do
+  for pair in $NEEDED "$@"; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair##*:}"
   done
   # The task-agent is linked statically: glibc's archive must be there beside the compiler.
@@ -33,12 +33,13 @@ need_rust() {
   fi
 }
 
-# need_packages: says which Debian packages are missing; with "install" and as root, installs them.
+# need_packages [install] [PROGRAM:PACKAGE…]: says which Debian packages are missing; with "install" and as root, installs them.
 need_packages() {
-  local packages
-  packages=$(missing_packages)
+  local packages install=""
+  if [ "${1:-}" = install ]; then install=yes; shift; fi
+  packages=$(missing_packages "$@")
   [ -n "$packages" ] || return 0
-  if [ "${1:-}" = install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  if [ -n "$install" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing $packages"
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null && return 0
   fi

@@ -114,7 +114,9 @@ async fn described(
         return Ok(request.pipeline(project, Source::Git { url, revision, branch }, Some(git), class));
     }
     let project = options.project.clone().unwrap_or_else(|| project_of_folder(&request.folder));
-    let folder = tempfile::tempdir().or_machinery("cannot make a temporary folder")?;
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let folder = tempfile::Builder::new().permissions(private).tempdir();
+    let folder = folder.or_machinery("cannot make a temporary folder")?;
     let (archive, content, git) = packed(options, request, folder.path())?;
     operator.put_source(&project, &content, &archive).await.map_err(failed)?;
     let source = Source::Archive { digest: content.digest, size: content.size };

@@ -85,6 +85,7 @@ impl Live {
             over => {
                 self.running.retain(|running| *running != at);
                 let took = self.since.remove(&at).map(|since| since.elapsed());
+                self.arrange();
                 self.above(&over_line(model, at, over, took, self.paint));
             }
         }
@@ -243,7 +244,8 @@ fn current_step(job: &JobView) -> &str {
 }
 
 fn running_step(task: &TaskView) -> Option<&StepView> {
-    task.steps.iter().rev().find(|step| step.status == StepStatus::Running)
+    let own = |step: &&StepView| step.status == StepStatus::Running && step.number != StepNumber::HOST;
+    task.steps.iter().rev().find(own)
 }
 
 /// `3/12 jobs · 2 running, 4 queued · 1 failed · 1m 02s`

@@ -50,6 +50,7 @@ mod tests {
     #[test]
     fn only_a_toolchain_that_path_leads_to_and_the_job_may_read_is_told() {
         let home = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o700)).unwrap();
         for folder in [".rustup", ".cargo/bin"] {
             std::fs::create_dir_all(home.path().join(folder)).unwrap();
         }
@@ -65,6 +66,6 @@ mod tests {
         let names = |variables: Vec<Variable>| variables.into_iter().map(|one| one.name).collect::<Vec<_>>();
         assert_eq!(names(variables(Reader::Same, with(there.clone()))), ["RUSTUP_HOME", "CARGO_HOME"]);
         assert!(variables(Reader::Same, with("/usr/bin".to_owned())).is_empty());
-        assert!(variables(Reader::Anybody, with(there)).is_empty(), "a temporary folder is private");
+        assert!(variables(Reader::Anybody, with(there)).is_empty(), "the home is private");
     }
 }
