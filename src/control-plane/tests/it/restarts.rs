@@ -1,6 +1,7 @@
 //! What a control plane takes up again after it was gone.
 
 use crate::house::{House, ONE_JOB, claim_one, end, finish};
+use control_plane::{KeySource, Settings};
 use protocol::{Epoch, JobStatus, Outcome, WorkflowStatus};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,25 @@ async fn a_fenced_token_stays_fenced_and_a_finished_task_finished() {
     assert!(matches!(lost.acknowledged().await, Err(client::ClientError::Fenced(_))));
     end(&won, &house.transport.task(&won.task_token), Outcome::Success).await;
     assert_eq!(house.statuses(pipeline).await[0].1, JobStatus::Success);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_workflow_whose_secrets_went_with_their_key_is_canceled() {
+    let in_memory = |settings: &mut Settings| settings.key = KeySource::Memory([1; 32]);
+    let house = House::with(in_memory).await;
+    let (waits, runs) = (house.pipeline(ONE_JOB).await.id, house.pipeline(ONE_JOB).await.id);
+    let (claimed, task) = claim_one(&house.runner().await).await;
+    task.begin(claimed.epoch).await.unwrap();
+    let house = house.again(|settings| settings.key = KeySource::Memory([2; 32])).await;
+    let waiting = [waits, runs].map(|id| house.statuses(id));
+    let statuses = futures_util::future::join_all(waiting).await.concat();
+    let canceled = statuses.iter().filter(|(_, status)| *status == JobStatus::Canceled).count();
+    assert_eq!(canceled, 1, "the one that ran is canceled by its launch-agent: {statuses:?}");
+    end(&claimed, &house.transport.task(&claimed.task_token), Outcome::Canceled).await;
+    for id in [waits, runs] {
+        assert_eq!(house.view(id).await.workflows[0].status, WorkflowStatus::Canceled);
+    }
     house.running.stop().await;
 }
 
