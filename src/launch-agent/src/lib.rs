@@ -18,7 +18,7 @@
 //! | Supervisor | LeaseKeeper | `Running` | told at each change |
 //! | LeaseKeeper | Supervisor | `LeaseNews { canceled, fenced }` | in the answer of the next heartbeat |
 //! | Supervisor | TaskActor | `CancelTask { why }` | told to each new actor of the task |
-//! | Supervisor | TaskActor | `Ping` | two in a row: it hangs |
+//! | Supervisor | TaskActor | `Ping` | four in a row: it hangs |
 //! | TaskActor | Supervisor | `Pong`, `Finished` | the journal is found at adoption |
 //! | task-agent (socket) | TaskActor | hello, progress, requests | sent again until answered |
 //! | TaskActor | LogStreamer | `LogAppended`, `DrainLogs` | the streamer looks each second; told to each new one |

@@ -159,14 +159,20 @@ impl Pump {
                 Trouble::Rewind(_) | Trouble::Refused(_) if self.is_hopeless() => {
                     return self.give_up(&trouble);
                 }
-                Trouble::Rewind(acknowledged) => start = Some(acknowledged),
+                Trouble::Rewind(acknowledged) => {
+                    // Once is what a restart looks like; again and again is no reason to hurry.
+                    if self.refusals > 1 {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    start = Some(acknowledged);
+                }
                 Trouble::Refused(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
     fn is_hopeless(&mut self) -> bool {
-        self.refusals += 1;
+        self.refusals = self.refusals.saturating_add(1);
         self.refusals > MAX_REFUSALS && self.wake.draining.get()
     }
 

@@ -19,7 +19,7 @@ use crate::{
 use actix::prelude::*;
 use household::Task;
 use protocol::{TaskId, frame::CancelReason, http::Claimed};
-use slog::{info, warn};
+use slog::{debug, info, warn};
 use slots::Slots;
 use std::{
     collections::BTreeMap,
@@ -344,7 +344,7 @@ impl Handler<TaskNews> for Supervisor {
         match news {
             TaskNews::Pong { task, state } => self.heard_of(task, state),
             TaskNews::Finished { task, ending, because } => {
-                info!(self.host.log, "a slot is free"; "task" => %task, "ending" => ?ending, "because" => because);
+                debug!(self.host.log, "a slot is free"; "task" => %task, "ending" => ?ending, "because" => because);
                 self.let_go(task, ctx);
             }
         }

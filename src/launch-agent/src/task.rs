@@ -258,7 +258,11 @@ struct Notebook {
 
 impl Notebook {
     fn open(dir: &TaskDir, parts: &Parts, log: &Logger) -> io::Result<(Self, Past)> {
-        if parts.birth == Birth::Claimed || dir.claim().is_err() {
+        if parts.birth == Birth::Claimed {
+            // An older lease of the task may have left what could not be removed then.
+            dir.remove()?;
+        }
+        if dir.claim().is_err() {
             dir.create(&parts.record)?;
         }
         let (journal, past) = Journal::open(&dir.journal())?;

@@ -1,5 +1,7 @@
 //! What a parent can rely on, whatever becomes of its children.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, with its place")]
+
 use actix::prelude::*;
 use std::{
     sync::{

@@ -278,3 +278,6 @@ fn first_line(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|byte| *byte == b'\n');
     end.map_or(text, |at| &text[..=at])
 }
+
+#[cfg(test)]
+mod tests;

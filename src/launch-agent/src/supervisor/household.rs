@@ -43,8 +43,8 @@ const TOLERANCE: Tolerance =
     Tolerance { failures: 3, within: Duration::from_secs(60), backoff: Duration::from_millis(20) };
 /// Every so many ticks.
 pub(super) const PING_EVERY: u64 = 5;
-/// So many pings in a row without an answer: it hangs.
-const HUNG: u32 = 2;
+/// So many pings in a row without an answer: it hangs, and not only on a slow disk.
+const HUNG: u32 = 4;
 /// How long the processes of a task without an actor are struck at a time.
 const STRIKE: Duration = Duration::from_secs(30);
 
@@ -243,7 +243,7 @@ impl Supervisor {
             actor.addr.do_send(Ping);
         }
         for id in hung {
-            self.task_failed(id, "it did not answer for 10 s", ctx);
+            self.task_failed(id, "it did not answer for 20 s", ctx);
         }
     }
 }

@@ -125,7 +125,8 @@ mod tests {
         let mut slots = Slots::new(8, [Some(2)]);
         assert_eq!(slots.lend(), [(0, 2)]);
         slots.give_back(0);
-        (slots.take(Some(0)), slots.ready(0));
+        slots.take(Some(0));
+        slots.ready(0);
         assert_eq!(slots.lend(), [(0, 1)]);
     }
 

@@ -1,0 +1,229 @@
+//! Bodies, held against what a control plane makes of them.
+
+use super::*;
+use crate::task::dir::TaskDir;
+use protocol::{
+    Outcome, StepStatus, TaskId, invariants,
+    stream::{MAX_BODY, decode},
+};
+use std::{io::Write, os::unix::fs::MetadataExt, path::PathBuf};
+use uuid::Uuid;
+
+/// A task's files, and the control plane's copy of them.
+struct Files {
+    _root: tempfile::TempDir,
+    dir: TaskDir,
+    next: u64,
+    stored: Stored,
+}
+
+#[derive(Default)]
+struct Stored {
+    logs: BTreeMap<StepNumber, Vec<u8>>,
+    chunks: Vec<Chunk>,
+    records: Vec<Record>,
+}
+
+impl Stored {
+    fn take(&mut self, body: &[u8]) {
+        assert!(body.len() <= MAX_BODY, "{} bytes", body.len());
+        for item in decode(body).unwrap() {
+            match item {
+                Item::Record(record) => self.records.push(record),
+                Item::Log { chunk, frame } => {
+                    let raw = zstd::bulk::decompress(&frame, MAX_CHUNK).unwrap();
+                    self.logs.entry(chunk.step).or_default().extend(raw);
+                    self.chunks.push(chunk);
+                }
+            }
+        }
+    }
+
+    fn acknowledged(&self) -> Acknowledged {
+        let logs = self.logs.iter().map(|(step, log)| (*step, log.len() as u64)).collect();
+        Acknowledged { next_record: self.records.len() as u64, logs }
+    }
+}
+
+impl Files {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let dir = TaskDir::new(root.path(), TaskId(Uuid::new_v4()));
+        std::fs::create_dir_all(dir.path().join("steps")).unwrap();
+        Self { _root: root, dir, next: 0, stored: Stored::default() }
+    }
+
+    fn write(&self, step: u32, text: &[u8]) {
+        self.dir.open_spool(StepNumber(step)).unwrap().write_all(text).unwrap();
+    }
+
+    fn record(&mut self, event: TaskEvent) {
+        let record = Record { seq: self.next, at_ms: 0, event };
+        self.next += 1;
+        self.journal(record.to_line().as_bytes());
+    }
+
+    fn journal(&self, bytes: &[u8]) {
+        self.dir.open_agent_journal().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn started(&mut self, step: u32) {
+        self.record(TaskEvent::StepStarted { step: StepNumber(step) });
+    }
+
+    fn ended(&mut self, step: u32, log_bytes: u64) {
+        let (status, exit_code) = (StepStatus::Success, Some(0));
+        self.record(TaskEvent::StepEnded {
+            step: StepNumber(step),
+            status,
+            exit_code,
+            duration_ms: 1,
+            log_bytes,
+        });
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox::resume(self.dir.clone(), &self.stored.acknowledged()).unwrap()
+    }
+
+    /// Sends all there is; how many bodies that took.
+    fn send(&mut self, outbox: &mut Outbox, look: Look) -> usize {
+        let mut bodies = 0;
+        while let Some(draft) = outbox.next(look).unwrap() {
+            self.stored.take(&draft.write().unwrap());
+            bodies += 1;
+        }
+        invariants::log_is_unbroken(&self.stored.chunks).unwrap();
+        bodies
+    }
+
+    fn log(&self, step: u32) -> &[u8] {
+        self.stored.logs.get(&StepNumber(step)).map_or(&[], Vec::as_slice)
+    }
+
+    fn spool(&self, step: u32) -> PathBuf {
+        self.dir.spool(StepNumber(step))
+    }
+}
+
+/// Bytes that no compression makes smaller.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn a_steps_log_goes_out_before_its_end_however_long_it_is() {
+    let mut files = Files::new();
+    let long = noise(8 * MAX_CHUNK + 17);
+    files.started(1);
+    files.write(1, &long);
+    files.ended(1, long.len() as u64);
+    files.started(2);
+    let mut outbox = files.outbox();
+    for left in [true, true, false] {
+        let body = outbox.next(Look::Growing).unwrap().unwrap().write().unwrap();
+        files.stored.take(&body);
+        let has_end = files.stored.records.len() > 1;
+        assert_eq!(has_end, !left, "the end waits for the log");
+    }
+    files.send(&mut outbox, Look::Growing);
+    assert!(files.log(1) == long && files.stored.records.len() == 3);
+}
+
+#[test]
+fn an_outbox_goes_on_from_what_is_acknowledged_and_sends_nothing_twice() {
+    let mut files = Files::new();
+    files.started(1);
+    files.write(1, b"one\n");
+    let mut outbox = files.outbox();
+    assert_eq!(files.send(&mut outbox, Look::Growing), 1);
+    assert_eq!(files.send(&mut outbox, Look::Everywhere), 0);
+    files.write(1, b"two\n");
+    files.ended(1, 8);
+    let mut reborn = files.outbox();
+    files.send(&mut reborn, Look::Growing);
+    assert_eq!(files.log(1), b"one\ntwo\n");
+    invariants::journal_is_sound(&files.stored.records).unwrap();
+    assert_eq!(files.stored.records.len(), 2);
+}
+
+#[test]
+fn the_hosts_own_step_and_background_output_are_seen() {
+    let mut files = Files::new();
+    files.write(0, b"host\n");
+    files.started(1);
+    files.ended(1, 0);
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Growing);
+    assert_eq!(files.log(0), b"host\n");
+    files.write(1, b"late\n");
+    files.send(&mut outbox, Look::Growing);
+    assert_eq!(files.log(1), b"", "nobody looks there all the time");
+    files.send(&mut outbox, Look::Everywhere);
+    assert_eq!(files.log(1), b"late\n");
+    files.write(1, b"later\n");
+    files.send(&mut outbox, Look::Growing);
+    assert_eq!(files.log(1), b"late\nlater\n", "once seen, it is looked at all the time");
+}
+
+#[test]
+fn a_hostile_journal_stops_no_log() {
+    let mut files = Files::new();
+    files.started(1);
+    files.write(1, b"said\n");
+    files.ended(1, 1 << 40);
+    files.ended(7000, 5);
+    files.journal(b"no record\n");
+    files.record(TaskEvent::Ended { outcome: Outcome::Success });
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Everywhere);
+    assert_eq!((files.log(1), files.stored.records.len()), (&b"said\n"[..], 3));
+    files.write(1, b"more\n");
+    files.send(&mut outbox, Look::Everywhere);
+    assert_eq!(files.log(1), b"said\nmore\n");
+}
+
+#[test]
+fn a_record_is_read_once_its_line_is_whole() {
+    let mut files = Files::new();
+    let line = Record { seq: 0, at_ms: 0, event: TaskEvent::StepStarted { step: StepNumber(1) } }.to_line();
+    let (begin, end) = line.split_at(10);
+    files.journal(begin.as_bytes());
+    let mut outbox = files.outbox();
+    assert_eq!(files.send(&mut outbox, Look::Growing), 0);
+    files.journal(end.as_bytes());
+    assert_eq!(files.send(&mut outbox, Look::Growing), 1);
+    assert_eq!(files.stored.records.len(), 1);
+}
+
+#[test]
+fn an_endless_line_is_no_record_and_not_read_to_its_end() {
+    let mut files = Files::new();
+    files.journal(&vec![b' '; 4 * MAX_RECORD]);
+    let mut outbox = files.outbox();
+    assert_eq!(files.send(&mut outbox, Look::Growing), 0);
+    assert!(outbox.journal_is_broken);
+}
+
+#[test]
+fn acknowledged_bytes_are_given_back_to_the_disk() {
+    let mut files = Files::new();
+    files.started(1);
+    files.write(1, &noise(4 * MAX_CHUNK + 5));
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Growing);
+    let before = std::fs::metadata(files.spool(1)).unwrap();
+    let forgotten = outbox.forget(&files.stored.acknowledged());
+    if forgotten.into_iter().try_for_each(Forgotten::punch).is_err() {
+        return eprintln!("skipped: this file system makes no holes");
+    }
+    let after = std::fs::metadata(files.spool(1)).unwrap();
+    assert_eq!(before.len(), after.len(), "offsets stay");
+    assert!(after.blocks() < before.blocks() / 4, "{} of {} blocks", after.blocks(), before.blocks());
+    assert!(outbox.forget(&files.stored.acknowledged()).is_empty(), "once");
+}
