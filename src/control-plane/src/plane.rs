@@ -53,6 +53,8 @@ pub(crate) struct Plane {
     pub(crate) clock: Clock,
     /// Turns true when held-open calls are to be answered at once.
     pub(crate) closing: watch::Receiver<bool>,
+    /// How many calls are being answered.
+    pub(crate) calls: watch::Sender<usize>,
     core: Mutex<Core>,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
@@ -117,6 +119,7 @@ impl Plane {
             rules: parts.rules,
             clock: Clock::new(),
             closing: parts.closing,
+            calls: watch::Sender::new(0),
             core: Mutex::default(),
             lease_news: watch::Sender::new(()),
             lost: Notify::new(),

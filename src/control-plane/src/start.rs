@@ -12,7 +12,13 @@ use crate::{
     settings::Settings,
     web,
 };
-use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
+use actix_web::{
+    App, HttpServer,
+    body::MessageBody,
+    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+    middleware::{Next, from_fn},
+    web::Data,
+};
 use blobs::{BlobError, Blobs, Scope};
 use logs::Logs;
 use protocol::transfer::Content;
@@ -27,12 +33,12 @@ use std::{
     time::Duration,
 };
 use store::{OpenError, Store, Write};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 /// The most threads that serve calls.
 const MOST_WORKERS: usize = 4;
-/// How long calls that are not held open may take to finish when the control plane stops, in seconds.
-const PATIENCE: u64 = 1;
+/// How long calls may take to finish when the control plane stops.
+const PATIENCE: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A control plane that serves.
@@ -232,6 +238,7 @@ fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, 
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
+            .wrap(from_fn(counted))
             .configure(api::routes)
             .configure(blob_routes::routes)
             .configure(web::routes)
@@ -239,7 +246,6 @@ fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, 
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
     .disable_signals()
-    .shutdown_timeout(PATIENCE)
     .listen(listener)?
     .run();
     let handle = server.handle();
@@ -249,6 +255,32 @@ fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, 
         }
     });
     Ok((handle, serving))
+}
+
+/// Counts a call while it is being answered.
+async fn counted(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let plane = request.app_data::<Data<Plane>>().expect("every server has its plane").clone();
+    let _call = Call::begin(&plane.calls);
+    next.call(request).await
+}
+
+/// A call that is being answered, or was dropped because its caller went away.
+struct Call<'p>(&'p watch::Sender<usize>);
+
+impl<'p> Call<'p> {
+    fn begin(calls: &'p watch::Sender<usize>) -> Self {
+        calls.send_modify(|calls| *calls += 1);
+        Self(calls)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
+    }
 }
 
 async fn seal(plane: Arc<Plane>) {
@@ -267,7 +299,10 @@ impl Running {
     /// Answers held-open calls, lets the others finish for a moment, and closes the store. What was acknowledged stays.
     pub async fn stop(self) {
         self.closing.send_replace(true);
-        self.server.stop(true).await;
+        let mut calls = self.plane.calls.subscribe();
+        // A call that takes longer is cut off, as by any crash; idle connections are not waited for at all.
+        let _ = timeout(PATIENCE, calls.wait_for(|calls| *calls == 0)).await;
+        self.server.stop(false).await;
         self.tasks.iter().for_each(JoinHandle::abort);
         self.plane.store.close().await;
     }

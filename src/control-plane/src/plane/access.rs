@@ -7,12 +7,15 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 use store::{ClassRow, Store, StoreError, TokenRow};
+use tokio::sync::Mutex;
 
 /// Classes and tokens, as they are in the store.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) operator: TokenHash,
     tables: RwLock<Tables>,
+    /// Held while they are read again, so that an older reading never follows a newer one.
+    reading: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -24,13 +27,14 @@ struct Tables {
 impl Access {
     /// Reads them all.
     pub(crate) async fn read(store: &Store, operator: TokenHash) -> Result<Self, StoreError> {
-        let access = Self { operator, tables: RwLock::default() };
+        let access = Self { operator, tables: RwLock::default(), reading: Mutex::default() };
         access.refresh(store).await?;
         Ok(access)
     }
 
     /// Reads them again after a change.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let _reading = self.reading.lock().await;
         let classes = store.classes().await?;
         let tokens = store.tokens().await?.into_iter().map(|row| (row.hash, row)).collect();
         *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Tables { classes, tokens };

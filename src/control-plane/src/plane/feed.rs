@@ -7,7 +7,7 @@ use protocol::{
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -17,8 +17,10 @@ use tokio::sync::watch;
 const MOST_NEWS: usize = 65_536;
 /// The most news of one answer.
 const MOST_AT_ONCE: usize = 4096;
-/// The most pipelines whose feeds are kept.
-const MOST_FEEDS: usize = 256;
+/// The most pipelines whose feeds are kept, and the most news of all of them together: the one that was quiet for
+/// longest is forgotten first.
+const MOST_FEEDS: usize = 1024;
+const MOST_OF_ALL: usize = 512 * 1024;
 
 /// The feeds of all pipelines.
 #[derive(Debug)]
@@ -30,8 +32,10 @@ pub(crate) struct Feeds {
 #[derive(Debug, Default)]
 struct Inner {
     feeds: HashMap<PipelineId, Ring>,
-    /// By age.
+    /// By their last news, the newest at the end.
     order: VecDeque<PipelineId>,
+    /// News of all feeds.
+    news: usize,
 }
 
 #[derive(Debug)]
@@ -52,36 +56,52 @@ impl Feeds {
 
     /// Tells news of a pipeline.
     pub(crate) fn publish(&self, pipeline: PipelineId, news: Vec<News>) {
-        if !news.is_empty() {
-            self.with_ring(pipeline, |ring| ring.push(news, || self.next_life()));
+        if news.is_empty() {
+            return;
         }
+        let mut inner = self.lock();
+        inner.touch(pipeline);
+        let ring = inner.feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life()));
+        let before = ring.news.len();
+        ring.push(news, || self.next_life());
+        let after = ring.news.len();
+        inner.news = inner.news + after - before;
+        inner.make_room();
     }
 
     /// What came after, and how to hear of more.
     pub(crate) fn read(&self, pipeline: PipelineId, after: u64) -> (Feed, watch::Receiver<()>) {
-        self.with_ring(pipeline, |ring| (ring.read(after), ring.changed.subscribe()))
+        let mut inner = self.lock();
+        if !inner.feeds.contains_key(&pipeline) {
+            inner.touch(pipeline);
+            inner.make_room();
+        }
+        let ring = inner.feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life()));
+        (ring.read(after), ring.changed.subscribe())
     }
 
     fn next_life(&self) -> u64 {
         self.lives.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn with_ring<T>(&self, pipeline: PipelineId, work: impl FnOnce(&mut Ring) -> T) -> T {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if !inner.feeds.contains_key(&pipeline) {
-            inner.make_room();
-            inner.order.push_back(pipeline);
-        }
-        let ring = inner.feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life()));
-        work(ring)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    /// Makes a pipeline the one with the newest news.
+    fn touch(&mut self, pipeline: PipelineId) {
+        if self.order.back() != Some(&pipeline) {
+            self.order.retain(|other| *other != pipeline);
+            self.order.push_back(pipeline);
+        }
+    }
+
     fn make_room(&mut self) {
-        while self.feeds.len() >= MOST_FEEDS {
-            let Some(oldest) = self.order.pop_front() else { return };
-            self.feeds.remove(&oldest);
+        while self.order.len() > 1 && (self.order.len() > MOST_FEEDS || self.news > MOST_OF_ALL) {
+            let quiet = self.order.pop_front().and_then(|oldest| self.feeds.remove(&oldest));
+            self.news -= quiet.map_or(0, |ring| ring.news.len());
         }
     }
 }
@@ -161,6 +181,17 @@ mod tests {
         feeds.publish(PIPELINE, vec![workflow()]);
         let (feed, _) = feeds.read(PIPELINE, 0);
         assert_eq!((feed.life, feed.next), (8, 1));
+    }
+
+    #[test]
+    fn the_feed_that_was_quiet_for_longest_is_forgotten_first() {
+        let feeds = Feeds::new(0);
+        let pipeline = |number| PipelineId(Uuid::from_u128(number));
+        let life = |number| feeds.read(pipeline(number), 0).0.life;
+        (0..9).for_each(|number| feeds.publish(pipeline(number), vec![workflow(); MOST_NEWS]));
+        assert!(feeds.lock().news <= MOST_OF_ALL);
+        assert!(life(0) > 8, "forgotten, so another life");
+        assert_eq!(life(8), 8);
     }
 
     #[test]
