@@ -284,21 +284,23 @@ class Reader {
     this.over = false;
     this.marked = -1;
     this.pending = false;
-    this.wanted = /^#L(\d+)$/.exec(location.hash)?.[1] - 1;
+    this.top = this.pixel = 0;
+    this.wanted = NaN;
+    this.want();
     this.following = this.view.dataset.follow === "true" && !(this.wanted >= 0);
     this.listen();
     this.setFollowing(this.following);
   }
 
   listen() {
-    let top = 0;
     this.view.addEventListener("scroll", () => {
       const { scrollTop, clientHeight, scrollHeight } = this.view;
-      if (scrollTop < top - 1) this.setFollowing(false);
+      if (scrollTop === this.top) return; // It was this script that scrolled.
+      if (scrollTop < this.top - 1) this.setFollowing(false);
       else if (scrollTop + clientHeight >= scrollHeight - 2 && !this.over) this.setFollowing(true);
-      top = scrollTop;
       this.paintSoon();
     }, { passive: true });
+    addEventListener("hashchange", () => this.want());
     new ResizeObserver(() => this.paintSoon()).observe(this.view);
     this.button = this.root.querySelector("button.follow");
     this.button.addEventListener("click", () => this.setFollowing(!this.following));
@@ -314,6 +316,11 @@ class Reader {
       history.replaceState(null, "", number.hash);
       this.mark(Number(number.textContent.replace(/\D/g, "")) - 1 - this.lines.dropped);
     });
+  }
+
+  want() {
+    this.wanted = /^#L(\d+)$/.exec(location.hash)?.[1] - 1;
+    this.paintSoon();
   }
 
   setFollowing(following) {
@@ -341,12 +348,8 @@ class Reader {
   go(line) {
     this.setFollowing(false);
     this.mark(line);
-    this.layout();
-    const { clientHeight } = this.view;
-    const whole = this.lines.length * ROW;
-    const pixel = Math.max(0, Math.min(line * ROW - clientHeight / 3, whole - clientHeight));
-    const room = whole - clientHeight;
-    this.view.scrollTop = room > 0 ? (pixel / room) * (this.space.offsetHeight - clientHeight) : 0;
+    this.pixel = line * ROW - this.view.clientHeight / 3;
+    this.top = this.view.scrollTop;
     this.paintSoon();
   }
 
@@ -404,17 +407,26 @@ class Reader {
     if (this.wanted >= 0 && (this.wanted < this.lines.length || this.over)) {
       const line = Math.min(this.wanted, this.lines.length - 1);
       this.wanted = NaN;
-      return this.go(line);
+      this.go(line);
     }
-    if (this.following) this.view.scrollTop = this.view.scrollHeight;
-    const { scrollTop, clientHeight } = this.view;
-    const [whole, tall] = [this.lines.length * ROW, Math.min(this.lines.length * ROW, TALLEST)];
-    const room = tall - clientHeight;
-    const pixel = room > 0 ? (Math.min(scrollTop, room) / room) * (whole - clientHeight) : 0;
-    const first = Math.max(0, Math.floor(pixel / ROW) - 8);
-    const last = Math.min(this.lines.length, Math.ceil((pixel + clientHeight) / ROW) + 8);
+    this.place();
+    const first = Math.max(0, Math.floor(this.pixel / ROW) - 8);
+    const last = Math.min(this.lines.length, Math.ceil((this.pixel + this.view.clientHeight) / ROW) + 8);
     this.draw(first, last);
-    this.rows.style.transform = `translateY(${scrollTop - (pixel - first * ROW)}px)`;
+    this.rows.style.transform = `translateY(${this.top - (this.pixel - first * ROW)}px)`;
+  }
+
+  // Which pixel of the whole log is at the top: the end, where the reader scrolled to, or where it was before the log grew.
+  place() {
+    const { clientHeight, scrollTop } = this.view;
+    const most = Math.max(0, this.lines.length * ROW - clientHeight);
+    const room = Math.max(0, Math.min(this.lines.length * ROW, TALLEST) - clientHeight);
+    const scale = room > 0 ? most / room : 1;
+    if (this.following) this.pixel = most;
+    else if (scrollTop !== this.top) this.pixel = scrollTop * scale;
+    this.pixel = Math.max(0, Math.min(this.pixel, most));
+    if (Math.abs(this.pixel / scale - scrollTop) > 0.5) this.view.scrollTop = this.pixel / scale;
+    this.top = this.view.scrollTop;
   }
 
   draw(first, last) {

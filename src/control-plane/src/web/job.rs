@@ -25,9 +25,8 @@ const TAIL: u64 = 64 * 1024;
 
 #[derive(Template)]
 #[template(path = "job.html")]
-struct Page {
-    nonce: String,
-    now: i64,
+struct Page<'s> {
+    sheet: &'s Sheet,
     id: JobId,
     name: String,
     number: u64,
@@ -97,15 +96,15 @@ pub(crate) async fn page(
     plane: web::Data<Plane>,
     place: web::Path<Place>,
 ) -> Result<HttpResponse, NoPage> {
-    let Sheet { nonce, now } = Sheet::new();
+    let sheet = &Sheet::of(&request);
     let found = find(&plane, &place).await?;
     // The script asks for the page again to see what changed; it reads the log by itself.
-    let tail = if request.headers().contains_key("X-Live") { None } else { Some(&**plane) };
+    let tail = if sheet.live { None } else { Some(&**plane) };
     let log = match found.log_step(place.step) {
         Some(step) => Some(log(tail, &found, step).await?),
         None => None,
     };
-    Ok(html(StatusCode::OK, &nonce.clone(), &found.into_page(nonce, now, log, place.step)))
+    Ok(html(StatusCode::OK, sheet, &found.page(sheet, log, place.step)))
 }
 
 /// A job where it stands in its pipeline, and the task that is looked at.
@@ -170,14 +169,14 @@ impl Found {
         }
     }
 
-    fn into_page(self, nonce: String, now: i64, log: Option<Log>, step: Option<u32>) -> Page {
+    fn page<'s>(&self, sheet: &'s Sheet, log: Option<Log>, step: Option<u32>) -> Page<'s> {
         let here = self.log_step(step).map(|step| step.number);
         let (job, task) = (self.job(), self.task());
         let steps = task.map(|task| task.steps.as_slice()).unwrap_or_default();
         let tests = job.tests;
+        let now = sheet.now;
         Page {
-            nonce,
-            now,
+            sheet,
             id: job.id,
             name: job.name.clone(),
             number: job.number,
@@ -268,7 +267,9 @@ async fn log(plane: Option<&Plane>, found: &Found, step: &StepView) -> Result<Lo
 async fn tail(plane: &Plane, log: LogName, length: u64) -> Result<String, Refusal> {
     let range = Range { offset: length.saturating_sub(TAIL), limit: TAIL as usize };
     let piece = plane.logs.read(log, range, Duration::ZERO).await?;
-    Ok(piece.map(|piece| without_colors(&piece.bytes)).unwrap_or_default())
+    let text = piece.map(|piece| without_colors(&piece.bytes)).unwrap_or_default();
+    let note = format!("[the last {} of {}: all of it is under Raw]\n", size(TAIL), size(length));
+    Ok(if length > TAIL { note + &text } else { text })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
 };
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use protocol::{
     JobId, JobStatus, PipelineId, WorkflowStatus,
@@ -20,9 +20,8 @@ use protocol::{
 
 #[derive(Template)]
 #[template(path = "pipeline.html")]
-struct Page {
-    nonce: String,
-    now: i64,
+struct Page<'s> {
+    sheet: &'s Sheet,
     id: PipelineId,
     project: String,
     number: u64,
@@ -66,12 +65,13 @@ struct Line {
 /// `GET /pipelines/{id}`.
 pub(crate) async fn page(
     _: Visitor,
+    request: HttpRequest,
     plane: web::Data<Plane>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, NoPage> {
     let (git, pipeline) = read(&plane, &id).await?;
-    let Sheet { nonce, now } = Sheet::new();
-    Ok(html(StatusCode::OK, &nonce.clone(), &Page::of(nonce, now, &git, pipeline)))
+    let sheet = &Sheet::of(&request);
+    Ok(html(StatusCode::OK, sheet, &Page::of(sheet, &git, pipeline)))
 }
 
 async fn read(plane: &Plane, id: &str) -> Result<(GitValues, PipelineView), Refusal> {
@@ -81,11 +81,11 @@ async fn read(plane: &Plane, id: &str) -> Result<(GitValues, PipelineView), Refu
     Ok((rows.pipeline.git.clone(), view(rows)))
 }
 
-impl Page {
-    fn of(nonce: String, now: i64, git: &GitValues, pipeline: PipelineView) -> Self {
+impl<'s> Page<'s> {
+    fn of(sheet: &'s Sheet, git: &GitValues, pipeline: PipelineView) -> Self {
+        let now = sheet.now;
         Self {
-            nonce,
-            now,
+            sheet,
             id: pipeline.id,
             project: pipeline.project,
             number: pipeline.number,
@@ -158,11 +158,10 @@ impl Line {
     }
 }
 
+/// Where a job's bar begins and how wide it is; the shortest is still seen.
 fn bar(job: &JobView, span: Option<Span>, now: i64) -> (u64, u64) {
     let (Some(span), Some(started)) = (span, job.started_ms) else { return (0, 0) };
     let from = span.place(started).min(996);
-    (
-        from,
-        (span.place(job.ended_ms.unwrap_or(now)) - from.min(span.place(job.ended_ms.unwrap_or(now)))).max(4),
-    )
+    let to = span.place(job.ended_ms.unwrap_or(now));
+    (from, to.saturating_sub(from).max(4))
 }

@@ -9,7 +9,7 @@ use crate::{
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
 };
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use protocol::{PipelineId, WorkflowStatus, api::GitValues};
 use store::{PipelineRow, WorkflowRow};
@@ -19,9 +19,8 @@ const NEWEST: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "pipelines.html")]
-struct Page {
-    nonce: String,
-    now: i64,
+struct Page<'s> {
+    sheet: &'s Sheet,
     pipelines: Vec<Line>,
 }
 
@@ -41,11 +40,15 @@ struct Workflow {
 }
 
 /// `GET /`.
-pub(crate) async fn page(_: Visitor, plane: web::Data<Plane>) -> Result<HttpResponse, NoPage> {
-    let Sheet { nonce, now } = Sheet::new();
+pub(crate) async fn page(
+    _: Visitor,
+    request: HttpRequest,
+    plane: web::Data<Plane>,
+) -> Result<HttpResponse, NoPage> {
+    let sheet = &Sheet::of(&request);
     let rows = plane.store.newest_pipelines(NEWEST).await.map_err(Refusal::from)?;
-    let pipelines = rows.into_iter().map(|row| line(row, now)).collect();
-    Ok(html(StatusCode::OK, &nonce.clone(), &Page { nonce, now, pipelines }))
+    let pipelines = rows.into_iter().map(|row| line(row, sheet.now)).collect();
+    Ok(html(StatusCode::OK, sheet, &Page { sheet, pipelines }))
 }
 
 fn line((project, row, workflows): (String, PipelineRow, Vec<WorkflowRow>), now: i64) -> Line {

@@ -6,26 +6,35 @@ use crate::{
     refusal::Refusal,
 };
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
 use askama::Template;
 
-/// What every page's template has: the nonce its style and script carry, and the time it was made.
+/// What every page's template has.
 #[derive(Debug)]
 pub(crate) struct Sheet {
+    /// Carried by its style and script, and by no other.
     pub(crate) nonce: String,
+    /// When it was made.
     pub(crate) now: i64,
+    /// Whether the script of an open page asks, which has style and script already.
+    pub(crate) live: bool,
 }
 
 impl Sheet {
-    pub(crate) fn new() -> Self {
-        Self { nonce: new_token(), now: wall_ms() }
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        Self { live: request.headers().contains_key("X-Live"), ..Self::new() }
+    }
+
+    fn new() -> Self {
+        Self { nonce: new_token(), now: wall_ms(), live: false }
     }
 }
 
 /// A page with the rules it is shown under.
-pub(crate) fn page(status: StatusCode, nonce: &str, template: &impl Template) -> HttpResponse {
+pub(crate) fn page(status: StatusCode, sheet: &Sheet, template: &impl Template) -> HttpResponse {
+    let nonce = &sheet.nonce;
     let rules = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; \
          connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -56,8 +65,7 @@ pub(crate) enum NoPage {
 #[derive(Template)]
 #[template(path = "turned_away.html")]
 struct TurnedAway<'t> {
-    nonce: &'t str,
-    now: i64,
+    sheet: &'t Sheet,
     title: &'t str,
     message: &'t str,
     asks_token: bool,
@@ -65,8 +73,8 @@ struct TurnedAway<'t> {
 
 /// A page that says in a sentence why it is not another.
 pub(crate) fn turned_away(status: StatusCode, title: &str, message: &str, asks_token: bool) -> HttpResponse {
-    let Sheet { nonce, now } = Sheet::new();
-    page(status, &nonce, &TurnedAway { nonce: &nonce, now, title, message, asks_token })
+    let sheet = &Sheet::new();
+    page(status, sheet, &TurnedAway { sheet, title, message, asks_token })
 }
 
 impl ResponseError for NoPage {

@@ -108,9 +108,9 @@ fn visitor(request: &HttpRequest) -> Result<Visitor, SignIn> {
 
 /// The token in the address, and the address without it.
 fn without_token(request: &HttpRequest) -> (Option<String>, String) {
-    let (tokens, others): (Vec<_>, Vec<_>) =
-        request.query_string().split('&').partition(|pair| pair.starts_with("token="));
-    let token = tokens.first().and_then(|pair| pair.strip_prefix("token=")).map(str::to_owned);
+    let query = request.query_string();
+    let token = web::Query::<TokenForm>::from_query(query).ok().map(|form| form.into_inner().token);
+    let others: Vec<_> = query.split('&').filter(|pair| !pair.starts_with("token=")).collect();
     let others = others.join("&");
     let query = if others.is_empty() { String::new() } else { format!("?{others}") };
     // One slash in front: `//host` would lead to another host.
@@ -140,7 +140,7 @@ impl FromRequest for Reading {
     }
 }
 
-/// The form that asks for the token.
+/// A token as a form or an address gives it.
 #[derive(Deserialize)]
 pub(crate) struct TokenForm {
     token: String,
