@@ -75,8 +75,23 @@ fn row(item: Item) -> ChunkRow {
 }
 
 fn one_task() -> Vec<Write> {
-    let (pipeline, workflow, job) =
-        (PipelineId(Uuid::from_u128(1)), WorkflowId(Uuid::from_u128(2)), JobId(Uuid::from_u128(3)));
+    let (id, project) = (PipelineId(Uuid::from_u128(1)), ProjectId(1));
+    let (source, git) = (Source::None, Default::default());
+    vec![
+        Write::Project("local/test".into()),
+        Write::Pipeline(PipelineRow { id, project, number: 1, created_ms: 0, source, git }),
+        Write::Workflow(workflow(id)),
+        Write::Job(Box::new(job())),
+        Write::Task(Box::new(task())),
+    ]
+}
+
+fn workflow(pipeline: PipelineId) -> WorkflowRow {
+    let (id, status) = (WorkflowId(Uuid::from_u128(2)), WorkflowStatus::Running);
+    WorkflowRow { id, pipeline, place: 0, name: "main".into(), status, canceled: false }
+}
+
+fn job() -> JobRow {
     let definition = Job {
         name: "build".into(),
         requires: vec![],
@@ -88,53 +103,37 @@ fn one_task() -> Vec<Write> {
         working_directory: "~/project".into(),
         steps: vec![],
     };
-    vec![
-        Write::Project("local/test".into()),
-        Write::Pipeline(PipelineRow {
-            id: pipeline,
-            project: ProjectId(1),
-            number: 1,
-            created_ms: 0,
-            source: Source::None,
-            git: Default::default(),
-        }),
-        Write::Workflow(WorkflowRow {
-            id: workflow,
-            pipeline,
-            place: 0,
-            name: "main".into(),
-            status: WorkflowStatus::Running,
-            canceled: false,
-        }),
-        Write::Job(Box::new(JobRow {
-            id: job,
-            workflow,
-            place: 0,
-            number: 1,
-            class: "a/b".parse().unwrap(),
-            definition,
-            status: JobStatus::Running,
-            started_ms: None,
-            ended_ms: None,
-        })),
-        Write::Task(Box::new(TaskRow {
-            id: TASK,
-            job,
-            index: 0,
-            phase: Phase::Begun,
-            epoch: Epoch(1),
-            unclaims: 0,
-            canceled: false,
-            runner: None,
-            host: None,
-            outcome: None,
-            message: None,
-            next_record: 0,
-            queued_ms: 0,
-            claimed_ms: None,
-            ended_ms: None,
-        })),
-    ]
+    JobRow {
+        id: JobId(Uuid::from_u128(3)),
+        workflow: WorkflowId(Uuid::from_u128(2)),
+        place: 0,
+        number: 1,
+        class: "a/b".parse().unwrap(),
+        definition,
+        status: JobStatus::Running,
+        started_ms: None,
+        ended_ms: None,
+    }
+}
+
+fn task() -> TaskRow {
+    TaskRow {
+        id: TASK,
+        job: JobId(Uuid::from_u128(3)),
+        index: 0,
+        phase: Phase::Begun,
+        epoch: Epoch(1),
+        unclaims: 0,
+        canceled: false,
+        runner: None,
+        host: None,
+        outcome: None,
+        message: None,
+        next_record: 0,
+        queued_ms: 0,
+        claimed_ms: None,
+        ended_ms: None,
+    }
 }
 
 fn body(raw: &[u8], at: u64) -> Bytes {

@@ -148,7 +148,7 @@ fn most_telling_step(steps: &[StepView]) -> Option<&StepView> {
     own()
         .find(|step| bad(step.status))
         .or_else(|| own().find(|step| step.status == StepStatus::Running))
-        .or_else(|| own().filter(|step| step.status != StepStatus::Skipped).next_back())
+        .or_else(|| own().rfind(|step| step.status != StepStatus::Skipped))
         .or(steps.first())
 }
 
