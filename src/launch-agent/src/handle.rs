@@ -61,7 +61,8 @@ impl Handle {
         let _ = self.commands.send(Command::Drain);
     }
 
-    /// End all tasks: TERM, the grace, KILL. Then end.
+    /// End all tasks: TERM, the grace, KILL; then end. Tasks that are being stopped already, by a cancel or by an earlier
+    /// call of this, are killed at once.
     pub fn stop_now(&self) {
         let _ = self.commands.send(Command::StopNow);
     }

@@ -14,7 +14,7 @@ use crate::{
     lease_keeper::{LeaseKeeper, LeaseNews},
     poller::{News, Poller, PollerNews, Room},
     status::{PollerStatus, Status},
-    task::{CancelTask, TaskNews},
+    task::TaskNews,
 };
 use actix::prelude::*;
 use household::Task;
@@ -140,9 +140,8 @@ impl Supervisor {
 
     fn end_tasks(&mut self, ctx: &mut Context<Self>) {
         self.tokens.iter_mut().for_each(|token| token.poller = None);
-        for task in self.tasks.values() {
-            task.send(CancelTask { why: CancelReason::Shutdown });
-        }
+        let tasks: Vec<_> = self.tasks.keys().copied().collect();
+        tasks.into_iter().for_each(|task| self.cancel(task, CancelReason::Shutdown));
         self.leave_if_empty(ctx);
     }
 

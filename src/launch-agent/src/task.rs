@@ -35,7 +35,7 @@ use state::{Effect, Ending, TaskEvent, TaskState};
 use std::{collections::BTreeMap, fs::File, io, io::Write, sync::Arc, time::Duration};
 use supervise::{Child, Restarts, Tolerance};
 
-/// From the Supervisor: end the task.
+/// From the Supervisor: end the task. A shutdown of one that is being stopped already ends its grace.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct CancelTask {
@@ -234,6 +234,10 @@ impl Handler<CancelTask> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, CancelTask { why }: CancelTask, ctx: &mut Context<Self>) {
+        if why == CancelReason::Shutdown && matches!(self.state, TaskState::Stopping { .. }) {
+            // It is being stopped already, and nobody waits for the rest of the grace.
+            return self.strike(ctx);
+        }
         if why == CancelReason::Shutdown && self.state.may_have_agent() {
             self.because("the launch-agent was told to end at once");
         }

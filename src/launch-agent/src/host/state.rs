@@ -29,7 +29,7 @@ pub(crate) enum HostEvent {
 pub(crate) enum HostEffect {
     /// Claim no more; a drain is bounded in time.
     EndClaims,
-    /// Claim no more and tell every task to end.
+    /// Claim no more and tell every task to end; one that was told before is killed at once.
     EndTasks,
     /// Stop: nothing is left to do.
     Leave,
@@ -41,7 +41,8 @@ impl HostState {
         use {HostEvent::*, HostState::*};
         match (self, event) {
             (Serving, Drain) => (Draining, Some(HostEffect::EndClaims)),
-            (Serving | Draining, Stop) => (Stopping, Some(HostEffect::EndTasks)),
+            // Once more: whoever asks twice has no patience for the grace.
+            (Serving | Draining | Stopping, Stop) => (Stopping, Some(HostEffect::EndTasks)),
             (Draining | Stopping, Empty) => (Done, Some(HostEffect::Leave)),
             _ => (self, None),
         }

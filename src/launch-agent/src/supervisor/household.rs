@@ -64,7 +64,7 @@ impl Task {
         }
     }
 
-    pub(super) fn send(&self, cancel: CancelTask) {
+    fn send(&self, cancel: CancelTask) {
         self.actor.iter().for_each(|actor| actor.addr.do_send(cancel));
     }
 

@@ -177,6 +177,23 @@ async fn a_drain_waits_for_tasks_and_a_second_order_ends_them() {
 }
 
 #[actix_rt::test]
+async fn whoever_orders_the_end_twice_waits_for_no_grace() {
+    let rig = Rig::new();
+    let mut settings = rig.settings();
+    settings.grace = Duration::from_secs(600);
+    let agent = start(settings, log()).unwrap();
+    let up = rig.shared("up");
+    let hung = rig.enqueue(&[&format!("touch {}\nstubborn\nhang", up.display())]);
+    appears(&up).await;
+    agent.stop_now();
+    agent.stop_now();
+    let end = tokio::time::timeout(DEADLINE, agent.finished()).await.expect("long before the grace is over");
+    assert_eq!(end.failure, None);
+    assert_eq!(rig.plane.task(hung).ended.unwrap().outcome, Outcome::InfrastructureFail);
+    rig.assert_clean();
+}
+
+#[actix_rt::test]
 async fn a_claim_that_is_canceled_before_it_begins_runs_nothing() {
     let rig = Rig::new();
     let task = rig.enqueue(&[&format!("touch {}", rig.shared("ran").display())]);
