@@ -37,6 +37,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// A workflow that is being read again, after the store refused a write of it.
+    pub(crate) fn being_read() -> Self {
+        Self::Unavailable("the task is being read from the store: try again".to_owned())
+    }
+
     /// A task that its caller holds no longer.
     pub(crate) fn fenced() -> Self {
         Self::Fenced("the lease is over: somebody else holds the task, or nobody wants it".to_owned())

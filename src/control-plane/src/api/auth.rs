@@ -88,7 +88,7 @@ impl Plane {
             return Err(Refusal::fenced());
         }
         if row.outcome.is_none() && self.core().place(row.task).is_none() {
-            return Err(Refusal::Unavailable("the task is being read from the store: try again".to_owned()));
+            return Err(Refusal::being_read());
         }
         Ok(Lease { task_id: row.task, epoch: row.epoch })
     }

@@ -15,13 +15,12 @@ use protocol::{
 impl Plane {
     /// What a task's holder is to run.
     pub(crate) fn spec(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
-        let core = self.core();
-        let (live, task, place) = core.task(lease.task_id).ok_or_else(Refusal::fenced)?;
-        if !task.machine.is_held_under(lease.epoch) {
-            return Err(Refusal::fenced());
-        }
         let max_run_time_ms = u64::try_from(self.rules.max_run_time.as_millis()).unwrap_or(u64::MAX);
-        Ok(spec(live, &live.jobs[place.job], (task.id, lease.epoch, place.index), max_run_time_ms))
+        self.held(lease, |(live, place), task| {
+            let job = &live.jobs[place];
+            let index = job.tasks.iter().position(|other| other.id == task.id).unwrap_or_default();
+            spec(live, job, (task.id, lease.epoch, index), max_run_time_ms)
+        })
     }
 }
 

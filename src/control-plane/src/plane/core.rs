@@ -154,7 +154,10 @@ impl Core {
 
     fn finish(&mut self, workflow: WorkflowId, change: &mut Change) {
         let Some(live) = self.live.remove(&workflow) else { return };
-        self.forget_tasks(&live);
+        self.forget_tokens(&live);
+        for task in live.jobs.iter().flat_map(|job| &job.tasks) {
+            self.places.remove(&task.id);
+        }
         let pipeline = live.pipeline.id;
         if let Some(open) = self.open.get_mut(&pipeline) {
             open.remove(&workflow);
@@ -165,12 +168,9 @@ impl Core {
         }
     }
 
-    fn forget_tasks(&mut self, live: &Live) {
-        for task in live.jobs.iter().flat_map(|job| &job.tasks) {
-            self.places.remove(&task.id);
-            if let Some(holder) = &task.holder {
-                self.tokens.remove(&holder.hash);
-            }
+    fn forget_tokens(&mut self, live: &Live) {
+        for holder in live.jobs.iter().flat_map(|job| &job.tasks).filter_map(|task| task.holder.as_ref()) {
+            self.tokens.remove(&holder.hash);
         }
     }
 
@@ -180,7 +180,8 @@ impl Core {
             return false;
         }
         if let Some(live) = self.live.remove(&guard.workflow) {
-            self.forget_tasks(&live);
+            // Places stay: a task without its workflow is one to ask for again, not one that nobody holds.
+            self.forget_tokens(&live);
         }
         self.lost.insert(guard.workflow)
     }
@@ -193,6 +194,7 @@ impl Core {
     /// A lost workflow turned out to be over.
     pub(crate) fn let_go(&mut self, workflow: WorkflowId) {
         self.lost.remove(&workflow);
+        self.places.retain(|_, place| place.workflow != workflow);
         self.open.values_mut().for_each(|open| {
             open.remove(&workflow);
         });

@@ -46,9 +46,7 @@ impl Plane {
             let canceled = self.change(&mut core, workflow, |live, moment, change| {
                 live.workflow_event(Event::Cancel, moment, change);
             });
-            let lost =
-                || Refusal::Unavailable("a workflow is being read from the store: try again".to_owned());
-            written.push(canceled.ok_or_else(lost)?.1);
+            written.push(canceled.ok_or_else(Refusal::being_read)?.1);
         }
         Ok(written)
     }

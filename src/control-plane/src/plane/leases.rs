@@ -14,6 +14,7 @@ use protocol::{
     Epoch, Outcome, ResourceClass, TaskId,
     http::{AgentProgram, Claim, Claimed, Granted, Heartbeat, HeartbeatAnswer, Lease},
 };
+use slog::warn;
 use std::{sync::Arc, time::Duration};
 use store::Phase;
 use tokio::time::Instant;
@@ -64,8 +65,10 @@ impl Plane {
         most: u32,
     ) -> Result<Vec<Claimed>, Refusal> {
         let taken = self.take_queued(class, claim, most);
-        if let Some(write) = self.instances.seen(class, claim, !taken.is_empty(), super::clock::wall_ms()) {
-            self.write(vec![write]).await?;
+        if let Some(write) = self.instances.seen(class, claim, !taken.is_empty(), super::clock::wall_ms())
+            && let Err(refusal) = self.write(vec![write]).await
+        {
+            warn!(self.log, "a runner instance was not noted"; "name" => &claim.name, "error" => %refusal);
         }
         let mut claimed = Vec::with_capacity(taken.len());
         for (task, written) in taken {
@@ -253,7 +256,7 @@ impl Plane {
             let verdict = live.task_event(at, event, (None, message), moment, change);
             (verdict, live.task(place.job, place.index).machine.canceled)
         });
-        let ((verdict, canceled), written) = changed.ok_or_else(Refusal::fenced)?;
+        let ((verdict, canceled), written) = changed.ok_or_else(Refusal::being_read)?;
         Ok((verdict, canceled, written))
     }
 

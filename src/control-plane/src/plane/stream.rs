@@ -8,7 +8,7 @@ use super::{
 use crate::{logs::Item, refusal::Refusal};
 use bytes::Bytes;
 use protocol::{
-    StepNumber, TaskId,
+    PipelineId, StepNumber, TaskId,
     feed::News,
     http::Lease,
     journal::{Record, TaskEvent},
@@ -43,42 +43,46 @@ impl Plane {
         let progress = self.held(lease, |_, task| task.progress.clone())?;
         let (writer, stored) = progress.writer(&self.store, lease.task_id).await?;
         let items = self.logs.place(lease.task_id, body).await?;
-        let cut =
-            self.held(lease, |(live, job), _| cut(lease.task_id, stored, items, &live.jobs[job].definition))?;
-        let (whole, acknowledged) = (cut.whole, cut.acknowledged.clone());
-        if !cut.writes.is_empty() {
-            self.store_cut(lease, cut, writer)?.await.unwrap_or(Err(StoreError::Stopped))?;
+        // Under the lock, so that nothing is queued behind what ends the lease.
+        let (whole, acknowledged, told) = self.held(lease, |(live, job), _| {
+            let cut = cut(lease.task_id, stored, items, &live.jobs[job].definition);
+            let (whole, acknowledged) = (cut.whole, cut.acknowledged.clone());
+            let is_new = !cut.writes.is_empty();
+            (
+                whole,
+                acknowledged,
+                is_new.then(|| self.store_cut(lease.task_id, live.pipeline.id, cut, writer)),
+            )
+        })?;
+        if let Some(told) = told {
+            told.await.unwrap_or(Err(StoreError::Stopped))?;
         }
         Ok(if whole { Streamed::Stored(acknowledged) } else { Streamed::Rewind(acknowledged) })
     }
 
-    /// Queues a cut's writes, unless the lease is over: then nothing of it is queued ever after.
     fn store_cut(
         self: &Arc<Self>,
-        lease: Lease,
+        task: TaskId,
+        pipeline: PipelineId,
         cut: Cut,
         mut writer: Writer,
-    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, Refusal> {
+    ) -> oneshot::Receiver<Result<(), StoreError>> {
         let (tell, told) = oneshot::channel();
         let Cut { acknowledged, writes, news, .. } = cut;
-        let core = self.core();
-        let (live, task, _) = core.task(lease.task_id).ok_or_else(Refusal::fenced)?;
-        if !task.machine.is_held_under(lease.epoch) {
-            return Err(Refusal::fenced());
-        }
-        let (plane, pipeline) = (self.clone(), live.pipeline.id);
+        let plane = self.clone();
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            // What a failed write leaves is best known by the rows.
+            *writer = result.is_ok().then_some(acknowledged);
+            drop(writer);
             if result.is_ok() {
-                *writer = Some(acknowledged);
-                plane.logs.changed(lease.task_id);
+                plane.logs.changed(task);
                 plane.feeds.publish(pipeline, news);
             }
-            drop(writer);
             // Who asked may have gone; what is stored is stored.
             let _ = tell.send(result.map(drop));
         });
         self.store.submit(Command { guard: None, writes, done });
-        Ok(told)
+        told
     }
 
     /// How far a task's stream is stored.
@@ -106,6 +110,7 @@ impl Plane {
             Some((live, task, place)) if task.machine.is_held_under(lease.epoch) => {
                 Ok(look((live, place.job), task))
             }
+            None if core.place(lease.task_id).is_some() => Err(Refusal::being_read()),
             _ => Err(Refusal::fenced()),
         }
     }

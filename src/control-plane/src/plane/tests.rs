@@ -1,11 +1,11 @@
 //! What becomes of memory when the store refuses.
 
 use super::Plane;
-use crate::{KeySource, Running, Settings, start};
+use crate::{KeySource, Running, Settings, refusal::Refusal, start};
 use protocol::{
     Epoch, PipelineId,
     api::{NewPipeline, Selection},
-    http::{Claim, Claimed},
+    http::{Claim, Claimed, Lease},
     task::Source,
 };
 use slog::{Discard, Logger, o};
@@ -61,7 +61,7 @@ fn guard(plane: &Plane, pipeline: PipelineId) -> Guard {
     core.workflow(workflow).unwrap().guard
 }
 
-async fn claim(plane: &Arc<Plane>) -> Result<Vec<Claimed>, crate::refusal::Refusal> {
+async fn claim(plane: &Arc<Plane>) -> Result<Vec<Claimed>, Refusal> {
     let claim = Claim {
         name: "n".to_owned(),
         hostname: "h".to_owned(),
@@ -99,6 +99,27 @@ async fn what_builds_on_a_failed_write_fails_and_the_workflow_is_read_again() {
     };
     let claimed = timeout(Duration::from_secs(10), again).await.unwrap();
     assert_eq!(claimed.epoch, Epoch(1), "the claim that failed never was");
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_holder_is_asked_to_try_again_and_never_fenced_while_its_workflow_is_read() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let pipeline = pipeline(&plane).await;
+    let claimed = claim(&plane).await.unwrap().remove(0);
+    let lease = Lease { task_id: claimed.task_id, epoch: claimed.epoch };
+    fail_a_write(&plane, guard(&plane, pipeline)).await;
+    let begun = async {
+        loop {
+            match plane.begin(lease).await {
+                Ok(granted) => return granted,
+                Err(refusal) => assert!(matches!(refusal, Refusal::Unavailable(_)), "{refusal:?}"),
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(!timeout(Duration::from_secs(10), begun).await.unwrap().canceled);
     running.stop().await;
 }
 
