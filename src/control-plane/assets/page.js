@@ -69,7 +69,7 @@ async function followFeed() {
     if (!first && told.life !== life) [after, life] = [0, told.life];
     else [after, life] = [told.next, told.life];
     if (first || told.news.some((news) => !("log_grew" in news))) await refresh();
-    await sleep(150);
+    await sleep(400); // News come in bursts; the page is made anew for each burst, not for each piece.
     return false;
   }, () => {});
 }

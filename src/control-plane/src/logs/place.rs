@@ -8,6 +8,8 @@ use store::ChunkRow;
 
 /// Compressed frames up to this size lie in the store, larger ones in the log's file.
 pub(crate) const INLINE: usize = 16 * 1024;
+/// A body up to this size may be small enough for that, so it is decoded to see.
+const DECODED_ON_THE_SPOT: usize = 64 * 1024;
 /// Up to this many raw bytes are checked on the spot; more, on a thread made for blocking work.
 const CHECKED_ON_THE_SPOT: usize = 64 * 1024;
 
@@ -41,12 +43,15 @@ impl Logs {
     }
 
     async fn decoded(&self, task: TaskId, body: Bytes) -> Result<Vec<Item>, LogError> {
-        let items = stream::decode(&body)?;
-        if raw_bytes(&items) <= CHECKED_ON_THE_SPOT {
-            return checked(task, items);
+        if body.len() <= DECODED_ON_THE_SPOT {
+            let items = stream::decode(&body)?;
+            if raw_bytes(&items) <= CHECKED_ON_THE_SPOT {
+                return checked(task, items);
+            }
         }
+        // Whoever waits here has only its body in memory, not a copy of it as well.
         let _bench = self.benches.acquire().await.expect("the benches are never closed");
-        blocking(move || checked(task, items)).await
+        blocking(move || checked(task, stream::decode(&body)?)).await
     }
 
     async fn place_large(&self, log: LogName, rows: Vec<&mut ChunkRow>) -> Result<(), LogError> {
