@@ -245,6 +245,9 @@ fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, 
     })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
+    // A launch-agent that died closed its connection: its held-open claim must not take a task any more.
+    .h1_allow_half_closed(false)
+    .tcp_nodelay(true)
     .disable_signals()
     .listen(listener)?
     .run();

@@ -218,3 +218,26 @@ async fn a_stop_answers_held_open_calls_at_once() {
     assert!(claims.unwrap().is_empty());
     assert!(since.elapsed() < Duration::from_secs(10));
 }
+
+/// Sends a claim that is held open, and goes away once it was heard.
+async fn ghost(house: &House) {
+    let token = house.token().await;
+    let body = serde_json::to_string(&Claim { name: "ghost".to_owned(), ..claim(1, 60_000) }).unwrap();
+    let request = format!(
+        "POST /api/v3/runner/claim HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = std::net::TcpStream::connect(house.running.address).unwrap();
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    house.until_seen("ghost").await;
+}
+
+#[actix_web::test]
+async fn a_claim_whose_caller_went_away_takes_nothing() {
+    let house = House::new().await;
+    ghost(&house).await;
+    house.pipeline(ONE_JOB).await;
+    let (claimed, _) = claim_one(&house.runner().await).await;
+    assert_eq!(claimed.epoch, Epoch(1));
+    house.running.stop().await;
+}
