@@ -77,12 +77,13 @@ impl Store {
 
     /// Writes what is queued, then closes the file. Commands that come later are refused.
     pub async fn close(&self) {
+        // The writer last: only who closes last, and may write, folds the log of changes into the file.
+        self.readers.close().await;
         let (tell, told) = oneshot::channel();
         if self.commands.send(writer::Request::Close(tell)).is_ok() {
             // A writer that is gone already has closed.
             let _ = told.await;
         }
-        self.readers.close().await;
     }
 }
 

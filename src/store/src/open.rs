@@ -23,6 +23,8 @@ pub(crate) async fn open(path: &Path) -> Result<Store, OpenError> {
     let connection = prepare(path).await.map_err(|error| refused(path, error))?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
+        // A file does not go away as a server does.
+        .test_before_acquire(false)
         .connect_with(options(path).read_only(true))
         .await
         .map_err(|error| refused(path, error))?;

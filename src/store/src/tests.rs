@@ -179,6 +179,17 @@ async fn a_closed_store_refuses_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let (folder, store) = store().await;
+    store.write(None, vec![add("a")]).await.unwrap();
+    names(&store).await;
+    store.close().await;
+    let files: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["store.db"]);
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_not_changed() {
     let folder = TempDir::new().unwrap();
     for bytes in [
