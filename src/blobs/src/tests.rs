@@ -1,7 +1,7 @@
 //! Tests of contents on a real directory.
 
 use super::*;
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 use tempfile::TempDir;
 
 fn digest_of(bytes: &[u8]) -> Digest {
@@ -133,10 +133,40 @@ async fn a_read_only_directory_is_refused_at_open() {
     }
 }
 
+/// A disk of one megabyte, where this process may mount one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mounted() -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+        let mounted = Command::new("mount").args(mount).arg(folder.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_is_said_so_and_leaves_nothing() {
-    let full = io::Error::from(io::ErrorKind::StorageFull);
-    let error = BlobError::system("write", Path::new("/data/blobs"), full);
+    let Some(disk) = SmallDisk::mounted() else {
+        eprintln!("skipped: this user cannot mount a small disk");
+        return;
+    };
+    let blobs = blobs(&disk.0).await;
+    let (kept, _) = write(&blobs, b"fits").await.unwrap();
+    let large = vec![7; 4 * 1024 * 1024];
+    let mut writer = blobs.write(&project(), digest_of(&large), None).await.unwrap();
+    let error = writer.push(large.clone().into()).await.unwrap_err();
     assert!(error.to_string().contains("make room"), "{error}");
     assert!(!error.is_senders());
+    drop(writer);
+    assert_eq!(incoming(&disk.0), 0);
+    assert_eq!(blobs.size(&project(), &digest_of(&large)).await.unwrap(), None);
+    assert_eq!(read(&blobs, &project(), &kept).await.unwrap(), b"fits");
+    write(&blobs, b"fits again").await.unwrap();
 }

@@ -118,9 +118,7 @@ class Lines {
     this.base = this.end = 0;
   }
 
-  from(offset) {
-    this.base = this.end = offset;
-  }
+  from(offset) { this.base = this.end = offset; }
 
   get length() {
     return this.count && this.starts[this.count - 1] === this.end ? this.count - 1 : this.count;
