@@ -45,7 +45,7 @@ impl<W: Write> std::fmt::Debug for Packer<W> {
 impl<W: Write> Packer<W> {
     /// An archive without entries so far.
     pub fn new(out: W) -> io::Result<Self> {
-        let out = BufWriter::with_capacity(GATHERED, Frames::new(out)?);
+        let out = BufWriter::with_capacity(GATHERED, Frames::new(out));
         Ok(Self { out, names: HashMap::new(), piece: vec![0; PIECE], report: Report::default() })
     }
 
