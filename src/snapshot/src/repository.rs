@@ -3,7 +3,7 @@
 use crate::{
     SnapshotError, What,
     config::{self, Filters},
-    git::Asked,
+    git::{Asked, run_in_copy},
     make_directory,
 };
 use archive::Copier;
@@ -35,6 +35,9 @@ const IN_WORK: [&str; 8] = [
     "REVERT_HEAD",
 ];
 
+/// More objects in files of their own are put into a pack: once, rather than copied one by one for each job.
+const MOST_LOOSE: usize = 200;
+
 /// Copies the repository of a tree to `to`, which is a `.git` directory afterwards.
 pub(crate) fn copy(asked: &Asked, to: &Path, what: What) -> Result<(), SnapshotError> {
     let own = asked.path(&["rev-parse", "--git-dir"])?;
@@ -54,7 +57,22 @@ pub(crate) fn copy(asked: &Asked, to: &Path, what: What) -> Result<(), SnapshotE
     parts(&own, to, own_parts)?;
     objects(&shared.join("objects"), &to.join("objects"))?;
     let filters = if asked.is_anothers() { Filters::LeftOut } else { Filters::Kept };
-    write_config(asked, &own, &shared, to, if what == What::Committed { filters } else { Filters::Kept })
+    write_config(asked, &own, &shared, to, if what == What::Committed { filters } else { Filters::Kept })?;
+    if loose(&to.join("objects"))? > MOST_LOOSE {
+        // Where Git cannot pack them, they are copied for each job as they are.
+        let _ = run_in_copy(to, &["repack", "-d", "-l", "-q"]);
+    }
+    Ok(())
+}
+
+/// How many objects have a file of their own.
+fn loose(objects: &Path) -> Result<usize, SnapshotError> {
+    let list = |directory: &Path| fs::read_dir(directory).map_err(SnapshotError::at(directory));
+    let mut loose = 0;
+    for directory in list(objects)?.flatten().filter(|entry| entry.file_name().len() == 2) {
+        loose += list(&directory.path())?.count();
+    }
+    Ok(loose)
 }
 
 /// Writes the configuration once more, as it is to stay.

@@ -304,6 +304,22 @@ fn objects_are_shared_with_the_author_where_nobody_may_write_them() {
 }
 
 #[test]
+fn many_loose_objects_become_a_pack() {
+    let author = repository();
+    for number in 0..300 {
+        author.write(&format!("many/{number}"), &format!("{number}\n"));
+    }
+    author.commit();
+    author.write("staged only", "not in any commit\n");
+    author.git(&["add", "staged only"]);
+    author.check_same();
+    assert_eq!(git(&author.copy(), &["show", ":staged only"]), "not in any commit\n");
+    let count =
+        |tree: &Path| git(tree, &["count-objects"]).split(' ').next().unwrap().parse::<u32>().unwrap();
+    assert!(count(&author.copy()) < 10 && count(&author.tree()) > 300);
+}
+
+#[test]
 fn roots_snapshot_of_another_users_repository_is_taken_with_that_users_rights() {
     if !rustix::process::geteuid().is_root() {
         return;
