@@ -68,6 +68,8 @@ pub(crate) struct Rules {
     pub(crate) lease: Duration,
     pub(crate) max_run_time: Duration,
     pub(crate) only_class: Option<ResourceClass>,
+    /// Where people find the page, if the address says so.
+    pub(crate) page: Option<String>,
     /// The published task-agent.
     pub(crate) agent: Content,
 }

@@ -125,7 +125,7 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let (closing, closed) = watch::channel(false);
-    let (plane, operator_token) = open(&settings, log, closed).await?;
+    let (plane, operator_token) = open(&settings, address, log, closed).await?;
     plane.restore_all().await.map_err(StartError::remembered)?;
     let (server, serving) = serve(plane.clone(), listener)
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
@@ -168,6 +168,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 async fn open(
     settings: &Settings,
+    address: SocketAddr,
     log: Logger,
     closing: watch::Receiver<bool>,
 ) -> Result<(Arc<Plane>, String), StartError> {
@@ -184,6 +185,9 @@ async fn open(
         lease: settings.lease,
         max_run_time: settings.max_run_time,
         only_class: settings.only_class.clone(),
+        page: Some(address)
+            .filter(|address| !address.ip().is_unspecified())
+            .map(|address| format!("http://{address}")),
         agent,
     };
     let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, closing };

@@ -19,7 +19,11 @@ impl Plane {
         self.held(lease, |(live, place), task| {
             let job = &live.jobs[place];
             let index = job.tasks.iter().position(|other| other.id == task.id).unwrap_or_default();
-            spec(live, job, (task.id, lease.epoch, index), max_run_time_ms)
+            let mut spec = spec(live, job, (task.id, lease.epoch, index), max_run_time_ms);
+            let page = self.rules.page.as_ref().map(|page| format!("{page}/jobs/{}", job.id));
+            // Lowest of all: whoever knows a better address says it.
+            spec.environment.splice(0..0, page.map(|page| plain("CIRCLE_BUILD_URL", page)));
+            spec
         })
     }
 }

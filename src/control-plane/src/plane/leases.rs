@@ -89,13 +89,15 @@ impl Plane {
     ) -> Vec<(Claimed, Written)> {
         let (runner, host): (Arc<str>, Arc<str>) =
             (claim.name.as_str().into(), claim.hostname.as_str().into());
+        let since_ms = self.clock.moment().wall_ms;
         let mut core = self.core();
         let mut taken = Vec::new();
         while taken.len() < most as usize
             && let Some((task, place)) = core.pop(class)
         {
             let token = token::new_token();
-            let holder = Holder { runner: runner.clone(), host: host.clone(), hash: token::hash(&token) };
+            let holder =
+                Holder { runner: runner.clone(), host: host.clone(), hash: token::hash(&token), since_ms };
             if let Some((epoch, written)) = self.claim_task(&mut core, place, holder) {
                 taken.push((self.claimed(class, task, epoch, token), written));
             }

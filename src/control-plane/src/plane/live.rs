@@ -52,6 +52,8 @@ pub(crate) struct Holder {
     pub(crate) runner: Arc<str>,
     pub(crate) host: Arc<str>,
     pub(crate) hash: TokenHash,
+    /// Since when, in milliseconds since 1970.
+    pub(crate) since_ms: i64,
 }
 
 /// A task.
@@ -186,8 +188,8 @@ impl Live {
         let task = &mut self.jobs[job].tasks[index];
         let (id, epoch, at_ms) = (task.id, task.machine.epoch, moment.wall_ms);
         change.dropped_tokens.extend(task.holder.as_ref().map(|holder| holder.hash));
-        if was_held {
-            change.news.push(host_step_ended(id, outcome));
+        if let Some(holder) = task.holder.as_ref().filter(|_| was_held) {
+            change.news.push(host_step_ended(id, outcome, at_ms.saturating_sub(holder.since_ms)));
         }
         change.news.push(News::TaskEnded { task: id, outcome, message: message.clone() });
         change.writes.push(Write::TaskEnded { task: id, epoch, outcome, message, at_ms });
@@ -268,9 +270,10 @@ impl LiveTask {
     }
 }
 
-fn host_step_ended(task: TaskId, outcome: Outcome) -> News {
+fn host_step_ended(task: TaskId, outcome: Outcome, duration_ms: i64) -> News {
+    let duration_ms = u64::try_from(duration_ms).unwrap_or_default();
     let (step, status) = (StepNumber::HOST, host_step_status(outcome));
-    News::StepEnded { task, step, status, exit_code: None, duration_ms: 0 }
+    News::StepEnded { task, step, status, exit_code: None, duration_ms }
 }
 
 /// The launch-agent's own step failed only where the task was lost to the machinery.

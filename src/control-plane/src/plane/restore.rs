@@ -119,6 +119,7 @@ fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64
         runner: row.runner.clone().unwrap_or_default().into(),
         host: row.host.clone().unwrap_or_default().into(),
         hash: *hash,
+        since_ms: row.claimed_ms.unwrap_or_default(),
     });
     let machine = Task { state, epoch: row.epoch, unclaims: row.unclaims, canceled: row.canceled };
     LiveTask { id: row.id, machine, holder, progress: Progress::unread() }
