@@ -10,6 +10,10 @@ use crate::{
 use client::Transport;
 use protocol::TaskId;
 use rustix::fs::{FlockOperation, flock, statvfs};
+use sandbox::{
+    Account,
+    account::{AccountError, Pool},
+};
 use slog::Logger;
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
@@ -34,7 +38,9 @@ pub(crate) struct Host {
     pub(crate) transfers: Arc<Semaphore>,
     pub(crate) is_root: bool,
     /// Accounts for tasks, where it is root.
-    pub(crate) accounts: sandbox::account::Pool,
+    pub(crate) accounts: Pool,
+    /// `runner.user`.
+    pub(crate) user: Option<Account>,
     tasks: PathBuf,
 }
 
@@ -72,6 +78,14 @@ pub enum StartError {
     /// Nothing could ever be claimed.
     #[error("no resource class token is configured: set api.auth_token or resource_classes")]
     NoToken,
+    /// The account that should run jobs is not to be had.
+    #[error("runner.user: {0}")]
+    Account(#[from] AccountError),
+    /// Only root can run jobs as somebody else.
+    #[error(
+        "runner.user: only root can run jobs as `{0}`: start the launch-agent as root, or as that account"
+    )]
+    NotRoot(String),
     /// The thread of its actors cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -84,10 +98,12 @@ impl Host {
             return Err(StartError::NoToken);
         }
         let is_root = rustix::process::geteuid().is_root();
+        let user = account(&settings, is_root)?;
         let tasks = settings.state_dir.join("tasks");
         for path in [&settings.state_dir, &tasks, &settings.work_dir] {
             open_to_passage(path).map_err(|source| directory(path, source))?;
         }
+        archive::spread(&settings.work_dir);
         let lock = lock(&settings.state_dir)?;
         let agents = settings.state_dir.join("agents");
         let programs =
@@ -97,8 +113,11 @@ impl Host {
         let transport = Transport::new(settings.api.clone())?;
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         let contents = Arc::new(contents);
-        let accounts = sandbox::account::Pool::default();
-        Ok((Self { settings, log, transport, programs, contents, transfers, is_root, accounts, tasks }, lock))
+        let accounts = Pool::default();
+        Ok((
+            Self { settings, log, transport, programs, contents, transfers, is_root, accounts, user, tasks },
+            lock,
+        ))
     }
 
     /// The directory of a task.
@@ -153,6 +172,14 @@ impl Host {
         let why = || format!("{} has {free} bytes free, {wanted} are wanted", path.display());
         (free < wanted).then(why)
     }
+}
+
+/// Of `runner.user`. What is wrong with it is said at the start, not by each task.
+fn account(settings: &Settings, is_root: bool) -> Result<Option<Account>, StartError> {
+    let Some(name) = &settings.user else { return Ok(None) };
+    let account = Account::by_name(name)?;
+    let is_own = account.uid == rustix::process::geteuid().as_raw();
+    if is_root || is_own { Ok(Some(account)) } else { Err(StartError::NotRoot(name.clone())) }
 }
 
 fn directory(path: &Path, source: io::Error) -> StartError {

@@ -179,7 +179,7 @@ impl Supervisor {
         if self.state != HostState::Serving || self.is_adopting {
             return;
         }
-        self.paused = self.host.disk_is_low();
+        self.pause_if(self.host.disk_is_low());
         if self.paused.is_some() {
             return;
         }
@@ -190,6 +190,16 @@ impl Supervisor {
                 None => self.slots.give_back(class),
             }
         }
+    }
+
+    /// Told once when it begins and once when it is over, not at each look: the free space changes all the time.
+    fn pause_if(&mut self, why: Option<String>) {
+        match (&self.paused, &why) {
+            (None, Some(why)) => warn!(self.host.log, "claiming nothing"; "because" => why),
+            (Some(_), None) => info!(self.host.log, "claiming again"),
+            _ => {}
+        }
+        self.paused = why;
     }
 
     fn claimed(&mut self, class: usize, claimed: Vec<Claimed>, ctx: &mut Context<Self>) {

@@ -33,6 +33,8 @@ pub(super) struct Conversation {
     line: Option<(u64, Line)>,
     outgoings: Outgoings,
     is_flushing: bool,
+    /// Whether a hint was left out because something waited.
+    owes_hints: bool,
     next: u64,
     wants_task: bool,
     has_begun: bool,
@@ -52,6 +54,8 @@ impl Conversation {
 
 /// So many unproven connections at once; only processes of the task get so far.
 const MAX_CANDIDATES: usize = 8;
+/// So many requests of one task at once; a task-agent has a few dozen.
+const MAX_REQUESTS: usize = 256;
 /// The pause after a connection that could not be taken: descriptors may be short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -116,8 +120,10 @@ impl TaskActor {
     fn admit(&mut self, line: Line, ctx: &mut Context<Self>) {
         let number = self.conversation.next;
         self.conversation.next += 1;
-        if self.conversation.candidates.len() >= MAX_CANDIDATES {
-            self.conversation.candidates.pop_first();
+        if self.conversation.candidates.len() >= MAX_CANDIDATES
+            && let Some((_, oldest)) = self.conversation.candidates.pop_first()
+        {
+            oldest.shut_down();
         }
         self.conversation.candidates.insert(number, line.clone());
         ctx.add_message_stream(unfold(Some(line), move |line| async move {
@@ -131,12 +137,15 @@ impl TaskActor {
     fn received(&mut self, number: u64, packet: Packet, ctx: &mut Context<Self>) -> Result<(), String> {
         let frame: ToLaunchAgent = decode(&packet.bytes).map_err(|error| error.to_string())?;
         let is_proven = self.conversation.line.as_ref().is_some_and(|(proven, _)| *proven == number);
+        let is_candidate = self.conversation.candidates.contains_key(&number);
         match frame {
             ToLaunchAgent::Hello { version, key, holds_task, begun } => {
                 self.prove(number, version, &key)?;
                 self.greet(holds_task, begun, ctx);
             }
-            _ if !is_proven => return Err("it did not say hello first".to_owned()),
+            _ if is_candidate => return Err("it did not say hello first".to_owned()),
+            // The rest of a connection that was given up.
+            _ if !is_proven => {}
             ToLaunchAgent::Progress => self.log_appended(),
             ToLaunchAgent::Request { request, wanted } => {
                 self.requested(request, wanted, packet.descriptors, ctx);
@@ -151,6 +160,7 @@ impl TaskActor {
             return Err("it said hello twice".to_owned());
         };
         if key != self.parts.record.key {
+            line.shut_down();
             return Err("it does not have the task's key".to_owned());
         }
         if version != VERSION {
@@ -159,7 +169,9 @@ impl TaskActor {
             ));
             self.doomed = true;
         }
-        self.conversation.line = Some((number, line));
+        if let Some((_, old)) = self.conversation.line.replace((number, line)) {
+            old.shut_down();
+        }
         self.conversation.outgoings = Outgoings::default();
         self.conversation.has_begun = true;
         Ok(())
@@ -180,11 +192,22 @@ impl TaskActor {
         }
     }
 
-    /// A task-agent that holds its task hears what it may have missed.
-    fn go_on(&mut self, begun: bool, ctx: &mut Context<Self>) {
+    /// Of the last one before a spool got full depends whether output waits for nothing.
+    fn say_owed_hints(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::take(&mut self.conversation.owes_hints) {
+            self.say_acknowledged(ctx);
+        }
+    }
+
+    fn say_acknowledged(&mut self, ctx: &mut Context<Self>) {
         for (step, offset) in self.acknowledged.clone() {
             self.say(&ToTaskAgent::Acknowledged { step, offset }, Vec::new(), ctx);
         }
+    }
+
+    /// A task-agent that holds its task hears what it may have missed.
+    fn go_on(&mut self, begun: bool, ctx: &mut Context<Self>) {
+        self.say_acknowledged(ctx);
         match self.state {
             TaskState::Running if !begun => self.say(&ToTaskAgent::Begin, Vec::new(), ctx),
             TaskState::Stopping { why, .. } => self.say_cancel(why, ctx),
@@ -259,6 +282,7 @@ impl TaskActor {
         let bytes = encode(frame).expect("what a launch-agent says fits a frame");
         let is_hint = matches!(frame, ToTaskAgent::Acknowledged { .. });
         if is_hint && self.conversation.outgoings.are_waiting() {
+            self.conversation.owes_hints = true;
             return;
         }
         let taken = self.conversation.outgoings.push(Outgoing { bytes, descriptors });
@@ -279,7 +303,7 @@ impl TaskActor {
             let flushed =
                 writable.and_then(|line| line.flush(&mut task.conversation.outgoings).map(|all| (all, line)));
             match flushed {
-                Ok((true, _)) => {}
+                Ok((true, _)) => task.say_owed_hints(ctx),
                 Ok((false, line)) => task.flush_later(number, line, ctx),
                 Err(_) => task.hang_up(number),
             }
@@ -288,9 +312,9 @@ impl TaskActor {
 
     /// Forgets a connection; what was not answered is asked again over the next one.
     fn hang_up(&mut self, number: u64) {
-        self.conversation.candidates.remove(&number);
-        if self.conversation.line.as_ref().is_some_and(|(proven, _)| *proven == number) {
-            self.conversation.line = None;
+        self.conversation.candidates.remove(&number).iter().for_each(Line::shut_down);
+        if let Some((_, line)) = self.conversation.line.take_if(|(proven, _)| *proven == number) {
+            line.shut_down();
             self.conversation.outgoings = Outgoings::default();
         }
     }
@@ -298,6 +322,9 @@ impl TaskActor {
     fn requested(&mut self, number: u64, wanted: Wanted, files: Vec<OwnedFd>, ctx: &mut Context<Self>) {
         if self.requests.contains_key(&number) {
             return;
+        }
+        if self.requests.len() >= MAX_REQUESTS {
+            return self.refuse(number, "too many requests of this task wait for their answers", ctx);
         }
         let mut files = files.into_iter().map(File::from);
         let request = Request::new(number, wanted, files.next());

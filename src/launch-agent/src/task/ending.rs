@@ -1,7 +1,7 @@
 //! From the wish that a task ends, or its task-agent's own end, to a free slot.
 
 use super::{
-    TaskActor, TaskNews,
+    Birth, TaskActor, TaskNews,
     process::STRIKE,
     state::{Ending, TaskEvent},
 };
@@ -50,7 +50,9 @@ impl TaskActor {
 
     /// Kills what the task-agent left. The slot is not free before.
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
-        let Some(containment) = self.past.containment.clone() else {
+        // The journal of an actor that came later may have lost how an earlier one held its processes.
+        let lost = || (self.parts.birth != Birth::Claimed).then(|| self.containment_by_name());
+        let Some(containment) = self.past.containment.clone().or_else(lost) else {
             return self.apply(TaskEvent::Swept, ctx);
         };
         let swept = async move { kill(containment).await };
@@ -62,6 +64,10 @@ impl TaskActor {
                 ctx.run_later(PAUSE, Self::sweep);
             }
         }));
+    }
+
+    fn containment_by_name(&self) -> Containment {
+        Containment::strongest(&self.task.to_string(), None)
     }
 
     fn swept(&mut self, ctx: &mut Context<Self>) {

@@ -72,14 +72,17 @@ impl TaskActor {
         }
     }
 
+    /// Only the actor that was there at the claim launches. The journal of another may have lost that user code ran, to
+    /// a full disk or a power cut; the control plane knows, and takes back only what never began.
     pub(super) fn launch(&mut self, ctx: &mut Context<Self>) {
+        if self.parts.birth != Birth::Claimed {
+            let why = "the launch-agent failed while it started the task, or lost its journal".to_owned();
+            return self.not_launched(why, ctx);
+        }
         self.fetch_spec(ctx);
         let (host, dir, record) = (self.parts.host.clone(), self.dir.clone(), self.parts.record.clone());
-        let (client, old) = (self.client.clone(), self.past.containment.take());
+        let client = self.client.clone();
         let ready = async move {
-            if let Some(old) = old {
-                sweep_old(old).await?;
-            }
             let agent = &record.claimed.agent;
             let program = host.programs.obtain(&client, &agent.url, &agent.content).await;
             let program = program.map_err(|error| format!("the task-agent cannot be had: {error}"))?.path;
@@ -95,9 +98,7 @@ impl TaskActor {
             Ok(_) => return self.apply(TaskEvent::NotLaunched, ctx),
             Err(why) => return self.not_launched(why, ctx),
         };
-        if self.parts.birth == Birth::Claimed {
-            ready.notes.iter().for_each(|note| self.notebook.say(note));
-        }
+        ready.notes.iter().for_each(|note| self.notebook.say(note));
         self.notebook.write(&Entry::Launching(ready.containment.clone()));
         self.past.containment = Some(ready.containment.clone());
         let started = async move {
@@ -235,8 +236,9 @@ impl TaskActor {
 
     /// Ends the task when its time is over. Called again once process and limit are known.
     fn limit(&mut self, ctx: &mut Context<Self>) {
-        let (Some(process), Some(limit_ms)) = (self.past.process, self.past.limit_ms) else { return };
-        let limit = self.parts.host.settings.max_run_time.min(Duration::from_millis(limit_ms));
+        let Some(process) = self.past.process else { return };
+        let (host, task) = (self.parts.host.settings.max_run_time, self.past.limit_ms);
+        let limit = task.map_or(host, |task| host.min(Duration::from_millis(task)));
         ctx.run_later(limit.saturating_sub(age(process)), |task, ctx| {
             if task.state.may_have_agent() {
                 task.because("max_run_time is over");
@@ -280,11 +282,6 @@ async fn fetch(client: TaskClient) -> Result<TaskSpec, ClientError> {
             answer => return answer,
         }
     }
-}
-
-async fn sweep_old(old: Containment) -> Result<(), String> {
-    let swept = spawn_blocking(move || old.kill(process::STRIKE)).await.map_err(|error| error.to_string())?;
-    swept.map(drop).map_err(|survivors| survivors.to_string())
 }
 
 /// How long ago a process started, by the kernel's own clock.

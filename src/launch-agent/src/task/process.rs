@@ -126,8 +126,8 @@ struct Rights {
 impl Rights {
     fn choose(host: &Host, slot: usize) -> Result<Self, AccountError> {
         let by_prefix = !host.settings.command_prefix.is_empty();
-        let (account, is_own) = match &host.settings.user {
-            Some(name) => (Some(Account::by_name(name)?), false),
+        let (account, is_own) = match &host.user {
+            Some(account) => (Some(account.clone()), false),
             None if host.is_root && !by_prefix => (Some(host.accounts.of_slot(slot)?), true),
             None => (None, false),
         };

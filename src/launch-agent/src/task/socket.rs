@@ -60,6 +60,11 @@ impl Line {
         Ok(self.connection.get_ref().peer()?.pid)
     }
 
+    /// Ends it, whoever still reads from it.
+    pub(crate) fn shut_down(&self) {
+        self.connection.get_ref().shut_down();
+    }
+
     /// The next packet; none at the end.
     pub(crate) async fn receive(&self) -> io::Result<Option<Packet>> {
         self.connection.async_io(Interest::READABLE, Connection::receive).await
