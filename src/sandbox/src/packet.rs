@@ -134,6 +134,12 @@ impl Connection {
         Ok(if bytes.is_empty() { None } else { Some(Packet { bytes, descriptors }) })
     }
 
+    /// Ends it for both sides, whoever still holds this end: the next packet is none.
+    pub fn shut_down(&self) {
+        // One that the other side has ended is shut down already.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    }
+
     /// Who connected, or listened, at the other end.
     pub fn peer(&self) -> io::Result<Peer> {
         use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
