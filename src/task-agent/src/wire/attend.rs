@@ -21,8 +21,9 @@ use std::{
 /// Between two tries to connect: the first and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// Between two hints that journal or spools grew.
-const HINT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two hints that journal or spools grew: a line now and then is seen at once, a flood is told in larger pieces.
+const SHORTEST_HINT_PAUSE: Duration = Duration::from_millis(4);
+const LONGEST_HINT_PAUSE: Duration = Duration::from_millis(50);
 /// Before a send that found no room is tried again.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// How long the socket's directory may be missing: whoever removed it wants nothing of the task any more.
@@ -47,7 +48,14 @@ pub(crate) fn attend(wire: &Wire, invitation: &Invitation) {
     let (mut alone_since, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {
         if let Ok(connection) = Connection::connect(&invitation.socket) {
-            let mut line = Line { wire, connection, arriving: None, last_hint: None, heard: false };
+            let mut line = Line {
+                wire,
+                connection,
+                arriving: None,
+                last_hint: None,
+                hint_pause: SHORTEST_HINT_PAUSE,
+                heard: false,
+            };
             let Err(lost) = line.converse(invitation);
             if line.heard {
                 alone_since = Instant::now();
@@ -82,6 +90,7 @@ struct Line<'w> {
     /// A task that is not whole yet; begun anew over each connection.
     arriving: Option<Arriving>,
     last_hint: Option<Instant>,
+    hint_pause: Duration,
     heard: bool,
 }
 
@@ -124,10 +133,13 @@ impl Line<'_> {
         if !self.wire.hints.is_given() {
             return Ok(None);
         }
-        let since = self.last_hint.map_or(HINT_PAUSE, |last| last.elapsed());
-        if since < HINT_PAUSE {
-            return Ok(Some(HINT_PAUSE - since));
+        let since = self.last_hint.map_or(LONGEST_HINT_PAUSE, |last| last.elapsed());
+        if since < self.hint_pause {
+            return Ok(Some(self.hint_pause - since));
         }
+        let was_quiet = since > self.hint_pause * 2;
+        self.hint_pause =
+            if was_quiet { SHORTEST_HINT_PAUSE } else { (self.hint_pause * 2).min(LONGEST_HINT_PAUSE) };
         // Before it is sent: what is written meanwhile gives the next one.
         self.wire.hints.take();
         self.last_hint = Some(Instant::now());
