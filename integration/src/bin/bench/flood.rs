@@ -13,7 +13,7 @@ use std::{
 /// By pipe, the task-agent's own way.
 pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let script = format!(
-        "yes 'a line of some length, as compilers print them: warning: unused variable' | head -c {}",
+        "head -c {} < <(yes 'a line of some length, as compilers print them: warning: unused variable')",
         scale.output
     );
     let (file, pipe) = (
