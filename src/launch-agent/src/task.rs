@@ -97,6 +97,8 @@ pub(crate) struct TaskActor {
     state: TaskState,
     /// Why its directory cannot be used, if it cannot.
     broken: Option<String>,
+    /// Whether the launch-agent ends and waits for this task.
+    is_awaited: bool,
     /// Whether a process that is being started now is to be killed at once.
     doomed: bool,
     spec: Option<Spec>,
@@ -138,6 +140,7 @@ impl TaskActor {
             past,
             state,
             broken,
+            is_awaited: false,
             doomed: false,
             spec: None,
             conversation: Conversation::default(),
@@ -234,12 +237,8 @@ impl Handler<CancelTask> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, CancelTask { why }: CancelTask, ctx: &mut Context<Self>) {
-        if why == CancelReason::Shutdown && matches!(self.state, TaskState::Stopping { .. }) {
-            // It is being stopped already, and nobody waits for the rest of the grace.
-            return self.strike(ctx);
-        }
-        if why == CancelReason::Shutdown && self.state.may_have_agent() {
-            self.because("the launch-agent was told to end at once");
+        if why == CancelReason::Shutdown {
+            self.shut_down(ctx);
         }
         self.apply(TaskEvent::End(why), ctx);
     }

@@ -3,7 +3,7 @@
 use super::{
     Birth, TaskActor, TaskNews,
     process::STRIKE,
-    state::{Ending, TaskEvent},
+    state::{Ending, TaskEvent, TaskState},
 };
 use crate::log_streamer::DrainLogs;
 use actix::prelude::*;
@@ -19,6 +19,8 @@ use tokio::task::spawn_blocking;
 
 /// The task-agent keeps the grace itself; the host strikes so much later.
 const AFTER_GRACE: Duration = Duration::from_millis(300);
+/// How long a launch-agent that ends waits, after the grace, for the control plane to take a task's last bytes.
+const PARTING: Duration = Duration::from_secs(5);
 /// Between tries after the client's own patience is over.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -32,6 +34,31 @@ impl TaskActor {
         }
         let patience = self.parts.host.settings.grace + AFTER_GRACE;
         ctx.run_later(patience, Self::strike);
+    }
+
+    /// The launch-agent is to end. A task that is being stopped already has its grace cut short; one whose end cannot be
+    /// told to a control plane that is away is left to the next launch-agent.
+    pub(super) fn shut_down(&mut self, ctx: &mut Context<Self>) {
+        let again = std::mem::replace(&mut self.is_awaited, true);
+        match self.state {
+            TaskState::Stopping { .. } => self.strike(ctx),
+            TaskState::Draining { .. } | TaskState::Reporting(_) if again => self.part(ctx),
+            state if state.may_have_agent() => self.because("the launch-agent was told to end at once"),
+            _ => {}
+        }
+        ctx.run_later(self.parts.host.settings.grace + PARTING, Self::part);
+    }
+
+    /// Leaves what is on disk as it is: no process is left, and the next launch-agent tells the rest.
+    fn part(&mut self, ctx: &mut Context<Self>) {
+        let ending = match self.state {
+            TaskState::Draining { ending, .. } | TaskState::Reporting(ending) => ending,
+            TaskState::Done(_) => return,
+            _ => return drop(ctx.run_later(PAUSE, Self::part)),
+        };
+        warn!(self.log, "the control plane is away: the next launch-agent tells it how the task ended");
+        (self.streamer, self.uploader) = (None, None);
+        self.leave(ending, ctx);
     }
 
     /// Kills everything of the task at once, whoever listens. The end of its process is then heard as any other.

@@ -194,6 +194,27 @@ async fn whoever_orders_the_end_twice_waits_for_no_grace() {
 }
 
 #[actix_rt::test]
+async fn an_end_that_the_control_plane_cannot_hear_is_told_by_the_next_launch_agent() {
+    let rig = Rig::new();
+    let agent = rig.start();
+    let up = rig.shared("up");
+    let task = rig.enqueue(&[&format!("say kept\ntouch {}\nhang", up.display())]);
+    appears(&up).await;
+    rig.plane.trouble("/api/v3/task/end", usize::MAX, Trouble::Status(503));
+    agent.stop_now();
+    let end = tokio::time::timeout(DEADLINE, agent.finished()).await.expect("it does not wait for ever");
+    assert_eq!(end.failure, None);
+    assert!(rig.plane.task(task).ended.is_none());
+    rig.plane.calm();
+    let next = rig.start();
+    let ended = rig.plane.ended(task).await;
+    assert_eq!(ended.ended.as_ref().unwrap().outcome, Outcome::InfrastructureFail);
+    assert_eq!((ended.log(1).as_str(), ended.claims), ("kept\n", 1));
+    drained(&next).await;
+    rig.assert_clean();
+}
+
+#[actix_rt::test]
 async fn a_claim_that_is_canceled_before_it_begins_runs_nothing() {
     let rig = Rig::new();
     let task = rig.enqueue(&[&format!("touch {}", rig.shared("ran").display())]);
