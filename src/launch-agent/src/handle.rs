@@ -9,7 +9,7 @@ use crate::{
 use actix::prelude::*;
 use futures_util::stream::unfold;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use slog::{Logger, info, warn};
+use slog::{Logger, error, info, warn};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -43,6 +43,15 @@ pub fn start(settings: Settings, log: Logger) -> Result<Handle, StartError> {
     };
     thread.spawn(run).map_err(StartError::Thread)?;
     Ok(Handle { commands, finished })
+}
+
+/// Has every panic of this process told in its log, with the actor it struck, for a program that is a launch-agent and
+/// nothing else. No backtrace: it would stall the struck thread, and supervision goes on without.
+pub fn log_panics(log: &Logger) {
+    let log = log.clone();
+    supervise::install_panic_hook(move |report| {
+        error!(log, "a panic: {}", report.message; "actor" => report.actor, "at" => report.location);
+    });
 }
 
 async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>) -> Finished {

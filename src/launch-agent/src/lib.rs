@@ -48,6 +48,6 @@ mod status;
 mod supervisor;
 mod task;
 
-pub use handle::{Finished, Handle, start};
+pub use handle::{Finished, Handle, log_panics, start};
 pub use host::StartError;
 pub use status::{PollerStatus, Status, TaskStatus};

@@ -23,6 +23,7 @@ pub(crate) fn launch_agent(options: &LaunchAgent) -> Result<(), Failure> {
         eprintln!("{}\n", warning.trim_end());
     }
     let log = log(&settings.logging)?;
+    launch_agent::log_panics(&log);
     block_on(async move {
         let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
         let handle =

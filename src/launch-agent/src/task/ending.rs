@@ -54,7 +54,10 @@ impl TaskActor {
         let ending = match self.state {
             TaskState::Draining { ending, .. } | TaskState::Reporting(ending) => ending,
             TaskState::Done(_) => return,
-            _ => return drop(ctx.run_later(PAUSE, Self::part)),
+            _ => {
+                ctx.run_later(PAUSE, Self::part);
+                return;
+            }
         };
         warn!(self.log, "the control plane is away: the next launch-agent tells it how the task ended");
         (self.streamer, self.uploader) = (None, None);
