@@ -1,7 +1,7 @@
 //! Processes as the kernel shows them: who is there, what they use.
 
 use rustix::process::{Pid, Signal};
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, ops::Range, path::Path, time::Duration};
 
 /// Ticks of a second in `/proc/<pid>/stat` (`USER_HZ`, a constant of the kernel's ABI).
 const TICKS: u64 = 100;
@@ -48,10 +48,23 @@ impl Process {
 
     /// Processor time of it and of the children it has reaped.
     pub fn cpu(self) -> Duration {
-        let ticks = self
-            .stat()
-            .map_or(0, |fields| fields[11..15].iter().filter_map(|field| field.parse::<u64>().ok()).sum());
-        Duration::from_millis(ticks * 1000 / TICKS)
+        self.own_cpu() + self.reaped_cpu()
+    }
+
+    /// Processor time of itself alone.
+    pub fn own_cpu(self) -> Duration {
+        self.ticks(11..13)
+    }
+
+    /// Processor time of the children it has reaped.
+    pub fn reaped_cpu(self) -> Duration {
+        self.ticks(13..15)
+    }
+
+    fn ticks(self, fields: Range<usize>) -> Duration {
+        let ticks =
+            |stat: Vec<String>| stat[fields].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(self.stat().map_or(0, ticks) * 1000 / TICKS)
     }
 
     /// Its share of memory, in bytes (`Pss`).

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use integration::{local::Ended, rig::Rig, wait};
+use integration::{
+    local::Ended,
+    pipelines::only_task,
+    rig::{Rig, Running, Server},
+    wait,
+};
+use protocol::status::WorkflowStatus;
 use std::{fs, net::TcpListener, path::Path, process::Command, time::Duration};
 
 const HELLO: &str = "version: 2.1
@@ -53,7 +59,7 @@ fn a_cycle_of_jobs_is_told() {
         "{all: {jobs: [hello]}}",
         "{all: {jobs: [{hello: {name: a, requires: [b]}}, {hello: {name: b, requires: [a]}}]}}",
     );
-    refused(&run(&config), 2, &["config.yml:", "cycle"]);
+    refused(&run(&config), 2, &["config.yml:6:", "wait for one another", "`a` requires `b`"]);
 }
 
 #[test]
@@ -134,6 +140,10 @@ fn two_servers_do_not_share_a_directory() {
 
 /// Runs a command with this file system mounted, for it alone.
 fn with_mounted(rig: &Rig, directory: &Path, options: &str, arguments: &[&str]) -> Ended {
+    rig.finish(mounted(rig, directory, options, arguments))
+}
+
+fn mounted(rig: &Rig, directory: &Path, options: &str, arguments: &[&str]) -> Command {
     fs::create_dir_all(directory).unwrap();
     let mut command = Command::new("unshare");
     let root = rustix::process::geteuid().is_root();
@@ -141,7 +151,7 @@ fn with_mounted(rig: &Rig, directory: &Path, options: &str, arguments: &[&str]) 
     let script = "mount -t tmpfs -o \"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
     command.args(["sh", "-c", script, "sh", options]).arg(directory);
     command.arg(rig.roundhouse().get_program()).args(arguments);
-    rig.finish(command)
+    command
 }
 
 #[test]
@@ -154,14 +164,42 @@ fn a_read_only_state_directory_is_named() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_nothing_waits_for_ever() {
+fn a_disk_without_room_is_named_before_anything_is_started() {
     let rig = Rig::new();
-    let config = HELLO.replace("echo hello", "head -c 64M /dev/urandom | base64");
-    let (project, state) = (rig.project("project", &config), rig.path("small"));
+    let (project, state) = (rig.project("project", HELLO), rig.path("small"));
     let arguments = ["run", project.to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
     let ended = with_mounted(&rig, &state, "size=24m", &arguments);
-    assert!([1, 3].contains(&ended.status), "{}", ended.errors);
-    let said = format!("{}{}", ended.output, ended.errors);
-    assert!(said.contains("No space left") || said.contains("disk"), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+    refused(&ended, 3, &["no job can start", "bytes free", "small"]);
+}
+
+/// Its launch-agent claims as long as a byte is free, and has a small disk for everything of its own.
+fn on_a_small_disk(rig: &Rig, server: &Server, token: &str) -> Running {
+    let state = rig.path("small");
+    let config = rig.write(
+        "small.yaml",
+        &format!(
+            "api: {{url: '{}', auth_token: {token}}}\nlogging: {{format: json}}\n\
+             runner: {{state_directory: {}, min_free: 1B}}\nlogs: {{spool_wait: 1s}}\n",
+            server.url,
+            state.display()
+        ),
+    );
+    let arguments = ["launch-agent", "-c", config.to_str().unwrap()];
+    rig.start("small", mounted(rig, &state, "size=8m", &arguments))
+}
+
+#[actix_rt::test]
+async fn a_job_that_fills_the_disk_is_told_so_and_the_next_one_runs() {
+    let rig = Rig::new();
+    let server = rig.server("server");
+    let token = server.class("rig/linux").await;
+    let _agent = on_a_small_disk(&rig, &server, &token);
+    let class = HELLO.replace("machine: true", "machine: true\n    resource_class: rig/linux");
+    let fill = class.replace("echo hello", "head -c 64M /dev/zero > ~/large");
+    let filled = server.ended(server.pipeline(&fill, "rig/linux").await).await;
+    assert_eq!(filled.workflows[0].status, WorkflowStatus::Failed, "{filled:#?}");
+    let said = server.log(only_task(&filled).id, 1).await;
+    assert!(said.contains("No space left on device"), "{said}");
+    let next = server.ended(server.pipeline(&class, "rig/linux").await).await;
+    assert_eq!(next.workflows[0].status, WorkflowStatus::Success, "{next:#?}");
 }
