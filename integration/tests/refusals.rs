@@ -185,7 +185,7 @@ fn on_a_small_disk(rig: &Rig, server: &Server, token: &str) -> Running {
         ),
     );
     let arguments = ["launch-agent", "-c", config.to_str().unwrap()];
-    rig.start("small", mounted(rig, &state, "size=8m", &arguments))
+    rig.start("small", mounted(rig, &state, "size=96m", &arguments))
 }
 
 #[actix_rt::test]
@@ -195,7 +195,7 @@ async fn a_job_that_fills_the_disk_is_told_so_and_the_next_one_runs() {
     let token = server.class("rig/linux").await;
     let _agent = on_a_small_disk(&rig, &server, &token);
     let class = HELLO.replace("machine: true", "machine: true\n    resource_class: rig/linux");
-    let fill = class.replace("echo hello", "head -c 64M /dev/zero > ~/large");
+    let fill = class.replace("echo hello", "head -c 512M /dev/zero > ~/large");
     let filled = server.ended(server.pipeline(&fill, "rig/linux").await).await;
     assert_eq!(filled.workflows[0].status, WorkflowStatus::Failed, "{filled:#?}");
     let said = server.log(only_task(&filled).id, 1).await;
