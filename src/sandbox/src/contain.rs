@@ -155,7 +155,9 @@ impl Containment {
 
     /// Whether the process that has this number now belongs to the task.
     pub fn contains(&self, pid: i32) -> bool {
-        self.members().iter().any(|member| member.pid == pid)
+        // Nearly always it is the task-agent itself that is asked about, and no walk is needed.
+        self.root.is_some_and(|root| root.pid == pid && root.is_alive())
+            || self.members().iter().any(|member| member.pid == pid)
     }
 
     /// All processes of the task that have not ended.
