@@ -67,10 +67,14 @@ pub(crate) trait View {
     fn close(&mut self);
 }
 
-/// What an interrupt does, besides canceling the pipeline the first time.
-pub(crate) trait Impatience {
+/// Whoever works on the pipeline beside the control plane, as far as following it goes.
+pub(crate) trait Company {
     /// A second interrupt came; whether to go on following.
     fn hurry(&self) -> bool;
+    /// Why no task is started now, if that is known.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// How following ended.
@@ -92,6 +96,7 @@ pub(crate) struct Follower<'v> {
     behind: BTreeSet<(TaskId, StepNumber)>,
     life: Option<u64>,
     next: u64,
+    trouble: Option<String>,
 }
 
 impl<'v> Follower<'v> {
@@ -105,18 +110,18 @@ impl<'v> Follower<'v> {
         let model = Model::new(operator.pipeline(pipeline).await?);
         view.began(&model, page);
         let (read, behind) = (HashMap::new(), BTreeSet::new());
-        Ok(Self { operator, pipeline, model, view, read, behind, life: None, next: 0 })
+        Ok(Self { operator, pipeline, model, view, read, behind, life: None, next: 0, trouble: None })
     }
 
-    /// Follows it to its end, or until impatience has enough.
+    /// Follows it to its end, or until its company has enough.
     pub(crate) async fn follow(
         mut self,
         interrupts: &mut Interrupts,
-        impatience: &dyn Impatience,
+        company: &dyn Company,
     ) -> Result<Followed, ClientError> {
         let mut stays = true;
         while stays && !self.model.is_over() {
-            stays = self.round(interrupts, impatience).await?;
+            stays = self.round(interrupts, company).await?;
         }
         self.model.replace(self.operator.pipeline(self.pipeline).await?);
         if stays {
@@ -130,7 +135,7 @@ impl<'v> Follower<'v> {
     async fn round(
         &mut self,
         interrupts: &mut Interrupts,
-        impatience: &dyn Impatience,
+        company: &dyn Company,
     ) -> Result<bool, ClientError> {
         let operator = self.operator.clone();
         let held = if self.behind.is_empty() { HELD_MS } else { 0 };
@@ -142,17 +147,26 @@ impl<'v> Follower<'v> {
                     self.take(feed?).await?;
                     return Ok(true);
                 }
-                times = interrupts.next() => if !self.interrupted(times, impatience).await? {
+                times = interrupts.next() => if !self.interrupted(times, company).await? {
                     return Ok(false);
                 },
-                _ = ticks.tick() => self.view.tick(&self.model),
+                _ = ticks.tick() => self.tick(company),
             }
         }
     }
 
-    async fn interrupted(&mut self, times: u32, impatience: &dyn Impatience) -> Result<bool, ClientError> {
+    fn tick(&mut self, company: &dyn Company) {
+        let trouble = company.trouble();
+        if self.trouble != trouble {
+            self.view.note(trouble.as_deref().unwrap_or("tasks are started again"));
+            self.trouble = trouble;
+        }
+        self.view.tick(&self.model);
+    }
+
+    async fn interrupted(&mut self, times: u32, company: &dyn Company) -> Result<bool, ClientError> {
         if times > 1 {
-            return Ok(impatience.hurry());
+            return Ok(company.hurry());
         }
         self.view.note("canceling; interrupt again to kill");
         self.operator.cancel(self.pipeline).await?;

@@ -5,7 +5,7 @@ use crate::{
     artifacts::Places,
     connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
-    follow::{Impatience, Interrupts},
+    follow::{Company, Interrupts},
     request::Request,
     show::Show,
 };
@@ -90,7 +90,7 @@ async fn follow(
 /// The second interrupt leaves a remote pipeline to itself.
 struct Leave;
 
-impl Impatience for Leave {
+impl Company for Leave {
     fn hurry(&self) -> bool {
         false
     }

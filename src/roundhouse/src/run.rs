@@ -44,8 +44,9 @@ pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     let mut request = Request::read(options.path.as_deref(), &options.selection)?;
     request.check()?;
     let program = program::task_agent(options.task_agent.as_deref())?;
-    let place = Place::take(&state_dir(options)?, &request.folder)?;
-    let reader = agent::reader(options, &place)?;
+    let state = state_dir(options)?;
+    let reader = agent::reader(options, &state)?;
+    let place = Place::take(&state, &request.folder)?;
     let toolchain = toolchain::variables(reader, |name| std::env::var(name).ok());
     request.environment.splice(0..0, toolchain);
     let log = log(options, &place)?;

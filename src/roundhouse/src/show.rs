@@ -5,7 +5,7 @@ use crate::{
     artifacts::Places,
     connect::failed,
     failure::{Failure, OrFail},
-    follow::{Followed, Follower, Impatience, Interrupts, Live, Plain, Stream, View, words::Paint},
+    follow::{Company, Followed, Follower, Interrupts, Live, Plain, Stream, View, words::Paint},
     report::{self, Closing, Logs},
 };
 use client::Operator;
@@ -37,14 +37,14 @@ impl Show {
         operator: &Operator,
         created: &Created,
         interrupts: &mut Interrupts,
-        impatience: &dyn Impatience,
+        company: &dyn Company,
     ) -> Result<Followed, Failure> {
         for warning in &created.warnings {
             eprintln!("{}\n", warning.trim_end());
         }
         let mut view = ClosedAtTheEnd(self.view());
         let follower = Follower::begin(operator.clone(), created.id, self.page.as_deref(), &mut *view.0);
-        follower.await.map_err(failed)?.follow(interrupts, impatience).await.map_err(failed)
+        follower.await.map_err(failed)?.follow(interrupts, company).await.map_err(failed)
     }
 
     fn view(&self) -> Box<dyn View> {

@@ -11,6 +11,7 @@ pub(crate) struct Paint {
 
 impl Paint {
     /// Never colors.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { on: false };
 
     /// Colors where the stream is a terminal and `NO_COLOR` is not set.

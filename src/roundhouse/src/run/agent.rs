@@ -1,11 +1,14 @@
 //! The launch-agent of a local run: how it is set up, waited for and ended.
 
-use super::{place::Place, toolchain::Reader};
+use super::{
+    place::{self, Place},
+    toolchain::Reader,
+};
 use crate::{
     arguments,
     connect::failed,
     failure::{Failure, OrFail},
-    follow::{Followed, Impatience},
+    follow::{Company, Followed},
 };
 use client::{ClientError, Operator};
 use launch_agent::{
@@ -17,12 +20,18 @@ use protocol::{
     api::{Resource, Token},
 };
 use slog::Logger;
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// A task-agent whose run was killed ends its task after this long.
 const OUTLIVE: Duration = Duration::from_secs(5);
 /// How long following may go on once the launch-agent is gone.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long nothing may run for a reason that only the user can mend.
+const STUCK: Duration = Duration::from_secs(30);
 const NICKNAME: &str = "roundhouse run";
 
 /// The one class of a local run.
@@ -69,11 +78,11 @@ pub(crate) fn settings(options: &arguments::Run, place: &Place, url: &str, token
 }
 
 /// Who runs the jobs; refused where that account could not enter its own working directory.
-pub(crate) fn reader(options: &arguments::Run, place: &Place) -> Result<Reader, Failure> {
+pub(crate) fn reader(options: &arguments::Run, state: &Path) -> Result<Reader, Failure> {
     match (&options.user, rustix::process::geteuid().is_root()) {
         (Some(name), true) if name == "root" => Ok(Reader::Same),
         (_, false) => Ok(Reader::Same),
-        _ => match place.closed_to_others() {
+        _ => match place::closed_to_others(state) {
             None => Ok(Reader::Anybody),
             Some(folder) => Err(Failure::machinery(format!(
                 "jobs run as accounts of their own, which cannot enter {}: choose another --state-dir, or --user root",
@@ -88,13 +97,14 @@ pub(crate) fn reader(options: &arguments::Run, place: &Place) -> Result<Reader, 
 pub(crate) struct Agent {
     handle: Handle,
     hurried: Cell<bool>,
+    trouble: RefCell<Option<String>>,
 }
 
 impl Agent {
     /// Starts it.
     pub(crate) fn start(settings: Settings, log: Logger) -> Result<Self, Failure> {
         let handle = launch_agent::start(settings, log).or_machinery("cannot start the launch-agent")?;
-        Ok(Self { handle, hurried: Cell::new(false) })
+        Ok(Self { handle, hurried: Cell::new(false), trouble: RefCell::default() })
     }
 
     /// What following came to; none if the launch-agent was told to end at once and did.
@@ -105,6 +115,7 @@ impl Agent {
         let mut following = std::pin::pin!(following);
         tokio::select! {
             followed = &mut following => return followed.map(Some),
+            stuck = self.stuck() => return Err(stuck),
             _ = self.handle.finished() => {}
         }
         match tokio::time::timeout(LAST_WORDS, following).await {
@@ -113,6 +124,26 @@ impl Agent {
             Err(_) => {
                 Err(Failure::machinery("the launch-agent ended before the pipeline did: its log says more"))
             }
+        }
+    }
+
+    /// Watches how it stands; returns once nothing has run for too long.
+    async fn stuck(&self) -> Failure {
+        let mut watched = tokio::time::interval(Duration::from_secs(1));
+        let mut since = None;
+        loop {
+            watched.tick().await;
+            let Some(status) = self.handle.status().await else { std::future::pending().await };
+            let since = match (&status.paused, status.taken) {
+                (Some(_), 0) => *since.get_or_insert_with(Instant::now),
+                _ => *since.insert(Instant::now()),
+            };
+            match &status.paused {
+                Some(why) if since.elapsed() > STUCK => {
+                    return Failure::machinery(format!("no job can start: {why}"));
+                }
+                _ => self.trouble.replace(status.paused),
+            };
         }
     }
 
@@ -127,10 +158,14 @@ impl Agent {
     }
 }
 
-impl Impatience for Agent {
+impl Company for Agent {
     fn hurry(&self) -> bool {
         self.hurried.set(true);
         self.handle.stop_now();
         true
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
     }
 }

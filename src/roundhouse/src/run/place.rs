@@ -108,15 +108,18 @@ impl Place {
         if source.exists() {
             fs::remove_dir_all(&source)?;
         }
-        DirBuilder::new().mode(0o700).create(&source)
+        DirBuilder::new().mode(0o700).create(&source)?;
+        archive::spread(&source);
+        Ok(())
     }
+}
 
-    /// Whether accounts other than the owner's get to the tasks' roots; else the folder they cannot enter.
-    pub(crate) fn closed_to_others(&self) -> Option<&Path> {
-        let closed =
-            |folder: &&Path| folder.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 == 0);
-        self.root.ancestors().find(closed)
-    }
+/// The folder on the way to this one, itself included, that accounts other than its owner's cannot enter. What is not
+/// there yet will be made so that they can.
+pub(crate) fn closed_to_others(state: &Path) -> Option<&Path> {
+    let closed =
+        |folder: &&Path| folder.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 == 0);
+    state.ancestors().find(closed)
 }
 
 /// `<folder name>-<8 hexadecimal digits of its whole path's SHA-256>`.
@@ -166,6 +169,14 @@ mod tests {
         Place::take(state.path(), Path::new("/other/tour")).unwrap();
         first.leave();
         Place::take(state.path(), Path::new("/some/tour")).unwrap();
+    }
+
+    #[test]
+    fn a_private_folder_on_the_way_is_found_before_anything_is_made() {
+        let private = tempfile::tempdir().unwrap();
+        fs::set_permissions(private.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        assert_eq!(closed_to_others(&private.path().join("not/there")), Some(private.path()));
+        assert_eq!(closed_to_others(Path::new("/usr/not-there")), None);
     }
 
     #[test]
