@@ -25,14 +25,14 @@ pub(crate) struct Running {
     pub(crate) shortest: Duration,
 }
 
-/// What the Supervisor hears: tasks to be ended.
+/// What the Supervisor hears: tasks to be ended. A lease that is not the task's any more is old news.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct LeaseNews {
     /// Somebody canceled them.
-    pub(crate) canceled: Vec<TaskId>,
+    pub(crate) canceled: Vec<Lease>,
     /// They are no longer this host's.
-    pub(crate) fenced: Vec<TaskId>,
+    pub(crate) fenced: Vec<Lease>,
 }
 
 /// The keeper of one token's leases.
@@ -42,7 +42,7 @@ pub(crate) struct LeaseKeeper {
     supervisor: WeakRecipient<LeaseNews>,
     running: Running,
     /// What was told of which running task: that it is canceled, or (true) lost.
-    told: BTreeSet<(TaskId, bool)>,
+    told: BTreeSet<(Lease, bool)>,
     beat: Option<SpawnHandle>,
     /// When the newest heartbeat began, or will.
     begins: Instant,
@@ -116,8 +116,13 @@ impl LeaseKeeper {
 
     /// Tells what is new, and how soon to ask again.
     fn take(&mut self, HeartbeatAnswer { canceled, fenced }: HeartbeatAnswer) -> Duration {
+        // A heartbeat about another set of tasks is canceled: the answer is about this one.
+        let lease_of = |task: TaskId| self.running.leases.iter().find(|lease| lease.task_id == task).copied();
+        let canceled: Vec<_> = canceled.into_iter().filter_map(lease_of).collect();
+        let fenced: Vec<_> = fenced.into_iter().filter_map(lease_of).collect();
         let has_news = !canceled.is_empty() || !fenced.is_empty();
-        let all = canceled.iter().map(|task| (*task, false)).chain(fenced.iter().map(|task| (*task, true)));
+        let all =
+            canceled.iter().map(|lease| (*lease, false)).chain(fenced.iter().map(|lease| (*lease, true)));
         let is_new = all.filter(|news| self.told.insert(*news)).count() > 0;
         if let (true, Some(supervisor)) = (is_new, self.supervisor.upgrade()) {
             supervisor.do_send(LeaseNews { canceled, fenced });
@@ -134,8 +139,8 @@ impl Handler<Running> for LeaseKeeper {
     type Result = ();
 
     fn handle(&mut self, running: Running, ctx: &mut Context<Self>) {
-        let live: BTreeSet<TaskId> = running.leases.iter().map(|lease| lease.task_id).collect();
-        self.told.retain(|(task, _)| live.contains(task));
+        let live: BTreeSet<Lease> = running.leases.iter().copied().collect();
+        self.told.retain(|(lease, _)| live.contains(lease));
         self.running = running;
         // One that only waits to begin does so at its time, with the new set.
         let now = Instant::now();

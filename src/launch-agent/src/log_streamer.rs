@@ -74,8 +74,8 @@ struct Wake {
 
 /// A lost hint costs this much, and a background process's output waits for it.
 const SAFETY: Duration = Duration::from_secs(1);
-/// Bodies that are made ready while one is under way.
-const AHEAD: usize = 3;
+/// Drafts that are made ready while one is under way.
+const AHEAD: usize = 2;
 /// So little is read and compressed at once, without the way over another thread.
 const LITTLE: usize = 32 * 1024;
 /// The pause after a failure that the client's patience did not end.
@@ -138,10 +138,10 @@ enum Trouble {
     Fenced(String),
 }
 
-/// A body that is ready, or becomes so on another thread.
-enum Body {
-    Ready(Vec<u8>),
-    Coming(tokio::task::JoinHandle<io::Result<Vec<u8>>>),
+/// Bodies that are ready, or become so on another thread.
+enum Bodies {
+    Ready(Vec<Vec<u8>>),
+    Coming(tokio::task::JoinHandle<io::Result<Vec<Vec<u8>>>>),
 }
 
 impl Pump {
@@ -195,7 +195,11 @@ impl Pump {
             let look_now = if last { Look::Everywhere } else { std::mem::replace(&mut look, Look::Growing) };
             plan_ahead(&mut outbox, look_now, &mut bodies)?;
             match bodies.pop_front() {
-                Some(body) => self.post(body, &mut outbox).await?,
+                Some(some) => {
+                    for body in some.ready().await? {
+                        self.post(body, &mut outbox).await?;
+                    }
+                }
                 None if last => return Ok(()),
                 None => look = self.rest().await,
             }
@@ -210,8 +214,7 @@ impl Pump {
         }
     }
 
-    async fn post(&mut self, body: Body, outbox: &mut Outbox) -> Result<(), Trouble> {
-        let body = body.ready().await?;
+    async fn post(&mut self, body: Vec<u8>, outbox: &mut Outbox) -> Result<(), Trouble> {
         failpoints::hit("log_streamer:before_post", self.parts.lease.task_id);
         match self.parts.client.stream(self.parts.lease.epoch, body.into()).await? {
             StreamAnswer::Rewind(acknowledged) => Err(Trouble::Rewind(acknowledged)),
@@ -243,10 +246,10 @@ impl Pump {
     }
 }
 
-fn plan_ahead(outbox: &mut Outbox, look: Look, bodies: &mut VecDeque<Body>) -> io::Result<()> {
+fn plan_ahead(outbox: &mut Outbox, look: Look, bodies: &mut VecDeque<Bodies>) -> io::Result<()> {
     while bodies.len() < AHEAD {
         let Some(draft) = outbox.next(look)? else { break };
-        bodies.push_back(Body::of(draft)?);
+        bodies.push_back(Bodies::of(draft)?);
     }
     Ok(())
 }
@@ -259,7 +262,7 @@ fn free(outbox: &mut Outbox, acknowledged: &Acknowledged) {
     }
 }
 
-impl Body {
+impl Bodies {
     fn of(draft: Draft) -> io::Result<Self> {
         if draft.raw() <= LITTLE {
             draft.write().map(Self::Ready)
@@ -268,10 +271,10 @@ impl Body {
         }
     }
 
-    async fn ready(self) -> io::Result<Vec<u8>> {
+    async fn ready(self) -> io::Result<Vec<Vec<u8>>> {
         match self {
-            Self::Ready(body) => Ok(body),
-            Self::Coming(body) => body.await.map_err(io::Error::other)?,
+            Self::Ready(bodies) => Ok(bodies),
+            Self::Coming(bodies) => bodies.await.map_err(io::Error::other)?,
         }
     }
 }

@@ -338,10 +338,12 @@ impl Handler<LeaseNews> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, news: LeaseNews, _: &mut Context<Self>) {
-        let canceled = news.canceled.into_iter().map(|task| (task, CancelReason::Canceled));
-        let fenced = news.fenced.into_iter().map(|task| (task, CancelReason::Fenced));
-        for (task, why) in canceled.chain(fenced) {
-            self.cancel(task, why);
+        let canceled = news.canceled.into_iter().map(|lease| (lease, CancelReason::Canceled));
+        let fenced = news.fenced.into_iter().map(|lease| (lease, CancelReason::Fenced));
+        for (lease, why) in canceled.chain(fenced) {
+            if self.holds(lease) {
+                self.cancel(lease.task_id, why);
+            }
         }
     }
 }

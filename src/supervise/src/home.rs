@@ -3,8 +3,9 @@
 use actix::{Arbiter, ArbiterHandle};
 use std::{io, time::Duration};
 
-/// Threads that do the blocking work of one home, at most.
-const BLOCKING_THREADS: usize = 4;
+/// Threads that do the blocking work of one home, at most: more than the four whose files may be hashed for minutes, so
+/// that logs are compressed and processes killed meanwhile.
+const BLOCKING_THREADS: usize = 8;
 /// How long an idle one of them is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// Of each of them; file work and compression need little.

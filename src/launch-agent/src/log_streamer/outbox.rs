@@ -6,7 +6,7 @@ use crate::task::dir::TaskDir;
 use protocol::{
     StepNumber,
     journal::{self, MAX_RECORD, Record, TaskEvent},
-    stream::{Acknowledged, Chunk, Item, MAX_CHUNK, encode},
+    stream::{Acknowledged, Chunk, Item, MAX_BODY, MAX_CHUNK, encode},
 };
 use rustix::fs::{FallocateFlags, fallocate};
 use std::{
@@ -17,9 +17,9 @@ use std::{
     sync::Arc,
 };
 
-/// The most raw log bytes of one body: with the overhead of incompressible frames it stays below the limit of a body.
-const MAX_RAW: usize = 3 * MAX_CHUNK;
-/// The most records of one body.
+/// The most raw log bytes of one draft. Text makes one body of it, what cannot be compressed a few.
+const MAX_RAW: usize = 8 * MAX_CHUNK;
+/// The most records of one draft.
 const MAX_RECORDS: usize = 512;
 /// So much of a spool is given back to the disk at once.
 const PUNCH: u64 = 1024 * 1024;
@@ -46,7 +46,7 @@ struct Log {
     punched: u64,
 }
 
-/// One body, planned: what goes into it, in order.
+/// A body or a few, planned: what goes into them, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pieces: Vec<Piece>,
@@ -90,7 +90,7 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// The next body, and everything it takes counts as sent. None: there is nothing new.
+    /// The next draft, and everything it takes counts as sent. None: there is nothing new.
     pub(crate) fn next(&mut self, look: Look) -> io::Result<Option<Draft>> {
         let mut draft = Draft::default();
         self.take_records(&mut draft)?;
@@ -131,7 +131,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes the rest of a step's log before its end. False: the body is full, the record must wait for the next.
+    /// Takes the rest of a step's log before its end. False: the draft is full, the record must wait for the next.
     fn take_log_before(&mut self, record: &Record, draft: &mut Draft) -> io::Result<bool> {
         let TaskEvent::StepEnded { step, log_bytes, .. } = record.event else { return Ok(true) };
         self.take_log(step, log_bytes, draft)?;
@@ -220,13 +220,19 @@ impl Draft {
         self.raw
     }
 
-    /// The body. Reads and compresses: no work for an actor's thread unless it is little.
-    pub(crate) fn write(self) -> io::Result<Vec<u8>> {
-        let (mut body, mut raw) = (Vec::new(), Vec::new());
+    /// The bodies, in order. Reads and compresses: no work for an actor's thread unless it is little.
+    pub(crate) fn write(self) -> io::Result<Vec<Vec<u8>>> {
+        let (mut bodies, mut body, mut raw) = (Vec::new(), Vec::new(), Vec::new());
         for piece in self.pieces {
+            let before = body.len();
             encode(&piece.item(&mut raw)?, &mut body);
+            if body.len() > MAX_BODY {
+                let rest = body.split_off(before);
+                bodies.push(std::mem::replace(&mut body, rest));
+            }
         }
-        Ok(body)
+        bodies.push(body);
+        Ok(bodies)
     }
 }
 

@@ -206,6 +206,12 @@ impl Supervisor {
         self.lend();
     }
 
+    /// Whether this is the lease under which the task is here now.
+    pub(super) fn holds(&self, lease: Lease) -> bool {
+        let task = self.tasks.get(&lease.task_id);
+        task.is_some_and(|task| task.record.claimed.epoch == lease.epoch)
+    }
+
     pub(super) fn cancel(&mut self, id: TaskId, why: CancelReason) {
         if let Some(task) = self.tasks.get_mut(&id) {
             info!(self.host.log, "a task is to be ended"; "task" => %id, "why" => ?why);
