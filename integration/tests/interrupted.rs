@@ -1,0 +1,89 @@
+//! `roundhouse run` that is interrupted or killed: no process outlives it, and the next run is as good as the first.
+
+use integration::{
+    proc,
+    rig::{Rig, Running},
+    wait,
+};
+use protocol::exit;
+use rustix::process::Signal;
+use std::{path::Path, time::Duration};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A job that leaves a process of this command line behind, in a session of its own, deaf to TERM.
+fn stubborn(marker: &str) -> String {
+    format!(
+        "version: 2.1
+jobs:
+  stubborn:
+    machine: true
+    steps:
+      - run: |
+          setsid sh -c 'trap \"\" TERM; while :; do {marker}; done' &
+          wait
+workflows: {{all: {{jobs: [stubborn]}}}}
+"
+    )
+}
+
+fn start(rig: &Rig, project: &Path, marker: &str) -> Running {
+    let mut command = rig.roundhouse();
+    command.arg("run").arg(project).arg("--state-dir").arg(rig.path("state"));
+    let running = rig.start("run", command);
+    wait::until("the job's process", SOON, || proc::running(marker).first().copied());
+    running
+}
+
+#[test]
+fn every_process_of_every_job_is_gone_before_the_prompt_returns() {
+    let rig = Rig::new();
+    let marker = "sleep 16180.339";
+    let project = rig.project("project", &stubborn(marker));
+    let mut running = start(&rig, &project, marker);
+    running.process().signal(Signal::INT);
+    assert_eq!(running.ended(SOON), i32::from(exit::INTERRUPTED));
+    assert!(proc::running(marker).is_empty() && rig.leftovers().is_empty());
+}
+
+#[test]
+fn a_second_interrupt_does_not_wait_for_the_grace() {
+    let rig = Rig::new();
+    let marker = "sleep 14142.135";
+    let heard = rig.write("heard", "");
+    std::fs::set_permissions(&heard, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let trap = format!("- run: |\n          trap 'echo TERM > {}' TERM", heard.display());
+    let project = rig.project("project", &stubborn(marker).replace("- run: |", &trap));
+    let mut running = start(&rig, &project, marker);
+    running.process().signal(Signal::INT);
+    let was_told = || (!std::fs::read(&heard).unwrap().is_empty()).then_some(());
+    wait::until("the job's TERM", SOON, was_told);
+    running.process().signal(Signal::INT);
+    assert_eq!(running.ended(Duration::from_secs(5)), i32::from(exit::INTERRUPTED));
+    assert!(proc::running(marker).is_empty() && rig.leftovers().is_empty());
+}
+
+#[test]
+fn what_a_killed_run_leaves_ends_by_itself_and_the_next_run_is_a_whole_one() {
+    let rig = Rig::new();
+    let marker = "sleep 17320.508";
+    let project = rig.project("project", &stubborn(marker));
+    let mut running = start(&rig, &project, marker);
+    running.kill();
+    wait::until("the end of the orphaned job", SOON, || proc::running(marker).is_empty().then_some(()));
+    rig.project("project", &stubborn(marker).replace("setsid", "echo"));
+    let again = rig.run(&project, &[]);
+    assert_eq!(again.status, 0, "{}", again.errors);
+    assert!(rig.leftovers().is_empty());
+}
+
+#[test]
+fn two_runs_of_one_project_do_not_meet() {
+    let rig = Rig::new();
+    let marker = "sleep 22360.679";
+    let project = rig.project("project", &stubborn(marker));
+    let first = start(&rig, &project, marker);
+    let second = rig.run(&project, &[]);
+    assert_eq!(second.status, i32::from(exit::MACHINERY), "{}", second.errors);
+    assert!(second.errors.contains(&first.process().0.to_string()), "the other is named: {}", second.errors);
+}
