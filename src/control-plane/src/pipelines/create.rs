@@ -6,7 +6,7 @@ use crate::{
         Plane, Written,
         clock::Moment,
         live::{Change, Live, LiveJob, Pipeline, Variables},
-        projects::{Numbers, Project},
+        projects::{Giver, Numbers, Project},
         restore::shapes,
     },
     refusal::Refusal,
@@ -28,8 +28,8 @@ impl Plane {
     pub(crate) async fn create_pipeline(self: &Arc<Self>, new: NewPipeline) -> Result<Created, Refusal> {
         self.check_source(&new).await?;
         let project = self.projects.get(&self.store, &new.project).await?;
-        // Held to the end: numbers have no gaps, also where a configuration is refused.
-        let mut numbers = project.numbers.lock().await;
+        // Held until all is on disk: numbers have no gaps, also where a configuration is refused.
+        let numbers = project.numbers.clone().lock_owned().await;
         let id = PipelineId(Uuid::now_v7());
         let (compiled, mut warnings) = compile(&new, id, numbers.pipeline).await?;
         let classes = self.classes_of(&new, &compiled)?;
@@ -38,8 +38,7 @@ impl Plane {
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
         let plan = Plan { id, number, first_job: numbers.job, classes, project: &project };
-        self.begin_pipeline(new, compiled, plan, next)?.on_disk().await?;
-        *numbers = next;
+        self.begin_pipeline(new, compiled, plan, (numbers, next))?.on_disk().await?;
         Ok(Created { id, number, warnings })
     }
 
@@ -112,7 +111,7 @@ impl Plane {
         new: NewPipeline,
         compiled: Compiled,
         plan: Plan<'_>,
-        next: Numbers,
+        (numbers, next): (Giver, Numbers),
     ) -> Result<Written, Refusal> {
         let moment = self.clock.moment();
         let project = plan.project.id;
@@ -132,15 +131,22 @@ impl Plane {
             live.guard.generation = self.core().next_generation();
             live.workflow_event(Event::Start, moment, &mut change);
         }
-        Ok(self.queue_new(pipeline.id, lives, change))
+        Ok(self.queue_new(pipeline.id, lives, change, (numbers, next)))
     }
 
-    fn queue_new(self: &Arc<Self>, pipeline: PipelineId, lives: Vec<Live>, change: Change) -> Written {
+    fn queue_new(
+        self: &Arc<Self>,
+        pipeline: PipelineId,
+        lives: Vec<Live>,
+        change: Change,
+        (mut numbers, next): (Giver, Numbers),
+    ) -> Written {
         let (tell, told) = oneshot::channel();
         let plane = self.clone();
         let Change { writes, news, .. } = change;
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             if result.is_ok() {
+                *numbers = next;
                 plane.tell(pipeline, news, &[]);
                 let mut core = plane.core();
                 lives.into_iter().for_each(|live| core.insert(live));

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 use store::{ProjectId, Store, StoreError, Write};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The projects in use.
 #[derive(Debug, Default)]
@@ -12,12 +13,16 @@ pub(crate) struct Projects {
     known: std::sync::Mutex<HashMap<String, Arc<Project>>>,
 }
 
-/// A project. Whoever holds the lock on its numbers is the only one to give them out.
+/// A project. Whoever holds the lock on its numbers is the only one to give them out; the lock goes with the write to
+/// the store's writer, so a caller that gives up in between leaves no number to be given out twice.
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) id: ProjectId,
-    pub(crate) numbers: tokio::sync::Mutex<Numbers>,
+    pub(crate) numbers: Arc<Mutex<Numbers>>,
 }
+
+/// The right to give out a project's numbers.
+pub(crate) type Giver = OwnedMutexGuard<Numbers>;
 
 /// The numbers that the next ones get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +40,7 @@ impl Projects {
         store.write(None, vec![Write::Project(name.to_owned())]).await?;
         let unreadable = || StoreError::Conflict("a project that was made is not there".into());
         let (id, pipeline, job) = store.project(name).await?.ok_or_else(unreadable)?;
-        let project = Project { id, numbers: tokio::sync::Mutex::new(Numbers { pipeline, job }) };
+        let project = Project { id, numbers: Arc::new(Mutex::new(Numbers { pipeline, job })) };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(known.entry(name.to_owned()).or_insert_with(|| Arc::new(project)).clone())
     }
