@@ -182,6 +182,10 @@ impl Plane {
     }
 
     fn lose(&self, guard: Guard, error: &StoreError) {
+        // A store that stopped is never read again, and says so on the stack of whoever holds the lock on the core.
+        if matches!(error, StoreError::Stopped) {
+            return;
+        }
         if self.core().lose(guard) {
             warn!(self.log, "a change was not stored, the workflow is read again";
                 "workflow" => %guard.workflow, "error" => %error);
