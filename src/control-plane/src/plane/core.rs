@@ -48,7 +48,10 @@ impl Core {
     /// Takes up a workflow with its queued tasks and the tokens of its held ones.
     pub(crate) fn insert(&mut self, live: Live) {
         let workflow = live.guard.workflow;
-        self.lost.remove(&workflow);
+        if self.lost.remove(&workflow) {
+            // Of what was never stored nothing is left: a place may be another task's now.
+            self.places.retain(|_, place| place.workflow != workflow);
+        }
         self.open.entry(live.pipeline.id).or_default().insert(workflow);
         for (job, entry) in live.jobs.iter().enumerate() {
             for (index, task) in entry.tasks.iter().enumerate() {
