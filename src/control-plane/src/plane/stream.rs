@@ -15,7 +15,7 @@ use protocol::{
     pipeline::Job,
     stream::Acknowledged,
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use store::{ChunkRow, Command, StoreError, Write};
 use tokio::sync::oneshot;
 
@@ -31,6 +31,8 @@ pub(crate) enum Streamed {
 /// What a body comes to beside what is stored.
 struct Cut {
     acknowledged: Acknowledged,
+    /// How far followers know each log.
+    told: BTreeMap<StepNumber, u64>,
     writes: Vec<Write>,
     news: Vec<News>,
     /// Whether all of the body fitted.
@@ -118,8 +120,9 @@ impl Plane {
 
 /// What of the items is new, up to the first that does not fit.
 fn cut(task: TaskId, stored: Acknowledged, items: Vec<Item>, job: &Job) -> Cut {
-    let mut cut = Cut { acknowledged: stored, writes: Vec::new(), news: Vec::new(), whole: true };
-    let (next_record, logs) = (cut.acknowledged.next_record, cut.acknowledged.logs.clone());
+    let (next_record, logs) = (stored.next_record, stored.logs.clone());
+    let told = logs.clone();
+    let mut cut = Cut { acknowledged: stored, told, writes: Vec::new(), news: Vec::new(), whole: true };
     for item in items {
         let fits = match item {
             Item::Chunk(chunk) => cut.chunk(chunk),
@@ -133,10 +136,10 @@ fn cut(task: TaskId, stored: Acknowledged, items: Vec<Item>, job: &Job) -> Cut {
     if cut.acknowledged.next_record != next_record {
         cut.writes.push(Write::NextRecord(task, cut.acknowledged.next_record));
     }
-    for (step, length) in &cut.acknowledged.logs {
-        if logs.get(step) != Some(length) {
-            cut.writes.push(Write::LogLength(task, *step, *length));
-            cut.news.push(News::LogGrew { task, step: *step, length: *length });
+    for (step, length) in cut.acknowledged.logs.clone() {
+        if logs.get(&step) != Some(&length) {
+            cut.writes.push(Write::LogLength(task, step, length));
+            cut.tell_growth(task, step);
         }
     }
     cut
@@ -157,6 +160,14 @@ impl Cut {
         fits
     }
 
+    /// Tells how long a log is now, unless that was told.
+    fn tell_growth(&mut self, task: TaskId, step: StepNumber) {
+        let Some(length) = self.acknowledged.logs.get(&step).copied() else { return };
+        if self.told.insert(step, length) != Some(length) {
+            self.news.push(News::LogGrew { task, step, length });
+        }
+    }
+
     fn record(&mut self, task: TaskId, record: Record, job: &Job) -> bool {
         let next = self.acknowledged.next_record;
         let fits = record.seq <= next;
@@ -174,6 +185,8 @@ impl Cut {
                 self.news.push(News::StepStarted { task, step, name: step_name(job, step) });
             }
             TaskEvent::StepEnded { step, status, exit_code, duration_ms, .. } => {
+                // First, so that whoever hears of a step's end knows how long its log is.
+                self.tell_growth(task, step);
                 self.writes.push(Write::StepEnded { task, step, status, exit_code, duration_ms });
                 self.news.push(News::StepEnded { task, step, status, exit_code, duration_ms });
             }
