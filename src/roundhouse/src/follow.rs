@@ -127,6 +127,7 @@ impl<'v> Follower<'v> {
         if stays {
             self.read_the_rest().await?;
         }
+        self.end_logs();
         self.view.close();
         Ok(Followed { view: self.model.view().clone(), interrupted: interrupts.seen() > 0 })
     }
@@ -257,6 +258,14 @@ impl<'v> Follower<'v> {
             self.view.log(&self.model, task, step, &part.bytes);
         }
         Ok(read)
+    }
+
+    /// The last line of a step that nobody saw end is told as well.
+    fn end_logs(&mut self) {
+        if self.view.wants() == Wanted::All {
+            let logs: BTreeSet<_> = self.read.keys().copied().collect();
+            logs.into_iter().for_each(|(task, step)| self.view.log_ended(&self.model, task, step));
+        }
     }
 
     /// What the logs got after their steps ended, and the launch-agent's own.
