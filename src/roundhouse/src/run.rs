@@ -132,7 +132,7 @@ impl Run<'_> {
         let settings = agent::settings(self.options, &self.place, &plane.url(), class_token);
         let agent = Agent::start(settings, self.log.clone())?;
         let followed = agent.until_gone(show.follow(operator, created, interrupts, &agent)).await;
-        agent.end(followed.is_ok()).await;
+        agent.end(followed.is_ok(), interrupts).await;
         match followed? {
             Some(followed) => Ok(followed),
             None => {
@@ -142,14 +142,22 @@ impl Run<'_> {
         }
     }
 
-    /// The page's address lets in whoever has it, so it is for a terminal only.
+    /// The page's address lets in whoever has it, so it is told on a terminal only, and in no file.
     fn show(&self, page: String) -> Show {
         Show {
             output: self.options.selection.output,
             verbose: self.options.verbose,
             began: self.began,
-            page: std::io::stderr().is_terminal().then_some(page),
+            page: self.is_on_terminal().then_some(page),
             page_afterwards: Some(self.page_afterwards()),
+        }
+    }
+
+    /// Whether the stream that shows the run is a terminal.
+    fn is_on_terminal(&self) -> bool {
+        match self.options.selection.output {
+            arguments::Output::Text => std::io::stdout().is_terminal(),
+            arguments::Output::Json => std::io::stderr().is_terminal(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     arguments,
     connect::failed,
     failure::{Failure, OrFail},
-    follow::{Company, Followed},
+    follow::{Company, Followed, Interrupts},
 };
 use client::{ClientError, Operator};
 use launch_agent::{
@@ -147,14 +147,20 @@ impl Agent {
         }
     }
 
-    /// Ends it: when its tasks are over where all went well, else at once.
-    pub(crate) async fn end(&self, well: bool) {
+    /// Ends it: when its tasks are over where all went well and nobody interrupts, else at once.
+    pub(crate) async fn end(&self, well: bool, interrupts: &mut Interrupts) {
         if well {
             self.handle.drain()
         } else {
             self.handle.stop_now()
         }
-        self.handle.finished().await;
+        let mut gone = std::pin::pin!(self.handle.finished());
+        loop {
+            tokio::select! {
+                _ = &mut gone => return,
+                _ = interrupts.next() => self.handle.stop_now(),
+            }
+        }
     }
 }
 
