@@ -303,15 +303,18 @@ impl Store {
         Ok(query.fetch_optional(&self.readers).await?.is_some())
     }
 
-    /// All of a pipeline that a view of it shows.
+    /// All of a pipeline that a view of it shows. What contains is read before what it contains, for commits go on
+    /// meanwhile: a workflow that is over is then never shown with a task that is not.
     pub async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineRows>, StoreError> {
         let Some((project, pipeline)) = self.pipeline_row(id).await? else { return Ok(None) };
+        let workflows = self.workflows_of_pipeline(id).await?;
+        let jobs = self.jobs_of_pipeline(id).await?;
         let tasks = self.tasks_of_pipeline(id).await?;
         Ok(Some(PipelineRows {
             project,
             pipeline,
-            workflows: self.workflows_of_pipeline(id).await?,
-            jobs: self.jobs_of_pipeline(id).await?,
+            workflows,
+            jobs,
             tasks,
             steps: self.steps_of_pipeline(id).await?,
             logs: self.logs_of_pipeline(id).await?,
