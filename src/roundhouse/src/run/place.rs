@@ -18,7 +18,7 @@ use std::{
     io::{Read, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, PermissionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -134,7 +134,9 @@ fn project_name(folder: &Path) -> String {
 
 fn locked(path: &Path) -> Result<File, Failure> {
     let what = || format!("cannot lock {}", path.display());
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    // Whoever can open it can lock it, so no job may.
+    let mut options = OpenOptions::new();
+    let open = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut file = open.or_machinery(what())?;
     match file.try_lock() {
         Ok(()) => {}
