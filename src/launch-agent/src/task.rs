@@ -14,6 +14,7 @@ mod ending;
 mod journal;
 mod launching;
 mod process;
+mod removal;
 mod socket;
 pub(crate) mod state;
 

@@ -10,6 +10,7 @@
 //!     socket                  where the task-agent finds its launch-agent
 //! ```
 
+pub(crate) use super::removal::remove_tree;
 use protocol::{StepNumber, TaskId, http::Claimed};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -114,14 +115,6 @@ impl TaskDir {
     /// Removes all of it. What is not there is no failure.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_tree(&self.path)
-    }
-}
-
-/// Removes a directory with all in it; a missing one is fine.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
     }
 }
 
