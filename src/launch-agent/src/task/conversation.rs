@@ -278,35 +278,38 @@ impl TaskActor {
 
     /// Sends a frame if a task-agent is connected. One that is not hears what matters when it connects again.
     pub(super) fn say(&mut self, frame: &ToTaskAgent, descriptors: Vec<OwnedFd>, ctx: &mut Context<Self>) {
-        let Some((number, line)) = self.conversation.line.clone() else { return };
+        let Some((number, _)) = self.conversation.line else { return };
         let bytes = encode(frame).expect("what a launch-agent says fits a frame");
         let is_hint = matches!(frame, ToTaskAgent::Acknowledged { .. });
         if is_hint && self.conversation.outgoings.are_waiting() {
             self.conversation.owes_hints = true;
             return;
         }
-        let taken = self.conversation.outgoings.push(Outgoing { bytes, descriptors });
-        match line.flush(&mut self.conversation.outgoings) {
-            Ok(true) => {}
-            Ok(false) if taken => self.flush_later(number, line, ctx),
-            _ => self.hang_up(number),
+        if self.conversation.outgoings.push(Outgoing { bytes, descriptors }) {
+            self.flush(ctx);
+        } else {
+            self.hang_up(number);
         }
     }
 
-    fn flush_later(&mut self, number: u64, line: Line, ctx: &mut Context<Self>) {
+    /// What waits goes to whoever is connected now: the line for whose sake it waited may be gone.
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        let Some((number, line)) = self.conversation.line.clone() else { return };
+        match line.flush(&mut self.conversation.outgoings) {
+            Ok(true) => self.say_owed_hints(ctx),
+            Ok(false) => self.flush_later(line, ctx),
+            Err(_) => self.hang_up(number),
+        }
+    }
+
+    fn flush_later(&mut self, line: Line, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.conversation.is_flushing, true) {
             return;
         }
-        let writable = async move { line.writable().await.map(|()| line) };
-        ctx.spawn(writable.into_actor(self).map(move |writable, task, ctx| {
+        let writable = async move { line.writable().await };
+        ctx.spawn(writable.into_actor(self).map(|_, task, ctx| {
             task.conversation.is_flushing = false;
-            let flushed =
-                writable.and_then(|line| line.flush(&mut task.conversation.outgoings).map(|all| (all, line)));
-            match flushed {
-                Ok((true, _)) => task.say_owed_hints(ctx),
-                Ok((false, line)) => task.flush_later(number, line, ctx),
-                Err(_) => task.hang_up(number),
-            }
+            task.flush(ctx);
         }));
     }
 

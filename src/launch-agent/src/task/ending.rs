@@ -23,6 +23,8 @@ const AFTER_GRACE: Duration = Duration::from_millis(300);
 const PARTING: Duration = Duration::from_secs(5);
 /// Between tries after the client's own patience is over.
 const PAUSE: Duration = Duration::from_secs(2);
+/// So many answers that are none are borne before the task's end is given up: ten minutes of them.
+const MAX_ODD: u32 = 300;
 
 impl TaskActor {
     /// TERM now, KILL after the grace: by the task-agent where it listens, and by the host in any case.
@@ -81,8 +83,10 @@ impl TaskActor {
     /// Kills what the task-agent left. The slot is not free before.
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
         // The journal of an actor that came later may have lost how an earlier one held its processes.
-        let lost = || (self.parts.birth != Birth::Claimed).then(|| self.containment_by_name());
-        let Some(containment) = self.past.containment.clone().or_else(lost) else {
+        if self.past.containment.is_none() && self.parts.birth != Birth::Claimed {
+            self.past.containment = Some(Containment::strongest(&self.task.to_string(), None));
+        }
+        let Some(containment) = self.past.containment.clone() else {
             return self.apply(TaskEvent::Swept, ctx);
         };
         let swept = async move { kill(containment).await };
@@ -94,10 +98,6 @@ impl TaskActor {
                 ctx.run_later(PAUSE, Self::sweep);
             }
         }));
-    }
-
-    fn containment_by_name(&self) -> Containment {
-        Containment::strongest(&self.task.to_string(), None)
     }
 
     fn swept(&mut self, ctx: &mut Context<Self>) {
@@ -174,19 +174,20 @@ async fn kill(containment: Containment) -> Result<(), String> {
 }
 
 async fn end_task(client: &TaskClient, end: &End) -> Result<TaskEvent, ClientError> {
+    let mut odd = 0;
     loop {
         match client.end(end).await {
             Ok(()) => return Ok(TaskEvent::Told),
             Err(ClientError::Fenced(_) | ClientError::Refused { .. }) => {
                 return Ok(TaskEvent::End(CancelReason::Fenced));
             }
-            Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error),
+            Err(error) => pause_after(error, &mut odd).await?,
         }
     }
 }
 
 async fn give_back(client: &TaskClient, unclaim: &Unclaim) -> Result<TaskEvent, ClientError> {
+    let mut odd = 0;
     loop {
         match client.unclaim(unclaim).await {
             Ok(()) => return Ok(TaskEvent::Told),
@@ -194,8 +195,17 @@ async fn give_back(client: &TaskClient, unclaim: &Unclaim) -> Result<TaskEvent, 
             Err(ClientError::Fenced(_) | ClientError::Refused { .. }) => {
                 return Ok(TaskEvent::End(CancelReason::Fenced));
             }
-            Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error),
+            Err(error) => pause_after(error, &mut odd).await?,
         }
     }
+}
+
+/// What is no answer of a control plane may be a proxy's while that is away: it counts as the last word only in the end.
+async fn pause_after(error: ClientError, odd: &mut u32) -> Result<(), ClientError> {
+    *odd += u32::from(!error.is_transient());
+    if *odd > MAX_ODD {
+        return Err(error);
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
