@@ -186,13 +186,17 @@ fn directory(path: &Path, source: io::Error) -> StartError {
     StartError::Directory { path: path.to_owned(), source }
 }
 
-/// A directory through which every account may go, and which only we list and write.
+/// A directory through which every account may go; which only we list and write, if it is made here.
 fn open_to_passage(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o711).create(path)?;
-    // Refused where it is somebody else's, as an operator may have it; then it is as it is.
-    let _ = std::fs::set_permissions(path, Permissions::from_mode(0o711));
-    let probe = path.join(".writable");
-    File::create(&probe)?;
+    // One that was there is the operator's, `/tmp` perhaps: passage is added to its rights, and nothing is taken away.
+    // Refused where it is somebody else's; then it is as it is.
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+    let _ = std::fs::set_permissions(path, Permissions::from_mode(mode | 0o711));
+    let probe = path.join(format!(".writable-{}", std::process::id()));
+    // Of one that was killed in here, in a container that counts its pids anew.
+    let _ = std::fs::remove_file(&probe);
+    File::create_new(&probe)?;
     std::fs::remove_file(probe)
 }
 

@@ -8,6 +8,7 @@ use protocol::{
     http::Claimed,
     journal::{MAX_RECORD, TaskEvent, read_from},
 };
+use rustix::fs::{Mode, OFlags};
 use sandbox::{
     Account, Containment,
     account::AccountError,
@@ -16,7 +17,7 @@ use sandbox::{
 use std::{
     fs::{DirBuilder, File, Permissions},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, PermissionsExt, chown},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -168,11 +169,14 @@ fn own_directory(path: &Path, rights: &Rights) -> Result<(), ProcessError> {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
+        // A job before may have put a link in its place: what that names is not given away.
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = File::from(rustix::fs::open(path, flags, Mode::empty())?);
         if let Some(account) = &rights.account {
-            chown(path, Some(account.uid), Some(account.gid))?;
+            fchown(&directory, Some(account.uid), Some(account.gid))?;
         }
         let mode = if rights.by_prefix { 0o1777 } else { 0o700 };
-        std::fs::set_permissions(path, Permissions::from_mode(mode))
+        directory.set_permissions(Permissions::from_mode(mode))
     };
     make().map_err(|source| failed(path, source))
 }
