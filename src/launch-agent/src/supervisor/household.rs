@@ -91,7 +91,10 @@ impl Supervisor {
         let slot = self.slots.take(Some(class));
         let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let record = ClaimRecord { claimed, key, slot };
-        self.tasks.insert(id, Task::new(record, Some(class), Birth::Claimed));
+        let mut task = Task::new(record, Some(class), Birth::Claimed);
+        // A claim that was on its way when all had to end: it is given back.
+        task.cancel = (self.state == HostState::Stopping).then_some(CancelReason::Shutdown);
+        self.tasks.insert(id, task);
         self.house(id, ctx);
         self.tell_keeper(class);
     }
