@@ -10,7 +10,7 @@
 //!  └────▶  store, blobs                   answered once they are on disk
 //! ```
 //!
-//! [`start`] opens the data directory and serves; [`Running`] is what it came to.
+//! [`start()`] opens the data directory and serves; [`Running`] is what it came to.
 
 mod api;
 mod blob_routes;

@@ -181,7 +181,7 @@ pub(crate) struct PipelineRun {
     #[arg(long, conflicts_with = "git", help_heading = "What runs")]
     pub(crate) committed: bool,
 
-    /// What caches and contents belong to [default: local/<folder>, or the repository's path]
+    /// What caches and contents belong to [default: local/FOLDER, or the repository's path]
     #[arg(long, value_name = "NAME")]
     pub(crate) project: Option<String>,
 
