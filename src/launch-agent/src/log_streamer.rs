@@ -80,8 +80,10 @@ const AHEAD: usize = 2;
 const LITTLE: usize = 32 * 1024;
 /// The pause after a failure that the client's patience did not end.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So often in a row a stream may be refused before its rest is given up.
-const MAX_REFUSALS: u32 = 5;
+/// So often in a row what ends a stream is borne before its rest is given up: a spool that cannot be read seldom mends.
+const MAX_UNREADABLE: u32 = 5;
+/// A refusal may be a proxy's, while the control plane is away: five minutes of them are borne.
+const MAX_REFUSALS: u32 = 300;
 
 impl LogStreamer {
     pub(crate) fn new(parts: Parts) -> Self {
@@ -131,9 +133,11 @@ enum Trouble {
     Rewind(Acknowledged),
     #[error(transparent)]
     Away(ClientError),
-    /// The control plane, or our disk, refuses this body.
+    /// The control plane, or what stands before it, refuses this body.
     #[error("{0}")]
     Refused(String),
+    #[error("the task's spool cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
     #[error("{0}")]
     Fenced(String),
 }
@@ -156,9 +160,7 @@ impl Pump {
             match trouble {
                 Trouble::Fenced(why) => return self.tell(StreamNews::LeaseLost(why)),
                 Trouble::Away(_) => tokio::time::sleep(PAUSE).await,
-                Trouble::Rewind(_) | Trouble::Refused(_) if self.is_hopeless() => {
-                    return self.give_up(&trouble);
-                }
+                trouble if self.is_hopeless(&trouble) => return self.give_up(&trouble),
                 Trouble::Rewind(acknowledged) => {
                     // Once is what a restart looks like; again and again is no reason to hurry.
                     if self.refusals > 1 {
@@ -166,14 +168,15 @@ impl Pump {
                     }
                     start = Some(acknowledged);
                 }
-                Trouble::Refused(_) => tokio::time::sleep(PAUSE).await,
+                Trouble::Refused(_) | Trouble::Unreadable(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    fn is_hopeless(&mut self) -> bool {
+    fn is_hopeless(&mut self, trouble: &Trouble) -> bool {
         self.refusals = self.refusals.saturating_add(1);
-        self.refusals > MAX_REFUSALS && self.wake.draining.get()
+        let most = if matches!(trouble, Trouble::Unreadable(_)) { MAX_UNREADABLE } else { MAX_REFUSALS };
+        self.refusals > most && self.wake.draining.get()
     }
 
     fn give_up(&self, trouble: &Trouble) {
@@ -276,12 +279,6 @@ impl Bodies {
             Self::Ready(bodies) => Ok(bodies),
             Self::Coming(bodies) => bodies.await.map_err(io::Error::other)?,
         }
-    }
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Refused(format!("the task's spool cannot be read: {error}"))
     }
 }
 
