@@ -17,13 +17,13 @@ mod group;
 use crate::{Account, Identity};
 pub(crate) use by_account::nobody_runs_as;
 pub use descendants::Descendants;
+pub(crate) use group::Entrance;
 use group::Group;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
     fmt, io,
-    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -148,9 +148,9 @@ impl Containment {
         self.root
     }
 
-    /// Files to write a process into the group with, before it executes anything.
-    pub(crate) fn doors(&self) -> io::Result<Vec<OwnedFd>> {
-        self.group.iter().map(Group::door).collect()
+    /// By which a process gets into the group, before it executes anything.
+    pub(crate) fn entrance(&self) -> io::Result<Option<Entrance>> {
+        self.group.as_ref().map(Group::entrance).transpose()
     }
 
     /// Whether the process that has this number now belongs to the task.

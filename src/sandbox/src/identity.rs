@@ -2,10 +2,16 @@
 
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, WaitStatus, pidfd_open,
+        pidfd_send_signal, wait, waitid,
+    },
 };
 use serde::{Deserialize, Serialize};
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
 
 /// A process for certain. Plain data: it may be kept in a file and checked after a restart of whoever kept it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,8 +88,10 @@ impl Identity {
     }
 
     /// Takes its exit if it has ended and is a child of this process, so that it is no zombie any more.
+    /// It is this very one that is asked: its number may be another child's by now.
     pub fn reap(&self) -> Option<Exit> {
-        reap(self.pid)
+        let pidfd = self.pidfd().ok()??;
+        exit(waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok()??)
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<bool> {
@@ -115,18 +123,11 @@ impl Exit {
     }
 }
 
-/// Takes the exit of an ended child, so that it is no zombie any more. None while it runs, or if it is no child of ours.
-pub fn reap(pid: i32) -> Option<Exit> {
-    let pid = Pid::from_raw(pid)?;
-    let (_, status) = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG).ok()??;
-    exit(status)
-}
-
 /// Takes the exit of any child that has ended.
 pub fn reap_any() -> Option<(i32, Exit)> {
     loop {
-        match rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) => return Some((pid.as_raw_nonzero().get(), exit(status)?)),
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => return Some((pid.as_raw_nonzero().get(), exit_of_any(status)?)),
             Err(Errno::INTR) => {}
             Ok(None) | Err(_) => return None,
         }
@@ -135,12 +136,15 @@ pub fn reap_any() -> Option<(i32, Exit)> {
 
 /// Whether this process has any child, ended or not.
 pub fn has_children() -> bool {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
-fn exit(status: rustix::process::WaitStatus) -> Option<Exit> {
+fn exit(status: WaitIdStatus) -> Option<Exit> {
+    status.exit_status().map(Exit::Code).or_else(|| status.terminating_signal().map(Exit::Signal))
+}
+
+fn exit_of_any(status: WaitStatus) -> Option<Exit> {
     status.exit_status().map(Exit::Code).or_else(|| status.terminating_signal().map(Exit::Signal))
 }
 
@@ -184,10 +188,12 @@ mod tests {
         let pid = i32::try_from(child.id()).unwrap();
         let identity = Identity::of(pid).unwrap();
         let pidfd = identity.pidfd().unwrap().unwrap();
-        crate::packet::readable(&[std::os::fd::AsFd::as_fd(&pidfd)], None).unwrap();
+        crate::packet::readable(&[pidfd.as_fd()], None).unwrap();
         assert!(!identity.is_alive());
-        assert_eq!(reap(pid), Some(Exit::Code(7)));
-        assert_eq!(reap(pid), None);
+        let other = Identity { start: identity.start + 1, ..identity };
+        assert_eq!(other.reap(), None, "of the same number, but another one");
+        assert_eq!(identity.reap(), Some(Exit::Code(7)));
+        assert_eq!(identity.reap(), None);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! Starts the commands of a job's steps, below the task-agent and with its rights.
 
-use crate::{
-    launch::{Started, started},
-    prepare::{Preparation, prepare},
-};
+use crate::{image::Image, launch::Started, prepare::Preparation};
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, PipeWriter},
+    os::fd::AsFd,
     path::PathBuf,
-    process::{Command, Stdio},
 };
 
 /// A command, in a session of its own, reading nothing.
@@ -25,14 +23,9 @@ pub struct JobCommand {
 impl JobCommand {
     /// Starts it, its output and errors going into the same pipe. A program that cannot be executed is an error here.
     pub fn start(&self, output: PipeWriter) -> io::Result<Started> {
-        let Some((program, arguments)) = self.words.split_first() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a command without words"));
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.directory).stdin(Stdio::null());
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdout(output.try_clone()?).stderr(output);
-        prepare(&mut command, Preparation::default());
-        started(&command.spawn()?)
+        let image = Image::new(&self.words, self.environment.iter().cloned())?;
+        let nothing = File::open("/dev/null")?;
+        let streams = [nothing.as_fd(), output.as_fd(), output.as_fd()];
+        Preparation::new(image, &self.directory, streams)?.start()
     }
 }

@@ -1,16 +1,12 @@
 //! Starts a task-agent: in a session of its own, with the job's rights, inside its containment, inheriting nothing.
 
-use crate::{
-    Account, Containment, Identity,
-    contain::COOKIE,
-    prepare::{Preparation, prepare},
-};
+use crate::{Account, Containment, Identity, contain::COOKIE, image::Image, prepare::Preparation};
 use std::{
+    ffi::OsString,
     fs::File,
-    io::{self, Write},
-    os::fd::OwnedFd,
+    io::{self, PipeReader, Write},
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
-    process::{Command, Stdio},
 };
 
 /// The most bytes of standard input: what a pipe holds without a reader.
@@ -40,7 +36,7 @@ pub struct Launch {
 /// A process that was started.
 #[derive(Debug)]
 pub struct Started {
-    /// Which. It is a child of this process: [`crate::identity::reap`] it once the descriptor is readable.
+    /// Which. It is a child of this process: [`Identity::reap`] it once the descriptor is readable.
     pub identity: Identity,
     /// Readable once it ended.
     pub pidfd: OwnedFd,
@@ -77,7 +73,10 @@ impl Launch {
     pub fn start(self, containment: &mut Containment) -> Result<Started, LaunchError> {
         let program = self.prefix.first().map_or_else(|| self.program.clone(), PathBuf::from);
         let prepare_failed = |source| LaunchError::Prepare { program: program.clone(), source };
-        let mut command = self.command(containment)?;
+        if self.stdin.len() > MAX_STDIN {
+            return Err(LaunchError::Stdin(self.stdin.len()));
+        }
+        let preparation = self.preparation(containment).map_err(prepare_failed)?;
         let start_failed = |source| LaunchError::Start {
             program: program.clone(),
             account: self
@@ -86,41 +85,32 @@ impl Launch {
                 .map_or_else(String::new, |account| format!(" as {}", account.name)),
             source,
         };
-        let child = command.spawn().map_err(start_failed)?;
-        let started = started(&child).map_err(prepare_failed)?;
+        let started = preparation.start().map_err(start_failed)?;
         containment.rooted_in(started.identity);
         Ok(started)
     }
 
-    fn command(&self, containment: &Containment) -> Result<Command, LaunchError> {
-        if self.stdin.len() > MAX_STDIN {
-            return Err(LaunchError::Stdin(self.stdin.len()));
-        }
-        let failed = |source| LaunchError::Prepare { program: self.program.clone(), source };
-        let mut words = self.prefix.iter().map(PathBuf::from).chain([self.program.clone()]);
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).args(&self.arguments);
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.env(COOKIE, containment.task()).current_dir(&self.directory);
-        command.stdin(filled_pipe(&self.stdin).map_err(failed)?);
-        command.stdout(self.error_output.try_clone().map_err(failed)?);
-        command.stderr(self.error_output.try_clone().map_err(failed)?);
+    fn preparation(&self, containment: &Containment) -> io::Result<Preparation> {
+        let program = self.program.clone().into_os_string();
+        let arguments = self.arguments.iter().map(OsString::from);
+        let words: Vec<_> =
+            self.prefix.iter().map(OsString::from).chain([program]).chain(arguments).collect();
+        let written = self.environment.iter().map(|(name, value)| (name.into(), value.into()));
+        let image = Image::new(&words, written.chain([(COOKIE.into(), containment.task().into())]))?;
+        let (input, output) = (filled_pipe(&self.stdin)?, self.error_output.as_fd());
         let rights = self.account.as_ref().map(|account| (account.uid, account.gid, account.groups.clone()));
-        let groups = containment.doors().map_err(failed)?;
-        prepare(&mut command, Preparation { groups, expendable: true, rights });
-        Ok(command)
+        let streams = [input.as_fd(), output, output];
+        Ok(Preparation {
+            entrance: containment.entrance()?,
+            expendable: true,
+            rights,
+            ..Preparation::new(image, &self.directory, streams)?
+        })
     }
 }
 
-/// The child cannot be reaped before it is asked, so its number is its own here.
-pub(crate) fn started(child: &std::process::Child) -> io::Result<Started> {
-    let identity = Identity::of(i32::try_from(child.id()).map_err(io::Error::other)?)?;
-    let gone = || io::Error::new(io::ErrorKind::NotFound, "the new process was reaped by somebody else");
-    Ok(Started { identity, pidfd: identity.pidfd()?.ok_or_else(gone)? })
-}
-
-fn filled_pipe(bytes: &[u8]) -> io::Result<Stdio> {
+fn filled_pipe(bytes: &[u8]) -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(bytes)?;
-    Ok(reader.into())
+    Ok(reader)
 }

@@ -13,8 +13,10 @@
 )]
 
 pub mod account;
+mod birth;
 pub mod contain;
 pub mod identity;
+mod image;
 pub mod job;
 pub mod launch;
 pub mod memory;

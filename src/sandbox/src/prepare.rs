@@ -1,49 +1,117 @@
-//! What happens in a new process between fork and exec. Nothing here allocates, locks or panics: another thread may have
-//! held any lock when the fork happened.
+//! Starts a program in a new process, and what happens there between birth and exec. Nothing in the child allocates, locks
+//! or panics: another thread may have held any lock when it was made.
 
+use crate::{
+    Identity,
+    birth::{Child, bear, hear_signals, wants_a_move},
+    contain::Entrance,
+    image::Image,
+    launch::Started,
+};
 use nix::libc;
 use std::{
-    io,
+    convert::Infallible,
+    ffi::CString,
+    io::{self, PipeReader, Read},
     os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::process::CommandExt,
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
     },
-    process::Command,
+    path::Path,
 };
 
 /// How much sooner the kernel ends a job than anything else when memory runs out.
 const OOM_SCORE: &[u8] = b"500";
 /// Where a kernel without `close_range` stops looking for descriptors.
 const MOST_DESCRIPTORS: libc::c_int = 65_536;
+/// The usual soft limit of descriptors. The agents raise their own; programs that close all they may have would take minutes.
+const USUAL_DESCRIPTORS: libc::rlim_t = 1024;
+/// The first number that is none of the standard three.
+const ABOVE_STANDARD: i32 = 3;
+/// How a child ends that could not become its program; nobody sees it.
+const NOT_EXECUTED: i32 = 127;
 
-/// What is done in the new process, in this order.
-#[derive(Debug, Default)]
+/// What a new process is to be, all of it made before there is one.
 pub(crate) struct Preparation {
-    /// `cgroup.procs` files, open for writing, to be a member of.
-    pub(crate) groups: Vec<OwnedFd>,
+    pub(crate) image: Image,
+    pub(crate) directory: CString,
+    /// Standard input, output and error.
+    pub(crate) streams: [OwnedFd; 3],
+    /// The group it belongs to.
+    pub(crate) entrance: Option<Entrance>,
     /// Whether the kernel ends it sooner than others.
     pub(crate) expendable: bool,
     /// Whose rights it gets: user, group, groups.
     pub(crate) rights: Option<(u32, u32, Vec<u32>)>,
 }
 
-/// Makes the command's process the leader of a session of its own, with default signals, umask 022, no descriptors but
-/// the standard ones, and what else the preparation says. A failure is the command's failure to start.
-pub(crate) fn prepare(command: &mut Command, preparation: Preparation) {
-    // SAFETY: the closure makes system calls on data that was allocated before the fork, and nothing else.
-    unsafe { command.pre_exec(move || preparation.apply()) };
-}
-
 impl Preparation {
-    fn apply(&self) -> io::Result<()> {
-        default_signals();
-        // SAFETY: both calls take and return plain numbers.
+    /// Of a program in a directory that reads and writes these.
+    pub(crate) fn new(image: Image, directory: &Path, streams: [BorrowedFd<'_>; 3]) -> io::Result<Self> {
+        let [input, output, errors] = streams.map(above_standard);
+        Ok(Self {
+            image,
+            directory: CString::new(directory.as_os_str().as_bytes())?,
+            streams: [input?, output?, errors?],
+            entrance: None,
+            expendable: false,
+            rights: None,
+        })
+    }
+
+    /// Starts it: the leader of a session of its own, with default signals, umask 022, the usual limit of descriptors, none
+    /// open but the standard ones, and what else this says. Whatever fails before its program runs is an error here.
+    pub(crate) fn start(&self) -> io::Result<Started> {
+        let (refusal, low) = io::pipe()?;
+        let teller = above_standard(low.as_fd())?;
+        drop(low);
+        let child = self.bear(&teller)?;
+        // The child's own end is the last one: the exec closes it.
+        drop(teller);
+        match executed(refusal).and_then(|()| Identity::of(child.pid)) {
+            Ok(identity) => Ok(Started { identity, pidfd: child.pidfd }),
+            Err(error) => {
+                // It is ending, or cannot be known: nobody is left behind. It cannot be gone before it was waited for.
+                let _ = child.kill();
+                Err(error)
+            }
+        }
+    }
+
+    /// In its group at once, or into it by its own hand where there is no such birth.
+    fn bear(&self, teller: &OwnedFd) -> io::Result<Child> {
+        let group = self.entrance.as_ref().and_then(|entrance| entrance.directory.as_ref());
+        if let Some(group) = group {
+            // SAFETY: a life makes system calls on what was prepared, and nothing else.
+            match unsafe { bear(Some(group.as_fd()), &|| self.live(None, teller)) } {
+                Err(error) if wants_a_move(&error) => {}
+                born => return born,
+            }
+        }
+        let door = self.entrance.as_ref().map(|entrance| &entrance.door);
+        // SAFETY: as above.
+        unsafe { bear(None, &|| self.live(door, teller)) }
+    }
+
+    fn live(&self, door: Option<&OwnedFd>, teller: &OwnedFd) -> libc::c_int {
+        let Err(error) = self.become_it(door);
+        let refusal = error.raw_os_error().unwrap_or(libc::EINVAL).to_ne_bytes();
+        // SAFETY: the bytes are ours, the descriptor is open.
+        unsafe { libc::write(teller.as_raw_fd(), refusal.as_ptr().cast(), refusal.len()) };
+        NOT_EXECUTED
+    }
+
+    fn become_it(&self, door: Option<&OwnedFd>) -> io::Result<Infallible> {
+        hear_signals();
+        self.take_streams()?;
+        // SAFETY: the string ends in NUL; the others take and return plain numbers.
         unsafe {
+            check(libc::chdir(self.directory.as_ptr()))?;
             check(libc::setsid())?;
             libc::umask(0o022);
         }
-        for group in &self.groups {
-            join(group)?;
+        if let Some(door) = door {
+            enter(door)?;
         }
         if self.expendable {
             raise_oom_score();
@@ -51,7 +119,32 @@ impl Preparation {
         if let Some((uid, gid, groups)) = &self.rights {
             take_rights(*uid, *gid, groups)?;
         }
-        close_on_exec()
+        close_on_exec()?;
+        limit_descriptors();
+        Err(io::Error::from_raw_os_error(self.image.execute()))
+    }
+
+    fn take_streams(&self) -> io::Result<()> {
+        for (stream, standard) in self.streams.iter().zip(0..) {
+            // SAFETY: both are plain numbers, and differ: ours lie above the standard ones.
+            check(unsafe { libc::dup2(stream.as_raw_fd(), standard) })?;
+        }
+        Ok(())
+    }
+}
+
+/// A copy that no standard stream of the child overwrites.
+fn above_standard(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, ABOVE_STANDARD)?)
+}
+
+/// Waits until the child's program runs, or for what the child says before it ends.
+fn executed(mut refusal: PipeReader) -> io::Result<()> {
+    let mut told = Vec::new();
+    refusal.read_to_end(&mut told)?;
+    match <[u8; 4]>::try_from(told) {
+        Ok(number) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(number))),
+        Err(_) => Ok(()),
     }
 }
 
@@ -59,27 +152,13 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Ignored and blocked signals outlive an exec: the program must find what every program expects.
-fn default_signals() {
-    // The kernel's own structure: all zero is the default disposition. The C library would refuse its own two signals.
-    let default = [0u64; 8];
-    for number in 1..=64 {
-        // SAFETY: the structure is larger than any kernel's; numbers that cannot be set are refused without harm.
-        unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, number, default.as_ptr(), std::ptr::null_mut::<u64>(), 8)
-        };
-    }
-    // SAFETY: an empty set is written to memory of our own, and read.
-    unsafe {
-        let mut none = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
+fn check_call(result: libc::c_long) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn join(group: &OwnedFd) -> io::Result<()> {
+fn enter(door: &OwnedFd) -> io::Result<()> {
     // SAFETY: one byte is read from a static string; the descriptor is open.
-    let written = unsafe { libc::write(group.as_raw_fd(), b"0".as_ptr().cast(), 1) };
+    let written = unsafe { libc::write(door.as_raw_fd(), b"0".as_ptr().cast(), 1) };
     if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -95,12 +174,14 @@ fn raise_oom_score() {
     }
 }
 
-fn take_rights(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+/// By the kernel's own calls: those of the C library would make all threads take the rights, and wait for threads that a
+/// new process has not.
+pub(crate) fn take_rights(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     // SAFETY: `groups` is a slice of its length; the others are plain numbers.
     unsafe {
-        check(libc::setgroups(groups.len(), groups.as_ptr()))?;
-        check(libc::setresgid(gid, gid, gid))?;
-        check(libc::setresuid(uid, uid, uid))
+        check_call(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()))?;
+        check_call(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+        check_call(libc::syscall(libc::SYS_setresuid, uid, uid, uid))
     }
 }
 
@@ -108,47 +189,29 @@ fn take_rights(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
 fn close_on_exec() -> io::Result<()> {
     // SAFETY: plain numbers; `fcntl` on a number that is no descriptor changes nothing.
     unsafe {
-        if libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
+        if libc::syscall(libc::SYS_close_range, ABOVE_STANDARD, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+            == 0
+        {
             return Ok(());
         }
         let mut limit = std::mem::zeroed::<libc::rlimit>();
         check(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit))?;
         let most = libc::c_int::try_from(limit.rlim_cur).unwrap_or(MOST_DESCRIPTORS).min(MOST_DESCRIPTORS);
-        for descriptor in 3..most {
+        for descriptor in ABOVE_STANDARD..most {
             libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
         }
     }
     Ok(())
 }
 
-/// Sends a signal to every process that the account may signal, all at once, from a process of that account: nothing that
-/// it forks meanwhile escapes. Never for root, whose "every process" is the host.
-pub(crate) fn signal_all_of(uid: u32, signal: i32) -> io::Result<()> {
-    if uid == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "root's processes are not one task's"));
-    }
-    // SAFETY: the child makes system calls only, and ends without running anything of this process's.
-    let child = unsafe { libc::fork() };
-    check(child)?;
-    if child == 0 {
-        // SAFETY: as above; without the account's rights nothing is signalled.
-        unsafe {
-            let gone = libc::setgroups(0, std::ptr::null()) == 0 && libc::setresuid(uid, uid, uid) == 0;
-            let code = if gone { libc::kill(-1, signal) } else { 1 };
-            libc::_exit(if code == 0 { 0 } else { 1 });
+/// The soft limit alone: whoever needs more raises it again, up to the hard one. A lower one stays.
+fn limit_descriptors() {
+    // SAFETY: the structure is ours; lowering the soft limit is always allowed.
+    unsafe {
+        let mut limit = std::mem::zeroed::<libc::rlimit>();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && limit.rlim_cur > USUAL_DESCRIPTORS {
+            limit.rlim_cur = USUAL_DESCRIPTORS;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }
-    wait_for(child)
-}
-
-fn wait_for(child: libc::pid_t) -> io::Result<()> {
-    let mut status = 0;
-    // SAFETY: `status` is ours; the child is ours and not waited for by anybody else.
-    while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    Ok(())
 }

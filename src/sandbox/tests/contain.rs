@@ -5,7 +5,6 @@
 use sandbox::{
     Account, Containment, Identity,
     contain::{COOKIE, Gone, Means},
-    identity::reap,
     launch::{Launch, Started},
 };
 use std::time::{Duration, Instant};
@@ -51,7 +50,7 @@ fn none_survives(mut containment: Containment, account: Option<Account>) {
     assert!(root.is_alive(), "it ignores TERM");
     assert_eq!(containment.kill(SOON), Ok(Gone));
     assert!(family.iter().all(|member| !member.is_alive()));
-    reap(root.pid);
+    root.reap();
     containment.remove();
 }
 
@@ -109,7 +108,7 @@ fn a_stray_is_known_by_its_cookie_when_its_parents_are_gone() {
 }
 
 fn reap_soon(identity: Identity) {
-    until("the root is reaped", || reap(identity.pid).is_some());
+    until("the root is reaped", || identity.reap().is_some());
 }
 
 #[test]
@@ -126,8 +125,8 @@ fn what_left_its_group_is_found_under_its_account() {
     assert!(containment.contains(runaway.pid));
     assert_eq!(containment.kill(SOON), Ok(Gone));
     assert!(!runaway.is_alive() && !root.is_alive());
-    reap(root.pid);
-    reap(runaway.pid);
+    root.reap();
+    runaway.reap();
     containment.remove();
 }
 
@@ -140,8 +139,8 @@ fn what_left_its_group_is_found_by_its_cookie_where_the_account_is_shared() {
     assert!(containment.contains(moved.pid));
     assert_eq!(containment.kill(SOON), Ok(Gone));
     assert!(!moved.is_alive() && !root.is_alive());
-    reap(root.pid);
-    reap(moved.pid);
+    root.reap();
+    moved.reap();
     containment.remove();
 }
 
@@ -151,7 +150,7 @@ fn a_task_that_forks_without_end_is_killed() {
     let root = start(&mut containment, None, "while :; do sh -c 'sleep 0.2' & sleep 0.01; done").identity;
     until("it forks", || containment.members().len() > 5);
     assert_eq!(containment.kill(SOON), Ok(Gone));
-    reap(root.pid);
+    root.reap();
     containment.remove();
 }
 
@@ -164,7 +163,7 @@ fn a_containment_kept_in_a_file_still_kills() {
     assert_eq!(again, containment);
     assert_eq!(again.kill(SOON), Ok(Gone));
     assert!(!root.is_alive());
-    reap(root.pid);
+    root.reap();
     again.remove();
 }
 
@@ -176,7 +175,7 @@ fn a_containment_of_the_same_name_is_the_same_one() {
     again.rooted_in(root);
     assert_eq!(again.kill(SOON), Ok(Gone));
     assert!(!root.is_alive());
-    reap(root.pid);
+    root.reap();
     again.remove();
 }
 

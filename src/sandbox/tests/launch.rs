@@ -5,7 +5,7 @@
 use sandbox::{
     Account, Containment, Identity,
     contain::Means,
-    identity::{Exit, reap},
+    identity::Exit,
     launch::{Launch, LaunchError, Started},
     packet::readable,
 };
@@ -34,7 +34,7 @@ fn by_descent(task: &str) -> Containment {
 
 fn ended(started: &Started) -> Exit {
     readable(&[started.pidfd.as_fd()], None).unwrap();
-    reap(started.identity.pid).unwrap()
+    started.identity.reap().unwrap()
 }
 
 /// What a launched process printed, and how it ended.
@@ -133,4 +133,66 @@ fn a_started_process_is_known_for_certain() {
     assert_eq!(containment.root(), Some(started.identity));
     assert!(started.identity.kill().unwrap());
     assert_eq!(ended(&started), Exit::Signal(9));
+}
+
+/// The middle one of so many starts, printed: see it with `--nocapture`.
+#[test]
+fn a_start_tells_its_pace_in_a_group_and_beside_one() {
+    let output = tempfile::tempfile().unwrap();
+    for (what, mut containment) in
+        [("group", Containment::strongest("test-pace", None)), ("no group", by_descent("test-pace-beside"))]
+    {
+        let mut times: Vec<_> = (0..20)
+            .map(|_| {
+                let begin = std::time::Instant::now();
+                let started = launch("exit 0", &output).start(&mut containment).unwrap();
+                let time = begin.elapsed();
+                ended(&started);
+                time
+            })
+            .collect();
+        times.sort();
+        eprintln!("{what}: {:?} to the exec, {:?} at most", times[times.len() / 2], times[times.len() - 1]);
+        containment.remove();
+    }
+}
+
+#[test]
+fn it_finds_the_usual_soft_limit_of_descriptors_and_the_hard_one_unchanged() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // As a launch-agent does; the other tests of this process bear it.
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    let usual = limit.maximum.map_or(1024, |hard| hard.min(1024));
+    let hard = limit.maximum.map_or_else(|| "unlimited".to_owned(), |hard| hard.to_string());
+    assert_eq!(told("limit", |_| (), "ulimit -Sn; ulimit -Hn").0, format!("{usual}\n{hard}\n"));
+}
+
+#[test]
+fn a_script_without_an_interpreter_is_executed_by_the_shell() {
+    use std::{io::Write, os::unix::fs::PermissionsExt};
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plain");
+    let mut script = File::create(&path).unwrap();
+    script.write_all(b"echo $1\n").unwrap();
+    script.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
+    drop(script);
+    let plain =
+        |launch: &mut Launch| (launch.program, launch.arguments) = (path.clone(), vec!["hi".to_owned()]);
+    assert_eq!(told("plain", plain, "").0, "hi\n");
+}
+
+#[test]
+fn it_is_born_in_its_group_and_nowhere_else() {
+    let Some(mut containment) = Containment::only(Means::CgroupKill, "test-born", None) else {
+        return eprintln!("skipped: no cgroup v2 here");
+    };
+    let mut output = tempfile::tempfile().unwrap();
+    let started = launch("grep ^0:: /proc/self/cgroup", &output).start(&mut containment).unwrap();
+    assert_eq!(ended(&started), Exit::Code(0));
+    let mut text = String::new();
+    output.rewind().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    assert!(text.ends_with("/roundhouse/test-born\n"), "{text}");
+    containment.remove();
 }

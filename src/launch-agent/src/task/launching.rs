@@ -14,7 +14,7 @@ use protocol::{
     http::Granted,
     task::{Source, TaskSpec},
 };
-use sandbox::{Containment, Identity, identity::reap, launch::Started, memory::sealed};
+use sandbox::{Containment, Identity, launch::Started, memory::sealed};
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
@@ -159,7 +159,7 @@ impl TaskActor {
 
     /// The process is over: what it says of the task stands in its journal.
     fn ended(&mut self, process: Identity, ctx: &mut Context<Self>) {
-        let exit = reap(process.pid);
+        let exit = process.reap();
         let journal = self.dir.agent_journal();
         let outcome = async move { spawn_blocking(move || process::outcome(&journal)).await.ok().flatten() };
         ctx.spawn(outcome.into_actor(self).map(move |outcome, task, ctx| {

@@ -24,6 +24,15 @@ pub(super) enum Group {
     Freezer(PathBuf),
 }
 
+/// How a process gets into a group.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    /// It may be born there, if this is its directory of v2.
+    pub(crate) directory: Option<OwnedFd>,
+    /// Written to by a process that enters.
+    pub(crate) door: OwnedFd,
+}
+
 impl Group {
     /// Of v2, if the kernel can kill a group (5.14) and this process may move others from its own group into it.
     pub(super) fn unified(task: &str) -> Option<Self> {
@@ -53,9 +62,13 @@ impl Group {
         }
     }
 
-    /// Written to by a process that joins.
-    pub(super) fn door(&self) -> io::Result<OwnedFd> {
-        Ok(fs::OpenOptions::new().write(true).open(self.directory().join(MEMBERS))?.into())
+    pub(super) fn entrance(&self) -> io::Result<Entrance> {
+        let door = fs::OpenOptions::new().write(true).open(self.directory().join(MEMBERS))?;
+        let directory = match self {
+            Self::Unified(directory) => Some(fs::File::open(directory)?.into()),
+            Self::Freezer(_) => None,
+        };
+        Ok(Entrance { directory, door: door.into() })
     }
 
     /// All in it and in the groups that a job made below it, that have not ended.
