@@ -10,6 +10,7 @@
 //! version wrote, that is corrupt or that is somebody else's is refused and not changed.
 
 mod access;
+mod aside;
 mod columns;
 mod error;
 mod kept;

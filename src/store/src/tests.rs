@@ -341,3 +341,31 @@ async fn a_cache_is_found_by_prefix_whatever_characters_its_key_has() {
     assert_eq!(found("v%_x").await.as_deref(), Some("v%_x"));
     assert_eq!(found("w").await, None);
 }
+
+/// Changes a row behind the store's back, as another version may have.
+async fn meddle(folder: &TempDir, sql: &'static str) {
+    let url = format!("sqlite://{}", path(folder).display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_workflow_that_cannot_be_read_is_set_aside_with_its_holders_fenced() {
+    let (folder, store) = store().await;
+    with_task(&store).await;
+    store.write(None, vec![Write::Secrets(PIPELINE, vec![1]), claimed(1)]).await.unwrap();
+    meddle(&folder, "UPDATE jobs SET definition = '{}', status = 'paused'").await;
+    let error = store.live_workflow(WORKFLOW).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreadable { column: "definition", .. }), "{error:?}");
+    let (workflow, message) = (WORKFLOW, "why".to_owned());
+    store.write(None, vec![Write::SetAside { workflow, message, at_ms: 11 }]).await.unwrap();
+    assert!(store.unfinished_workflows().await.unwrap().is_empty());
+    let task = store.task(TASK).await.unwrap().unwrap();
+    assert_eq!(
+        (task.phase, task.outcome, task.epoch),
+        (Phase::Ended, Some(Outcome::InfrastructureFail), Epoch(2))
+    );
+    assert_eq!(task.message.as_deref(), Some("why"));
+    store.write(None, vec![Write::Secrets(PIPELINE, vec![2])]).await.expect("the old ones are forgotten");
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, ProjectId, StoreError, TaskRow,
-    TestsRow, TokenRow, WorkflowRow, access, kept, logs, runs, steps, tasks,
+    TestsRow, TokenRow, WorkflowRow, access, aside, kept, logs, runs, steps, tasks,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
@@ -37,6 +37,15 @@ pub enum Write {
     WorkflowStatus(WorkflowId, WorkflowStatus),
     /// Somebody canceled a workflow.
     WorkflowCanceled(WorkflowId),
+    /// A workflow that cannot be understood is over as failed, and all of it that was not over yet.
+    SetAside {
+        /// Which.
+        workflow: WorkflowId,
+        /// Why, as its open tasks say.
+        message: String,
+        /// When.
+        at_ms: i64,
+    },
     /// A new job.
     Job(Box<JobRow>),
     /// A job changed its status; times that are given are kept where there is none yet.
@@ -151,6 +160,19 @@ pub enum Write {
 type Number = Result<u64, StoreError>;
 
 impl Write {
+    /// Whether it is whole or not at all by itself.
+    pub(crate) fn is_one_statement(&self) -> bool {
+        let several = matches!(
+            self,
+            Self::SetAside { .. }
+                | Self::TaskClaimed { .. }
+                | Self::TaskRequeued { .. }
+                | Self::LogSealed(..)
+                | Self::RemoveClass { .. }
+        );
+        !several
+    }
+
     pub(crate) async fn apply(&self, db: &mut SqliteConnection) -> Number {
         match self {
             Self::Project(_)
@@ -161,6 +183,7 @@ impl Write {
             | Self::Workflow(_)
             | Self::WorkflowStatus(..)
             | Self::WorkflowCanceled(_)
+            | Self::SetAside { .. }
             | Self::Job(_)
             | Self::JobStatus { .. } => self.apply_to_runs(db).await,
             Self::Task(_)
@@ -188,6 +211,9 @@ impl Write {
             Self::Workflow(row) => row.insert(db).await,
             Self::WorkflowStatus(id, status) => runs::workflow_status(db, *id, *status).await,
             Self::WorkflowCanceled(id) => runs::workflow_canceled(db, *id).await,
+            Self::SetAside { workflow, message, at_ms } => {
+                aside::set_aside(db, *workflow, message, *at_ms).await
+            }
             Self::Job(row) => row.insert(db).await,
             Self::JobStatus { job, status, started_ms, ended_ms } => {
                 runs::job_status(db, *job, *status, *started_ms, *ended_ms).await

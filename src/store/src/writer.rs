@@ -164,8 +164,9 @@ impl Writer {
         if guard.is_some_and(|guard| self.is_poisoned(guard)) {
             return Err(StoreError::Superseded);
         }
-        if let [only] = writes {
-            // One statement is whole or not at all by itself.
+        if let [only] = writes
+            && only.is_one_statement()
+        {
             return Ok(vec![only.apply(&mut self.connection).await?]);
         }
         self.execute("SAVEPOINT command").await?;

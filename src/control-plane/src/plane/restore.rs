@@ -14,9 +14,9 @@ use crate::{
     refusal::Refusal,
 };
 use protocol::{TaskId, WorkflowId, pipeline::Job};
-use slog::warn;
-use std::{collections::HashMap, sync::Arc};
-use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, TaskRow};
+use slog::{error, warn};
+use std::{collections::HashMap, error::Error, sync::Arc};
+use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, StoreError, TaskRow, Write};
 
 impl Plane {
     /// Takes up all workflows that are not over. Every lease gets a whole period from now.
@@ -28,9 +28,12 @@ impl Plane {
     }
 
     /// Takes up one workflow as the store has it. One whose secrets are lost with their key (the memory of a `run` that
-    /// was killed) cannot go on as it was meant: it is canceled.
+    /// was killed) cannot go on as it was meant: it is canceled. One that cannot be understood is set aside.
     pub(crate) async fn restore(self: &Arc<Self>, workflow: WorkflowId) -> Result<(), Refusal> {
-        let rows = self.store.live_workflow(workflow).await?;
+        let rows = match self.store.live_workflow(workflow).await {
+            Err(error @ StoreError::Unreadable { .. }) => return self.set_aside(workflow, &error).await,
+            rows => rows?,
+        };
         let Some(rows) = rows.filter(|rows| !rows.workflow.status.is_terminal()) else {
             self.core().let_go(workflow);
             return Ok(());
@@ -40,11 +43,24 @@ impl Plane {
         let pipeline = rows.pipeline.id;
         let variables = self.variables(&rows);
         let lost = variables.as_ref().err().map(ToString::to_string);
-        self.revive(rows, variables.unwrap_or_default(), &tokens)?;
+        if let Err(refusal) = self.revive(rows, variables.unwrap_or_default(), &tokens) {
+            return self.set_aside(workflow, &refusal).await;
+        }
         if let Some(why) = lost {
             warn!(self.log, "a workflow is canceled"; "workflow" => %workflow, "why" => why);
             self.cancel(pipeline).await?;
         }
+        Ok(())
+    }
+
+    /// Ends a workflow that another version may have written, so that all others go on.
+    async fn set_aside(&self, workflow: WorkflowId, why: &(dyn Error + Sync)) -> Result<(), Refusal> {
+        error!(self.log, "a workflow cannot be taken up again, it has failed";
+            "workflow" => %workflow, "error" => %why);
+        let message = format!("its workflow cannot be taken up again: {why}");
+        let at_ms = self.clock.moment().wall_ms;
+        self.write(vec![Write::SetAside { workflow, message, at_ms }]).await?;
+        self.core().let_go(workflow);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::Plane;
 use crate::{KeySource, Running, Settings, refusal::Refusal, start};
 use protocol::{
-    Epoch, PipelineId,
+    Epoch, JobId, JobStatus, PipelineId, WorkflowStatus,
     api::{NewPipeline, Selection},
     http::{Claim, Claimed, Lease},
     task::Source,
@@ -26,12 +26,16 @@ fn class_row() -> ClassRow {
     ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0 }
 }
 
-async fn running(folder: &TempDir) -> (Running, Arc<Plane>) {
+fn settings(folder: &TempDir) -> Settings {
     let agent = folder.path().join("agent");
     fs::write(&agent, b"a program").unwrap();
     let mut settings = Settings::new(folder.path().join("data"), ([127, 0, 0, 1], 0).into(), agent);
     settings.key = KeySource::Memory([7; 32]);
-    let running = start(settings, Logger::root(Discard, o!())).await.unwrap();
+    settings
+}
+
+async fn running(folder: &TempDir) -> (Running, Arc<Plane>) {
+    let running = start(settings(folder), Logger::root(Discard, o!())).await.unwrap();
     let plane = running.plane.clone();
     plane.write(vec![Write::Class(class_row())]).await.unwrap();
     plane.access.refresh(&plane.store).await.unwrap();
@@ -144,4 +148,33 @@ async fn the_secrets_of_a_pipeline_that_is_over_are_forgotten() {
     plane.cancel(pipeline).await.unwrap();
     assert!(plane.store.live_workflow(workflow).await.unwrap().unwrap().sealed.is_empty());
     running.stop().await;
+}
+
+/// Adds a job to a stored workflow that requires one which is not there, as no version of ours would.
+async fn confuse(plane: &Plane, pipeline: PipelineId) {
+    let workflow = guard(plane, pipeline).workflow;
+    let mut job = plane.store.live_workflow(workflow).await.unwrap().unwrap().jobs.remove(0);
+    job.id = JobId(Uuid::now_v7());
+    job.place = 1;
+    job.definition.requires = vec!["nobody".to_owned()];
+    plane.write(vec![Write::Job(Box::new(job))]).await.unwrap();
+}
+
+#[actix_web::test]
+async fn a_workflow_that_cannot_be_understood_keeps_no_other_from_going_on() {
+    let folder = TempDir::new().unwrap();
+    let (before, plane) = running(&folder).await;
+    let (broken, whole) = (pipeline(&plane).await, pipeline(&plane).await);
+    let workflow = guard(&plane, broken).workflow;
+    confuse(&plane, broken).await;
+    before.stop().await;
+    let again = start(settings(&folder), Logger::root(Discard, o!())).await.unwrap();
+    let plane = again.plane.clone();
+    let rows = plane.store.live_workflow(workflow).await.unwrap().unwrap();
+    assert_eq!(rows.workflow.status, WorkflowStatus::Failed);
+    assert!(rows.jobs.iter().all(|job| job.status == JobStatus::InfrastructureFail));
+    let claimed = claim(&plane).await.unwrap().remove(0);
+    let task = plane.store.task(claimed.task_id).await.unwrap().unwrap();
+    assert_eq!(plane.store.job(task.job).await.unwrap().unwrap().1, whole);
+    again.stop().await;
 }

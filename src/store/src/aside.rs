@@ -1,0 +1,34 @@
+//! Ends a workflow whose rows cannot be understood, without reading what they say.
+
+use crate::{StoreError, columns::bytes};
+use protocol::WorkflowId;
+use sqlx::SqliteConnection;
+
+/// Its holders are fenced by the next epoch.
+const TASKS: &str = "UPDATE tasks SET phase = 'ended', epoch = epoch + 1, outcome = 'infrastructure_fail', \
+                     message = ?, ended_ms = ? \
+                     WHERE phase <> 'ended' AND job IN (SELECT id FROM jobs WHERE workflow = ?)";
+/// Also jobs whose status is no word of ours.
+const JOBS: &str = "UPDATE jobs SET ended_ms = coalesce(ended_ms, ?), \
+                    status = CASE status WHEN 'blocked' THEN 'not_run' ELSE 'infrastructure_fail' END \
+                    WHERE workflow = ? AND status NOT IN \
+                    ('success', 'failed', 'canceled', 'timedout', 'infrastructure_fail', 'not_run')";
+const WORKFLOW: &str = "UPDATE workflows SET status = 'failed' WHERE id = ?";
+/// Unless another workflow of the pipeline goes on.
+const SECRETS: &str = "DELETE FROM secrets WHERE pipeline = (SELECT pipeline FROM workflows WHERE id = ?) \
+                       AND NOT EXISTS (SELECT 1 FROM workflows w \
+                       WHERE w.pipeline = secrets.pipeline AND w.status IN ('running', 'failing'))";
+
+pub(crate) async fn set_aside(
+    db: &mut SqliteConnection,
+    workflow: WorkflowId,
+    message: &str,
+    at_ms: i64,
+) -> Result<u64, StoreError> {
+    let id = bytes(&workflow.0);
+    sqlx::query(TASKS).bind(message).bind(at_ms).bind(id).execute(&mut *db).await?;
+    sqlx::query(JOBS).bind(at_ms).bind(id).execute(&mut *db).await?;
+    let changed = sqlx::query(WORKFLOW).bind(id).execute(&mut *db).await?.rows_affected();
+    sqlx::query(SECRETS).bind(id).execute(&mut *db).await?;
+    Ok(changed)
+}
