@@ -4,7 +4,9 @@ use nix::sys::{
     signal::{SigHandler, SigSet, Signal, signal},
     signalfd::{SfdFlags, SignalFd},
 };
-use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_child_subreaper, set_dumpable_behavior, setrlimit,
+};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -39,6 +41,13 @@ impl AsFd for ChildSignals {
 /// From now on orphans among this process's descendants become its children, whatever sessions they are in.
 pub fn become_subreaper() -> io::Result<()> {
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// From now on as many descriptors as the host allows. What is started with [`crate::launch`] or [`crate::job`] finds the
+/// usual limit again.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 /// From now on no process of the same account reads this one's memory, environment or descriptors.

@@ -92,6 +92,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Fatal> {
     own::make_undumpable()?;
     own::become_subreaper()?;
+    // A spool for each step, and whatever is on its way: where the host allows no more, the usual limit does.
+    let _ = own::raise_descriptor_limit();
     own::ignore_endings()?;
     let signals = ChildSignals::take()?;
     let invitation = invitation()?;

@@ -9,9 +9,11 @@ use protocol::{
     frame::{Answer, Wanted},
     transfer::is_safe_path,
 };
+use rustix::fs::OFlags;
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
@@ -125,11 +127,21 @@ fn send(upload: &Upload, carry: &dyn Carry) -> Result<u64, StepError> {
     if !is_safe_path(&upload.artifact) {
         return Err(StepError::Refused(format!("`{}` can be no artifact's path", upload.artifact)));
     }
-    let file = File::open(&upload.file).map_err(StepError::file(&upload.file))?;
+    let file = open(&upload.file).map_err(StepError::file(&upload.file))?;
     match carry.ask(Wanted::StoreArtifact { path: upload.artifact.clone() }, Some(file))?.0 {
         Answer::Stored { size } => Ok(size),
         other => Err(StepError::of_answer(other)),
     }
+}
+
+/// A regular file: a pipe would wait for whoever writes into it, and has no size.
+fn open(path: &Path) -> io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
+    }
+    Ok(file)
 }
 
 impl Tally {
@@ -196,6 +208,18 @@ mod tests {
         fs::write(root.path().join("project/app.zip"), "z").unwrap();
         store("app.zip", Some("release"), &place, &carry, &mut Vec::new()).unwrap();
         assert_eq!(carry.names(), ["release"]);
+    }
+
+    #[test]
+    fn a_pipe_is_left_out_and_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let (place, carry, mut log) = (place(root.path()), Scripted::default(), Vec::new());
+        let pipe = root.path().join("project/pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        store("pipe", None, &place, &carry, &mut log).unwrap();
+        let told = told(&log, root.path());
+        assert!(told.contains("project/pipe: no regular file: left out.\n"), "{told}");
+        assert!(carry.names().is_empty());
     }
 
     #[test]

@@ -26,6 +26,8 @@ const SHORTEST_HINT_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_HINT_PAUSE: Duration = Duration::from_millis(50);
 /// Before a send that found no room is tried again.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// A connection kept this long was accepted by a launch-agent that took the greeting.
+const KEPT: Duration = Duration::from_secs(1);
 /// How long the socket's directory may be missing: whoever removed it wants nothing of the task any more.
 const ABANDONED: Duration = Duration::from_secs(10);
 
@@ -46,8 +48,10 @@ enum Lost {
 /// Keeps the connection for as long as the process lives, or until it is hopeless.
 pub(crate) fn attend(wire: &Wire, invitation: &Invitation) {
     let (mut alone_since, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let mut complaint = Complaint::default();
     loop {
         if let Ok(connection) = Connection::connect(&invitation.socket) {
+            let begin = Instant::now();
             let mut line = Line {
                 wire,
                 connection,
@@ -57,7 +61,7 @@ pub(crate) fn attend(wire: &Wire, invitation: &Invitation) {
                 heard: false,
             };
             let Err(lost) = line.converse(invitation);
-            if line.heard {
+            if is_company(line.heard, begin.elapsed()) {
                 alone_since = Instant::now();
             }
             match lost {
@@ -65,12 +69,37 @@ pub(crate) fn attend(wire: &Wire, invitation: &Invitation) {
                 Lost::Gone(_) => {}
                 Lost::Hopeless(message) if !wire.progress().0 => return wire.fail(message),
                 // A task that runs goes on; perhaps the next launch-agent is better.
-                Lost::Frame(_) | Lost::Hopeless(_) => eprintln!("roundhouse-task-agent: {lost}"),
+                Lost::Frame(_) | Lost::Hopeless(_) => complaint.say(&lost),
             }
         }
         give_up_if_alone(wire, invitation, alone_since.elapsed());
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether a connection that is over was one to a launch-agent that wants the task: it has nothing to say to one that
+/// simply goes on, but it keeps the connection.
+fn is_company(heard: bool, lasted: Duration) -> bool {
+    heard || lasted >= KEPT
+}
+
+/// What was said last of a launch-agent that is not understood. Each new connection may say the same, for days.
+#[derive(Debug, Default)]
+struct Complaint(Option<String>);
+
+impl Complaint {
+    fn say(&mut self, lost: &Lost) {
+        let words = lost.to_string();
+        if self.is_new(&words) {
+            eprintln!("roundhouse-task-agent: {words}");
+        }
+    }
+
+    fn is_new(&mut self, words: &str) -> bool {
+        let is_new = self.0.as_deref() != Some(words);
+        self.0 = Some(words.to_owned());
+        is_new
     }
 }
 
@@ -256,5 +285,25 @@ impl Wire {
         let spools = Arc::clone(&delivered.spools);
         self.spools.get_or_init(|| spools);
         self.change(|desk| (desk.delivered, desk.holds_task) = (Some(delivered), true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_said_once_until_it_is_another_one() {
+        let mut complaint = Complaint::default();
+        assert!(complaint.is_new("a"));
+        assert!(!complaint.is_new("a"));
+        assert!(complaint.is_new("b"));
+    }
+
+    #[test]
+    fn a_connection_that_was_kept_is_company_though_nothing_was_said() {
+        assert!(is_company(false, KEPT));
+        assert!(is_company(true, Duration::ZERO));
+        assert!(!is_company(false, Duration::from_millis(900)), "it was turned away");
     }
 }
