@@ -80,8 +80,8 @@ impl Plane {
     /// The lease that a task token stands for. One that was superseded is told so, also after a restart.
     async fn lease_of(&self, token: &str) -> Result<Lease, Refusal> {
         let hash = token::hash(token);
-        if let Some((task_id, epoch)) = self.core().lease(&hash) {
-            return Ok(Lease { task_id, epoch });
+        if let Some(lease) = self.renew_own(&hash) {
+            return Ok(lease);
         }
         let row = self.store.lease(&hash).await?.ok_or(Refusal::Unknown)?;
         if row.current != row.epoch {

@@ -4,7 +4,7 @@ use super::{
     Plane, Written,
     core::Core,
     live::{Holder, Place},
-    token,
+    token::{self, TokenHash},
 };
 use crate::{
     engine::task::{Event, Verdict},
@@ -159,6 +159,21 @@ impl Plane {
                 return Ok(answer);
             }
         }
+    }
+
+    /// The lease that a task token stands for now. Whoever calls with it holds the task, and renews it: tasks go on
+    /// also where the class token that heartbeats come with is revoked.
+    pub(crate) fn renew_own(&self, token: &TokenHash) -> Option<Lease> {
+        let mut core = self.core();
+        let (task_id, epoch) = core.lease(token)?;
+        let until = self.clock.moment().now + self.lease_ms();
+        if let Some(place) = core.place(task_id)
+            && let Some(live) = core.workflow(place.workflow)
+        {
+            let task = &mut live.jobs[place.job].tasks[place.index];
+            task.machine = task.machine.after(Event::Renew { epoch, until }).0;
+        }
+        Some(Lease { task_id, epoch })
     }
 
     async fn renew(

@@ -241,3 +241,26 @@ async fn a_claim_whose_caller_went_away_takes_nothing() {
     assert_eq!(claimed.epoch, Epoch(1));
     house.running.stop().await;
 }
+
+#[actix_web::test]
+async fn a_task_whose_class_token_is_revoked_is_kept_by_calls_with_its_own() {
+    let house = House::with(|settings| settings.lease = SHORT).await;
+    house.pipeline(ONE_JOB).await;
+    let runner = house.runner().await;
+    let (claimed, task) = claim_one(&runner).await;
+    task.begin(claimed.epoch).await.unwrap();
+    let tokens = house.operator.tokens(&crate::house::class()).await.unwrap();
+    for token in tokens {
+        house.operator.delete_token(&token.id.unwrap()).await.unwrap();
+    }
+    assert!(matches!(
+        runner.heartbeat(&heartbeat(&[lease(&claimed)], 0)).await,
+        Err(ClientError::Refused { .. })
+    ));
+    let since = Instant::now();
+    while since.elapsed() < SHORT * 3 {
+        task.acknowledged().await.unwrap();
+    }
+    end(&claimed, &task, Outcome::Success).await;
+    house.running.stop().await;
+}
