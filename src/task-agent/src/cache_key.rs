@@ -3,10 +3,10 @@
 //! `.Branch`, `.Revision`, `.BuildNum`, `.CheckoutKey`, `.Environment.X`, `checksum "file"`, `epoch` and `arch`, as
 //! CircleCI documents them; white space inside the braces is free.
 
+use crate::steps::open_regular;
 use protocol::transfer::MAX_CACHE_KEY;
 use sha2::{Digest, Sha256};
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -101,7 +101,7 @@ fn checksum(file: &str, facts: &Facts<'_>) -> Result<String, KeyError> {
         None => facts.directory.join(file),
     };
     let mut hash = Hashing(Sha256::new());
-    let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
+    let copied = open_regular(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
     copied.map_err(|cause| KeyError::Checksum { path, cause })?;
     Ok(base64(&hash.0.finalize()))
 }

@@ -11,7 +11,13 @@ pub(crate) mod workspace;
 use crate::{cache_key::KeyError, carry::Ended, glob::BadPattern};
 use archive::ArchiveError;
 use protocol::frame::Answer;
-use std::{io, path::PathBuf};
+use rustix::fs::OFlags;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 /// A step that did not do what it had to. Its text is the last line of the step's log.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,16 @@ impl StepError {
     }
 }
 
+/// A regular file, to be read: a pipe would wait for whoever writes into it, and a device may never end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
+    }
+    Ok(file)
+}
+
 /// A number of bytes for people: `1.4 MiB`.
 pub(crate) fn amount(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -75,6 +91,14 @@ pub(crate) mod scripted;
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_pipe_is_no_regular_file_and_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let pipe = root.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(super::open_regular(&pipe).unwrap_err().to_string(), "no regular file");
+    }
+
     #[test]
     fn amounts_are_told_in_the_unit_people_use() {
         for (bytes, text) in

@@ -3,17 +3,15 @@
 use crate::{
     carry::Carry,
     place::Place,
-    steps::{StepError, amount},
+    steps::{StepError, amount, open_regular},
 };
 use protocol::{
     frame::{Answer, Wanted},
     transfer::is_safe_path,
 };
-use rustix::fs::OFlags;
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
@@ -127,21 +125,11 @@ fn send(upload: &Upload, carry: &dyn Carry) -> Result<u64, StepError> {
     if !is_safe_path(&upload.artifact) {
         return Err(StepError::Refused(format!("`{}` can be no artifact's path", upload.artifact)));
     }
-    let file = open(&upload.file).map_err(StepError::file(&upload.file))?;
+    let file = open_regular(&upload.file).map_err(StepError::file(&upload.file))?;
     match carry.ask(Wanted::StoreArtifact { path: upload.artifact.clone() }, Some(file))?.0 {
         Answer::Stored { size } => Ok(size),
         other => Err(StepError::of_answer(other)),
     }
-}
-
-/// A regular file: a pipe would wait for whoever writes into it, and has no size.
-fn open(path: &Path) -> io::Result<File> {
-    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
-    }
-    Ok(file)
 }
 
 impl Tally {

@@ -4,7 +4,7 @@ use crate::{
     carry::Carry,
     junit,
     place::Place,
-    steps::{StepError, amount},
+    steps::{StepError, amount, open_regular},
 };
 use protocol::{
     frame::{Answer, Wanted},
@@ -12,7 +12,7 @@ use protocol::{
 };
 use std::{
     fs,
-    io::{self, BufWriter, Seek, Write},
+    io::{self, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -73,11 +73,14 @@ fn is_xml(path: &Path) -> bool {
 }
 
 fn read(report: &Path) -> Result<Vec<TestCase>, String> {
-    let size = fs::metadata(report).map_err(|error| error.to_string())?.len();
+    let file = open_regular(report).map_err(|error| error.to_string())?;
+    let size = file.metadata().map_err(|error| error.to_string())?.len();
     if size > MAX_REPORT {
         return Err(format!("{} is over the limit of {}", amount(size), amount(MAX_REPORT)));
     }
-    let xml = fs::read(report).map_err(|error| error.to_string())?;
+    let mut xml = Vec::new();
+    // It may grow while it is read.
+    file.take(MAX_REPORT).read_to_end(&mut xml).map_err(|error| error.to_string())?;
     junit::read(&xml).map_err(|error| error.to_string())
 }
 
