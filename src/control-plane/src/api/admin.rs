@@ -121,13 +121,12 @@ async fn create_resource(
     let Resource { resource_class: class, description, .. } = body.into_inner();
     let row = ClassRow { id: Uuid::now_v7(), class, description, created_ms: wall_ms() };
     let exists = "resource class already exists";
-    unless_conflict(plane.store.write(None, vec![Write::Class(row.clone())]).await, exists)?;
-    plane.access.refresh(&plane.store).await?;
+    unless_conflict(plane.change_access(Write::Class(row.clone())).await, exists)?;
     Ok(HttpResponse::Created().json(shown_class(row)))
 }
 
 async fn remove_resource(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
-    remove_class(&plane, *id, false).await
+    remove_class(plane, *id, false).await
 }
 
 async fn force_remove_resource(
@@ -135,13 +134,13 @@ async fn force_remove_resource(
     plane: Data<Plane>,
     id: Path<Uuid>,
 ) -> Result<Json<Value>, Refusal> {
-    remove_class(&plane, *id, true).await
+    remove_class(plane, *id, true).await
 }
 
-async fn remove_class(plane: &Plane, id: Uuid, force: bool) -> Result<Json<Value>, Refusal> {
+async fn remove_class(plane: Data<Plane>, id: Uuid, force: bool) -> Result<Json<Value>, Refusal> {
     let remain = "tokens of the resource class remain: remove them first, or force it";
-    let removed = plane.store.write(None, vec![Write::RemoveClass { id, force }]).await;
-    removed_one(plane, unless_conflict(removed, remain)?, "resource class").await
+    let removed = plane.change_access(Write::RemoveClass { id, force }).await;
+    removed_one(unless_conflict(removed, remain)?, "resource class")
 }
 
 async fn tokens(
@@ -171,25 +170,22 @@ async fn create_token(_: Operator, plane: Data<Plane>, body: Json<Token>) -> Res
     let token = token::new_token();
     let (id, hash, created_ms) = (Uuid::now_v7(), token::hash(&token), wall_ms());
     let row = TokenRow { id, class, nickname, hash, created_ms };
-    plane.write(vec![Write::Token(row.clone())]).await?;
-    plane.access.refresh(&plane.store).await?;
+    plane.change_access(Write::Token(row.clone())).await?;
     Ok(HttpResponse::Created().json(shown_token(row, Some(token))))
 }
 
 async fn remove_token(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
-    let removed = plane.write(vec![Write::RemoveToken(*id)]).await?;
-    removed_one(&plane, removed, "token").await
+    removed_one(plane.change_access(Write::RemoveToken(*id)).await?, "token")
 }
 
-async fn removed_one(plane: &Plane, numbers: Vec<u64>, what: &str) -> Result<Json<Value>, Refusal> {
-    plane.access.refresh(&plane.store).await?;
-    if numbers.first() == Some(&0) {
+fn removed_one(number: u64, what: &str) -> Result<Json<Value>, Refusal> {
+    if number == 0 {
         return Err(Refusal::Missing(format!("there is no such {what}")));
     }
     Ok(Json(json!({ "message": "Deleted." })))
 }
 
-fn unless_conflict(result: Result<Vec<u64>, StoreError>, message: &str) -> Result<Vec<u64>, Refusal> {
+fn unless_conflict(result: Result<u64, StoreError>, message: &str) -> Result<u64, Refusal> {
     result.map_err(|error| match error {
         StoreError::Conflict(_) => Refusal::Conflict(message.to_owned()),
         other => other.into(),

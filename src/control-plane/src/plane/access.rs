@@ -1,21 +1,23 @@
 //! Who may call: the operator by one token, launch-agents by tokens of their resource classes.
 
-use super::token::{TokenHash, hash};
+use super::{
+    Plane,
+    token::{TokenHash, hash},
+};
 use protocol::ResourceClass;
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
-use store::{ClassRow, Store, StoreError, TokenRow};
-use tokio::sync::Mutex;
+use store::{ClassRow, Command, Store, StoreError, TokenRow, Write};
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// Classes and tokens, as they are in the store.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) operator: TokenHash,
     tables: RwLock<Tables>,
-    /// Held while they are read again, so that an older reading never follows a newer one.
-    reading: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -24,21 +26,58 @@ struct Tables {
     tokens: HashMap<TokenHash, TokenRow>,
 }
 
+impl Tables {
+    fn add_class(&mut self, row: ClassRow) {
+        self.classes.push(row);
+        self.classes.sort_by(|a, b| a.class.as_str().cmp(b.class.as_str()));
+    }
+
+    /// Its tokens, if any were left, go with it.
+    fn remove_class(&mut self, id: Uuid) {
+        let Some(place) = self.classes.iter().position(|row| row.id == id) else { return };
+        let removed = self.classes.remove(place);
+        self.tokens.retain(|_, row| row.class != removed.class);
+    }
+}
+
+impl Plane {
+    /// Adds or removes a class or a token; the number is how many there were. Queued at once, and known here as soon as
+    /// it is on disk: no caller who goes away meanwhile leaves a removed token good.
+    pub(crate) fn change_access(
+        self: &Arc<Self>,
+        change: Write,
+    ) -> impl Future<Output = Result<u64, StoreError>> + use<> {
+        let (tell, told) = oneshot::channel();
+        let (plane, writes) = (self.clone(), vec![change.clone()]);
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            if result.is_ok() {
+                plane.access.apply(change);
+            }
+            // Who asked may have gone; the change is made all the same.
+            let _ = tell.send(result.map(|numbers| numbers.into_iter().sum()));
+        });
+        self.store.submit(Command { guard: None, writes, done });
+        async { told.await.unwrap_or(Err(StoreError::Stopped)) }
+    }
+}
+
 impl Access {
     /// Reads them all.
     pub(crate) async fn read(store: &Store, operator: TokenHash) -> Result<Self, StoreError> {
-        let access = Self { operator, tables: RwLock::default(), reading: Mutex::default() };
-        access.refresh(store).await?;
-        Ok(access)
-    }
-
-    /// Reads them again after a change.
-    pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
-        let _reading = self.reading.lock().await;
         let classes = store.classes().await?;
         let tokens = store.tokens().await?.into_iter().map(|row| (row.hash, row)).collect();
-        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Tables { classes, tokens };
-        Ok(())
+        Ok(Self { operator, tables: RwLock::new(Tables { classes, tokens }) })
+    }
+
+    fn apply(&self, change: Write) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        match change {
+            Write::Class(row) => tables.add_class(row),
+            Write::RemoveClass { id, .. } => tables.remove_class(id),
+            Write::Token(row) => drop(tables.tokens.insert(row.hash, row)),
+            Write::RemoveToken(id) => tables.tokens.retain(|_, row| row.id != id),
+            other => unreachable!("{other:?} changes no class and no token"),
+        }
     }
 
     /// Whether this is the operator's token.

@@ -1,6 +1,6 @@
 //! What becomes of memory when the store refuses.
 
-use super::Plane;
+use super::{Plane, token};
 use crate::{KeySource, Running, Settings, refusal::Refusal, start};
 use protocol::{
     Epoch, JobId, JobStatus, PipelineId, WorkflowStatus,
@@ -10,7 +10,7 @@ use protocol::{
 };
 use slog::{Discard, Logger, o};
 use std::{fs, sync::Arc, time::Duration};
-use store::{ClassRow, Command, Guard, StoreError, Write};
+use store::{ClassRow, Command, Guard, StoreError, TokenRow, Write};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
@@ -37,8 +37,7 @@ fn settings(folder: &TempDir) -> Settings {
 async fn running(folder: &TempDir) -> (Running, Arc<Plane>) {
     let running = start(settings(folder), Logger::root(Discard, o!())).await.unwrap();
     let plane = running.plane.clone();
-    plane.write(vec![Write::Class(class_row())]).await.unwrap();
-    plane.access.refresh(&plane.store).await.unwrap();
+    plane.change_access(Write::Class(class_row())).await.unwrap();
     (running, plane)
 }
 
@@ -177,4 +176,18 @@ async fn a_workflow_that_cannot_be_understood_keeps_no_other_from_going_on() {
     let task = plane.store.task(claimed.task_id).await.unwrap().unwrap();
     assert_eq!(plane.store.job(task.job).await.unwrap().unwrap().1, whole);
     again.stop().await;
+}
+
+#[actix_web::test]
+async fn a_removed_token_is_refused_although_who_removed_it_went_away() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let (id, class, hash) = (Uuid::now_v7(), class_row().class, token::hash("t"));
+    let row = TokenRow { id, class, nickname: String::new(), hash, created_ms: 0 };
+    plane.change_access(Write::Token(row)).await.unwrap();
+    assert!(plane.access.class_of("t").is_some());
+    drop(plane.change_access(Write::RemoveToken(id)));
+    plane.write(Vec::new()).await.unwrap();
+    assert!(plane.access.class_of("t").is_none());
+    running.stop().await;
 }
