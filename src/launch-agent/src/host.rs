@@ -9,7 +9,7 @@ use crate::{
 };
 use client::Transport;
 use protocol::TaskId;
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FlockOperation, OFlags, flock, statvfs};
 use sandbox::{
     Account,
     account::{AccountError, Pool},
@@ -44,10 +44,11 @@ pub(crate) struct Host {
     tasks: PathBuf,
 }
 
-/// Held as long as a launch-agent lives: two on one state directory would adopt the same tasks.
+/// Held as long as a launch-agent lives: two on one state directory would adopt the same tasks, two on one task directory
+/// would clear away each other's.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    _files: (File, Option<File>),
 }
 
 /// Why a launch-agent cannot start.
@@ -61,13 +62,13 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
-    /// Another one has the same state directory.
+    /// Another one has the same state or task directory: each would take the other's tasks for leftovers of its own.
     #[error(
-        "another launch-agent (pid {pid}) uses {}: end it, or give this one another state directory",
+        "another launch-agent (pid {pid}) uses {}: end it, or give this one a directory of its own",
         path.display()
     )]
     InUse {
-        /// The state directory.
+        /// The directory.
         path: PathBuf,
         /// The other's.
         pid: String,
@@ -104,7 +105,7 @@ impl Host {
             open_to_passage(path).map_err(|source| directory(path, source))?;
         }
         archive::spread(&settings.work_dir);
-        let lock = lock(&settings.state_dir)?;
+        let lock = Lock::take([&settings.state_dir, &settings.work_dir])?;
         let agents = settings.state_dir.join("agents");
         let programs =
             Shelf::of_programs(agents.clone(), is_root).map_err(|source| directory(&agents, source))?;
@@ -200,22 +201,62 @@ fn open_to_passage(path: &Path) -> io::Result<()> {
     std::fs::remove_file(probe)
 }
 
-fn lock(state_dir: &Path) -> Result<Lock, StartError> {
-    let path = state_dir.join("lock");
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let mut file = open.map_err(|source| directory(state_dir, source))?;
+impl Lock {
+    fn take(directories: [&Path; 2]) -> Result<Self, StartError> {
+        let [one, other] =
+            directories.map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+        let first = lock(&one)?;
+        let second = if one == other { None } else { Some(lock(&other)?) };
+        Ok(Self { _files: (first, second) })
+    }
+}
+
+fn lock(within: &Path) -> Result<File, StartError> {
+    let path = within.join(".roundhouse-lock");
+    let mut options = OpenOptions::new();
+    // In a directory that others may write, what lies under this name may be somebody's link.
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    let mut file = options.open(&path).map_err(|source| directory(within, source))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut pid = String::new();
         // Only for the sentence: a lock without a number in it is a lock all the same.
         let _ = file.read_to_string(&mut pid);
-        return Err(StartError::InUse { path: state_dir.to_owned(), pid: pid.trim().to_owned() });
+        return Err(StartError::InUse { path: within.to_owned(), pid: pid.trim().to_owned() });
     }
     let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    write.map_err(|source| directory(state_dir, source))?;
-    Ok(Lock { _file: file })
+    write.map_err(|source| directory(within, source))?;
+    Ok(file)
 }
 
 fn named_after_tasks(path: &Path) -> Vec<TaskId> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_launch_agents_share_neither_state_nor_tasks() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, other, tasks] = ["one", "other", "tasks"].map(|name| {
+            let path = dir.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            path
+        });
+        let held = Lock::take([&one, &tasks]).unwrap();
+        for second in [[&one, &other], [&other, &tasks]] {
+            let refused = Lock::take(second.map(PathBuf::as_path)).unwrap_err().to_string();
+            assert!(refused.contains(&format!("(pid {})", std::process::id())), "{refused}");
+        }
+        drop(held);
+        Lock::take([&one, &one]).unwrap();
+    }
 }
