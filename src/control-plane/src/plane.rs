@@ -133,7 +133,7 @@ impl Plane {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When a held-open call is over that may last so long.
+    /// Changes whenever a holder is to hear of a cancel or a fence.
     pub(crate) fn lease_news(&self) -> watch::Receiver<()> {
         self.lease_news.subscribe()
     }

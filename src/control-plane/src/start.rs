@@ -2,12 +2,7 @@
 
 use crate::{
     api, blob_routes, logs,
-    plane::{
-        Parts, Plane, Rules,
-        access::Access,
-        instances::Instances,
-        token::{self, TokenHash},
-    },
+    plane::{Parts, Plane, Rules, access::Access, instances::Instances, token},
     secrets::{KeyError, Vault},
     settings::Settings,
     web,
@@ -32,7 +27,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{OpenError, Store, Write};
+use store::{OpenError, Store};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 /// The most threads that serve calls.
@@ -177,8 +172,8 @@ async fn open(
     let blobs = Blobs::open(directory.join("blobs")).await?;
     let vault = Vault::open(&settings.key, directory)?;
     let agent = publish(&blobs, &settings.agent_program).await?;
-    let (token, operator) = operator_token(settings, &store).await?;
-    let access = Access::read(&store, operator).await.map_err(StartError::remembered)?;
+    let token = operator_token(settings)?;
+    let access = Access::read(&store, token::hash(&token)).await.map_err(StartError::remembered)?;
     let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
     let logs = Logs::open(directory, store.clone(), blobs.clone()).map_err(StartError::remembered)?;
     let rules = Rules {
@@ -201,16 +196,12 @@ async fn publish(blobs: &Blobs, program: &Path) -> Result<Content, StartError> {
     Ok(Content { digest, size })
 }
 
-/// The operator's token, and its hash, which is all that the store gets to know.
-async fn operator_token(settings: &Settings, store: &Store) -> Result<(String, TokenHash), StartError> {
-    let token = match &settings.operator_token {
-        Some(token) => token.clone(),
-        None => token_of_file(&settings.data_dir.join("operator-token"))?,
-    };
-    let hash = token::hash(&token);
-    let setting = Write::Setting("operator_token_sha256", hash.to_vec());
-    store.write(None, vec![setting]).await.map_err(StartError::remembered)?;
-    Ok((token, hash))
+/// The operator's token, of which the store knows nothing.
+fn operator_token(settings: &Settings) -> Result<String, StartError> {
+    match &settings.operator_token {
+        Some(token) => Ok(token.clone()),
+        None => token_of_file(&settings.data_dir.join("operator-token")),
+    }
 }
 
 /// The token in the file; removing the file makes another one at the next start.

@@ -1,4 +1,4 @@
-//! Resource classes, their tokens, the runner instances that used them, and the store's own settings.
+//! Resource classes, their tokens, and the runner instances that used them.
 
 use crate::{
     Store, StoreError,
@@ -155,11 +155,6 @@ impl InstanceRow {
     }
 }
 
-pub(crate) async fn set(db: &mut SqliteConnection, name: &str, value: &[u8]) -> Result<u64, StoreError> {
-    let query = sqlx::query("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)");
-    Ok(query.bind(name).bind(value).execute(db).await?.rows_affected())
-}
-
 impl Store {
     /// All resource classes, by name.
     pub async fn classes(&self) -> Result<Vec<ClassRow>, StoreError> {
@@ -180,12 +175,5 @@ impl Store {
         let rows =
             sqlx::query("SELECT * FROM instances ORDER BY class, name").fetch_all(&self.readers).await?;
         rows.iter().map(InstanceRow::read).collect()
-    }
-
-    /// A named value of this store.
-    pub async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let query = sqlx::query("SELECT value FROM settings WHERE name = ?").bind(name);
-        let row = query.fetch_optional(&self.readers).await?;
-        Ok(row.map(|row| row.try_get("value")).transpose()?)
     }
 }

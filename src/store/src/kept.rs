@@ -2,7 +2,7 @@
 
 use crate::{
     ProjectId, Store, StoreError,
-    columns::{bytes, count, digest, int, json, structure, uuid},
+    columns::{bytes, count, digest, int, json, uuid},
 };
 use protocol::{
     JobId, PipelineId, TaskId,
@@ -122,14 +122,7 @@ fn read_tests(row: &SqliteRow) -> Result<(TaskId, TestCounts), StoreError> {
 }
 
 impl Store {
-    /// A task's artifact by its path.
-    pub async fn artifact(&self, task: TaskId, path: &str) -> Result<Option<Artifact>, StoreError> {
-        let query = sqlx::query("SELECT * FROM artifacts WHERE task = ? AND path = ?");
-        let row = query.bind(bytes(&task.0)).bind(path).fetch_optional(&self.readers).await?;
-        Ok(row.as_ref().map(read_artifact).transpose()?.map(|(_, artifact)| artifact))
-    }
-
-    /// The same, of a job's task by its index.
+    /// The artifact of a job's task, by the task's index and its path.
     pub async fn artifact_of_job(
         &self,
         job: JobId,
@@ -165,17 +158,6 @@ impl Store {
                            ORDER BY t.node_index, l.request";
         let rows = sqlx::query(SQL).bind(bytes(&job.0)).fetch_all(&self.readers).await?;
         rows.iter().map(content).collect()
-    }
-
-    /// All test results of a task.
-    pub async fn tests(&self, task: TaskId) -> Result<Vec<TestCase>, StoreError> {
-        let query = sqlx::query("SELECT cases FROM tests WHERE task = ? ORDER BY request");
-        let rows = query.bind(bytes(&task.0)).fetch_all(&self.readers).await?;
-        let mut cases = Vec::new();
-        for row in &rows {
-            cases.extend(structure::<Vec<TestCase>>(row, "cases")?);
-        }
-        Ok(cases)
     }
 
     pub(crate) async fn artifacts_of_pipeline(

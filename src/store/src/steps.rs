@@ -70,12 +70,6 @@ pub(crate) async fn ended(
 }
 
 impl Store {
-    /// The steps of one task that started, by number.
-    pub async fn steps(&self, task: TaskId) -> Result<Vec<StepRow>, StoreError> {
-        let query = sqlx::query("SELECT * FROM steps WHERE task = ? ORDER BY number").bind(bytes(&task.0));
-        query.fetch_all(&self.readers).await?.iter().map(StepRow::read).collect()
-    }
-
     pub(crate) async fn steps_of_pipeline(&self, id: PipelineId) -> Result<Vec<StepRow>, StoreError> {
         const SQL: &str = "SELECT s.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
                            JOIN tasks t ON t.job = j.id JOIN steps s ON s.task = t.id \

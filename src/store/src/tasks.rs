@@ -226,12 +226,6 @@ impl Store {
         query.fetch_optional(&self.readers).await?.as_ref().map(TaskRow::read).transpose()
     }
 
-    /// The tasks of one job, by index.
-    pub async fn tasks_of_job(&self, job: JobId) -> Result<Vec<TaskRow>, StoreError> {
-        let query = sqlx::query("SELECT * FROM tasks WHERE job = ? ORDER BY node_index").bind(bytes(&job.0));
-        query.fetch_all(&self.readers).await?.iter().map(TaskRow::read).collect()
-    }
-
     /// The lease that a token with this SHA-256 was given out for.
     pub async fn lease(&self, hash: &[u8; 32]) -> Result<Option<LeaseRow>, StoreError> {
         const SQL: &str = "SELECT l.task, l.epoch, t.epoch AS current, t.outcome FROM leases l \

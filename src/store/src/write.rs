@@ -153,8 +153,6 @@ pub enum Write {
     RemoveToken(Uuid),
     /// A runner instance was seen.
     Instance(ResourceClass, InstanceRow),
-    /// A named value of this store; replaces.
-    Setting(&'static str, Vec<u8>),
 }
 
 type Number = Result<u64, StoreError>;
@@ -258,7 +256,6 @@ impl Write {
             Self::Token(row) => row.insert(db).await,
             Self::RemoveToken(id) => access::remove_token(db, *id).await,
             Self::Instance(class, row) => row.upsert(db, class).await,
-            Self::Setting(name, value) => access::set(db, name, value).await,
             other => unreachable!("{other:?} is applied elsewhere"),
         }
     }

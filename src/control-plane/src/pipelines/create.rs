@@ -4,7 +4,6 @@ use crate::{
     engine::workflow::{Event, Workflow},
     plane::{
         Plane, Written,
-        clock::Moment,
         live::{Change, Live, LiveJob, Pipeline, Variables},
         projects::{Giver, Numbers, Project},
         restore::shapes,
@@ -122,7 +121,7 @@ impl Plane {
         let mut change = Change::default();
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row));
-        let lives = plan.workflows(compiled, &pipeline, moment, &mut change)?;
+        let lives = plan.workflows(compiled, &pipeline, &mut change)?;
         let mut lives = lives.into_iter().flatten().collect::<Vec<_>>();
         if !lives.is_empty() {
             change.writes.push(Write::Secrets(pipeline.id, sealed));
@@ -186,13 +185,12 @@ impl Plan<'_> {
         mut self,
         compiled: Compiled,
         pipeline: &Arc<Pipeline>,
-        moment: Moment,
         change: &mut Change,
     ) -> Result<Vec<Option<Live>>, Refusal> {
         let classes = std::mem::take(&mut self.classes);
         let mut lives = Vec::new();
         for (place, (workflow, classes)) in compiled.workflows.into_iter().zip(classes).enumerate() {
-            lives.push(self.workflow(place, workflow, classes, pipeline, moment, change)?);
+            lives.push(self.workflow(place, workflow, classes, pipeline, change)?);
         }
         Ok(lives)
     }
@@ -203,7 +201,6 @@ impl Plan<'_> {
         compiled: CompiledWorkflow,
         classes: Vec<ResourceClass>,
         pipeline: &Arc<Pipeline>,
-        _moment: Moment,
         change: &mut Change,
     ) -> Result<Option<Live>, Refusal> {
         let engine = engine(&compiled)?;
