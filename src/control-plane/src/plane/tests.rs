@@ -9,7 +9,7 @@ use protocol::{
     task::Source,
 };
 use slog::{Discard, Logger, o};
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use store::{ClassRow, Command, Guard, StoreError, TokenRow, Write};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, time::timeout};
@@ -41,10 +41,10 @@ async fn running(folder: &TempDir) -> (Running, Arc<Plane>) {
     (running, plane)
 }
 
-async fn pipeline(plane: &Arc<Plane>) -> PipelineId {
-    let new = NewPipeline {
+fn new_pipeline(config: &str) -> NewPipeline {
+    NewPipeline {
         project: "local/x".to_owned(),
-        config: CONFIG.to_owned(),
+        config: config.to_owned(),
         config_path: "config.yml".to_owned(),
         parameters: Default::default(),
         selection: Selection::default(),
@@ -54,8 +54,11 @@ async fn pipeline(plane: &Arc<Plane>) -> PipelineId {
         contexts: Default::default(),
         default_class: None,
         native: false,
-    };
-    plane.create_pipeline(new).await.unwrap().id
+    }
+}
+
+async fn pipeline(plane: &Arc<Plane>) -> PipelineId {
+    plane.create_pipeline(new_pipeline(CONFIG)).await.unwrap().id
 }
 
 fn guard(plane: &Plane, pipeline: PipelineId) -> Guard {
@@ -189,5 +192,50 @@ async fn a_removed_token_is_refused_although_who_removed_it_went_away() {
     drop(plane.change_access(Write::RemoveToken(id)));
     plane.write(Vec::new()).await.unwrap();
     assert!(plane.access.class_of("t").is_none());
+    running.stop().await;
+}
+
+/// What a future comes to if it is polled at most so often.
+async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut left) = (pin!(future), times);
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn whoever_asks_for_a_pipeline_and_goes_away_leaves_no_number_to_be_given_twice() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    for times in 1..100 {
+        let whole = polled(times, plane.create_pipeline(new_pipeline(CONFIG))).await;
+        pipeline(&plane).await;
+        if whole.is_some() {
+            break;
+        }
+    }
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_that_comes_after_the_store_was_closed_is_refused_at_once() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    pipeline(&plane).await;
+    let claimed = claim(&plane).await.unwrap().remove(0);
+    let lease = Lease { task_id: claimed.task_id, epoch: claimed.epoch };
+    plane.store.close().await;
+    let (tell, told) = std::sync::mpsc::channel();
+    // On a thread of its own: what would hang is the thread.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tell.send(runtime.block_on(plane.unclaim(lease, None)).is_err()).unwrap();
+    });
+    assert!(told.recv_timeout(Duration::from_secs(10)).unwrap());
     running.stop().await;
 }
