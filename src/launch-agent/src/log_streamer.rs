@@ -19,7 +19,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
 
@@ -57,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) task: WeakRecipient<StreamNews>,
     /// Whether nothing of this lease can have been sent before.
     pub(crate) fresh: bool,
+    /// Without a call for so long the control plane is asked, which renews the lease.
+    pub(crate) renewal: Duration,
 }
 
 /// The streamer of one task.
@@ -85,6 +87,12 @@ const MAX_UNREADABLE: u32 = 5;
 /// A refusal may be a proxy's, while the control plane is away: five minutes of them are borne.
 const MAX_REFUSALS: u32 = 300;
 
+/// How often a lease that lasts so long is renewed: one call may be lost, or late.
+pub(crate) fn renewal(lease: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(50);
+    (lease / 3).max(SHORTEST)
+}
+
 impl LogStreamer {
     pub(crate) fn new(parts: Parts) -> Self {
         Self { wake: Rc::default(), parts: Some(parts) }
@@ -96,7 +104,8 @@ impl Actor for LogStreamer {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.take().expect("an actor starts once");
-        let pump = Pump { parts, wake: self.wake.clone(), acknowledged: BTreeMap::new(), refusals: 0 };
+        let (wake, acknowledged) = (self.wake.clone(), BTreeMap::new());
+        let pump = Pump { parts, wake, acknowledged, refusals: 0, called: Instant::now() };
         ctx.spawn(pump.run().into_actor(self));
     }
 }
@@ -124,6 +133,8 @@ struct Pump {
     wake: Rc<Wake>,
     acknowledged: BTreeMap<StepNumber, u64>,
     refusals: u32,
+    /// When the control plane last answered.
+    called: Instant,
 }
 
 /// Why streaming has to begin anew, or not at all.
@@ -204,17 +215,20 @@ impl Pump {
                     }
                 }
                 None if last => return Ok(()),
-                None => look = self.rest().await,
+                None => look = self.rest().await?,
             }
         }
     }
 
-    /// Waits for a hint; after a while without one looks everywhere.
-    async fn rest(&self) -> Look {
-        match timeout(SAFETY, self.wake.more.notified()).await {
-            Ok(()) => Look::Growing,
-            Err(_) => Look::Everywhere,
+    /// Waits for a hint; after a while without one looks everywhere. A task that is silent for long keeps its lease by
+    /// asking, also where the token that heartbeats come with is refused.
+    async fn rest(&mut self) -> Result<Look, Trouble> {
+        let hint = timeout(SAFETY.min(self.parts.renewal), self.wake.more.notified()).await;
+        if self.called.elapsed() >= self.parts.renewal {
+            self.parts.client.acknowledged().await?;
+            self.called = Instant::now();
         }
+        Ok(if hint.is_ok() { Look::Growing } else { Look::Everywhere })
     }
 
     async fn post(&mut self, body: Vec<u8>, outbox: &mut Outbox) -> Result<(), Trouble> {
@@ -224,6 +238,7 @@ impl Pump {
             StreamAnswer::Stored(acknowledged) => {
                 failpoints::hit("log_streamer:after_post", self.parts.lease.task_id);
                 self.refusals = 0;
+                self.called = Instant::now();
                 self.note(&acknowledged);
                 free(outbox, &acknowledged);
                 Ok(())

@@ -162,7 +162,11 @@ async fn begin(plane: Plane, request: HttpRequest, body: Json<Begin>) -> HttpRes
 }
 
 async fn acknowledged(plane: Plane, request: HttpRequest) -> HttpResponse {
-    under_lease(&plane, &request, None, |state, id| HttpResponse::Ok().json(state.task(id).acknowledged()))
+    under_lease(&plane, &request, None, |state, id| {
+        let task = state.task(id);
+        task.asked += 1;
+        HttpResponse::Ok().json(task.acknowledged())
+    })
 }
 
 async fn stream(plane: Plane, request: HttpRequest, query: Query<StreamQuery>, body: Bytes) -> HttpResponse {

@@ -54,6 +54,8 @@ pub struct Task {
     pub begun: bool,
     /// How often Begin was asked for.
     pub begins: u64,
+    /// How often it was asked how far its stream is stored.
+    pub asked: u64,
     /// Reasons of its unclaims.
     pub unclaims: Vec<String>,
     /// Somebody canceled it.
@@ -204,6 +206,7 @@ impl Task {
             claims: 0,
             begun: false,
             begins: 0,
+            asked: 0,
             unclaims: Vec::new(),
             canceled: false,
             fenced: false,

@@ -8,7 +8,7 @@ use crate::{
 };
 use actix::prelude::*;
 use protocol::{frame::ToTaskAgent, http::Lease};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use supervise::{ChildExited, Restarts, Verdict, start_beside};
 
 /// A child of a task.
@@ -31,6 +31,7 @@ impl TaskActor {
             log: self.log.clone(),
             task: ctx.address().downgrade().recipient(),
             fresh: self.parts.birth == super::Birth::Claimed && self.streamer_restarts.total() == 0,
+            renewal: log_streamer::renewal(Duration::from_millis(self.parts.record.claimed.lease_ms)),
         };
         let streamer = start_beside(ctx, Part::Logs, move |_| LogStreamer::new(parts));
         if matches!(self.state, TaskState::Draining { logs: false, .. }) {

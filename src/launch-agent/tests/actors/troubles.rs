@@ -315,3 +315,22 @@ async fn garbage_on_the_wire_or_in_the_journal_hurts_nobody_else() {
 
     drained(&agent).await;
 }
+
+#[actix_rt::test]
+async fn a_silent_task_renews_its_lease_by_its_own_token_while_heartbeats_are_refused() {
+    let rig = Rig::new();
+    rig.plane.with(|state| state.lease_ms = 300);
+    rig.plane.trouble("/api/v3/runner/heartbeat", usize::MAX, Trouble::Status(404));
+    let agent = rig.start();
+    let go = rig.shared("go");
+    let task = rig.enqueue(&[&format!("say silent\nwait {}", go.display())]);
+    let often = |state: &fakes::State| (state.tasks[&task].asked >= 5).then_some(());
+    rig.plane.until("it asks again and again", often).await;
+    std::fs::write(&go, "").unwrap();
+    let ended = rig.plane.ended(task).await;
+    assert_eq!((ended.ended.as_ref().unwrap().outcome, ended.claims), (Outcome::Success, 1));
+    assert_eq!(ended.log(1), "silent\n");
+    rig.plane.calm();
+    drained(&agent).await;
+    rig.assert_clean();
+}
