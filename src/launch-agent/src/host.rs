@@ -9,7 +9,7 @@ use crate::{
 };
 use client::Transport;
 use protocol::TaskId;
-use rustix::fs::{FlockOperation, OFlags, flock, statvfs};
+use rustix::fs::{FlockOperation, flock, statvfs};
 use sandbox::{
     Account,
     account::{AccountError, Pool},
@@ -17,7 +17,7 @@ use sandbox::{
 use slog::Logger;
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -48,7 +48,8 @@ pub(crate) struct Host {
 /// would clear away each other's.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _files: (File, Option<File>),
+    _state: File,
+    _tasks: File,
 }
 
 /// Why a launch-agent cannot start.
@@ -105,7 +106,7 @@ impl Host {
             open_to_passage(path).map_err(|source| directory(path, source))?;
         }
         archive::spread(&settings.work_dir);
-        let lock = Lock::take([&settings.state_dir, &settings.work_dir])?;
+        let lock = Lock::take(&settings.state_dir, &settings.work_dir)?;
         let agents = settings.state_dir.join("agents");
         let programs =
             Shelf::of_programs(agents.clone(), is_root).map_err(|source| directory(&agents, source))?;
@@ -202,36 +203,32 @@ fn open_to_passage(path: &Path) -> io::Result<()> {
 }
 
 impl Lock {
-    fn take(directories: [&Path; 2]) -> Result<Self, StartError> {
-        let [one, other] =
-            directories.map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
-        let first = lock(&one)?;
-        let second = if one == other { None } else { Some(lock(&other)?) };
-        Ok(Self { _files: (first, second) })
+    fn take(state_dir: &Path, work_dir: &Path) -> Result<Self, StartError> {
+        let state = lock_file(state_dir)?;
+        // The directory itself is locked: it may be others' too, and nothing is left in it.
+        let tasks = File::open(work_dir).map_err(|source| directory(work_dir, source))?;
+        lock(&tasks, work_dir, "unknown")?;
+        Ok(Self { _state: state, _tasks: tasks })
     }
 }
 
-fn lock(within: &Path) -> Result<File, StartError> {
-    let path = within.join(".roundhouse-lock");
-    let mut options = OpenOptions::new();
-    // In a directory that others may write, what lies under this name may be somebody's link.
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-    let mut file = options.open(&path).map_err(|source| directory(within, source))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut pid = String::new();
-        // Only for the sentence: a lock without a number in it is a lock all the same.
-        let _ = file.read_to_string(&mut pid);
-        return Err(StartError::InUse { path: within.to_owned(), pid: pid.trim().to_owned() });
-    }
-    let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    write.map_err(|source| directory(within, source))?;
+fn lock_file(state_dir: &Path) -> Result<File, StartError> {
+    let path = state_dir.join("lock");
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut file = open.map_err(|source| directory(state_dir, source))?;
+    let mut pid = String::new();
+    // Only for the sentence: a lock without a number in it is a lock all the same.
+    let _ = file.read_to_string(&mut pid);
+    lock(&file, state_dir, pid.trim())?;
+    let write =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    write.map_err(|source| directory(state_dir, source))?;
     Ok(file)
+}
+
+fn lock(file: &File, path: &Path, pid: &str) -> Result<(), StartError> {
+    let in_use = |_| StartError::InUse { path: path.to_owned(), pid: pid.to_owned() };
+    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(in_use)
 }
 
 fn named_after_tasks(path: &Path) -> Vec<TaskId> {
@@ -251,12 +248,11 @@ mod tests {
             std::fs::create_dir(&path).unwrap();
             path
         });
-        let held = Lock::take([&one, &tasks]).unwrap();
-        for second in [[&one, &other], [&other, &tasks]] {
-            let refused = Lock::take(second.map(PathBuf::as_path)).unwrap_err().to_string();
-            assert!(refused.contains(&format!("(pid {})", std::process::id())), "{refused}");
-        }
+        let held = Lock::take(&one, &tasks).unwrap();
+        let refused = Lock::take(&one, &other).unwrap_err().to_string();
+        assert!(refused.contains(&format!("(pid {})", std::process::id())), "{refused}");
+        assert!(matches!(Lock::take(&other, &tasks), Err(StartError::InUse { path, .. }) if path == tasks));
         drop(held);
-        Lock::take([&one, &one]).unwrap();
+        Lock::take(&one, &tasks).unwrap();
     }
 }

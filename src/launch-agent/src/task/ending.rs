@@ -91,20 +91,13 @@ impl TaskActor {
         };
         let swept = async move { kill(containment).await };
         ctx.spawn(swept.into_actor(self).map(|swept, task, ctx| match swept {
-            Ok(()) => task.swept(ctx),
+            Ok(()) => task.apply(TaskEvent::Swept, ctx),
             Err(why) => {
                 warn!(task.log, "processes of the task do not go"; "why" => &why);
                 task.notebook.say(&format!("{why}; they are struck again."));
                 ctx.run_later(PAUSE, Self::sweep);
             }
         }));
-    }
-
-    fn swept(&mut self, ctx: &mut Context<Self>) {
-        if let Some(containment) = self.past.containment.clone() {
-            drop(spawn_blocking(move || containment.remove()));
-        }
-        self.apply(TaskEvent::Swept, ctx);
     }
 
     /// Has logs and uploads finished. A task whose actors failed beyond measure sends no more.
@@ -168,9 +161,11 @@ impl TaskActor {
     }
 }
 
+/// Both on one thread: what is begun after the kill may not come to pass, for the task's threads end with it.
 async fn kill(containment: Containment) -> Result<(), String> {
-    let killed = spawn_blocking(move || containment.kill(STRIKE)).await;
-    killed.map_err(|error| error.to_string())?.map(drop).map_err(|survivors| survivors.to_string())
+    let kill_and_remove = move || containment.kill(STRIKE).map(|_| containment.remove());
+    let killed = spawn_blocking(kill_and_remove).await;
+    killed.map_err(|error| error.to_string())?.map_err(|survivors| survivors.to_string())
 }
 
 async fn end_task(client: &TaskClient, end: &End) -> Result<TaskEvent, ClientError> {

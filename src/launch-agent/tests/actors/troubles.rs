@@ -20,6 +20,16 @@ async fn idle(agent: &Handle) {
     tokio::time::timeout(DEADLINE, none).await.expect("every slot gets free");
 }
 
+/// Waits until the order to drain is heard.
+async fn draining(agent: &Handle) {
+    let heard = async {
+        while agent.status().await.is_some_and(|status| status.host != "Draining") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, heard).await.expect("an order is heard");
+}
+
 #[actix_rt::test]
 async fn a_wrong_program_is_refused_and_the_task_given_back() {
     let rig = Rig::new();
@@ -156,6 +166,8 @@ async fn a_drain_waits_for_tasks_and_a_second_order_ends_them() {
     let calm = rig.enqueue(&[&format!("touch {}\nwait {}\nsay done", up.display(), go.display())]);
     appears(&up).await;
     agent.drain();
+    // The order is a message: until it is heard, a claim may still be answered.
+    draining(&agent).await;
     let never = rig.enqueue(&["say never"]);
     std::fs::write(&go, "").unwrap();
     assert_eq!(rig.plane.ended(calm).await.log(1), "done\n");
@@ -319,7 +331,7 @@ async fn garbage_on_the_wire_or_in_the_journal_hurts_nobody_else() {
 #[actix_rt::test]
 async fn a_silent_task_renews_its_lease_by_its_own_token_while_heartbeats_are_refused() {
     let rig = Rig::new();
-    rig.plane.with(|state| state.lease_ms = 300);
+    rig.plane.with(|state| state.lease_ms = 2_000);
     rig.plane.trouble("/api/v3/runner/heartbeat", usize::MAX, Trouble::Status(404));
     let agent = rig.start();
     let go = rig.shared("go");
