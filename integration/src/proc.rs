@@ -21,7 +21,25 @@ pub fn running(text: &str) -> Vec<Process> {
     all().into_iter().filter(|process| process.command_line().contains(text)).collect()
 }
 
+/// These and all below them, however deep.
+pub fn trees(roots: Vec<Process>) -> Vec<Process> {
+    let all = all();
+    let (mut found, mut at) = (roots, 0);
+    while let Some(parent) = found.get(at).copied() {
+        let children: Vec<_> =
+            all.iter().filter(|process| process.parent() == Some(parent)).copied().collect();
+        found.extend(children.into_iter().filter(|child| !found.contains(child)).collect::<Vec<_>>());
+        at += 1;
+    }
+    found
+}
+
 impl Process {
+    /// Its parent.
+    pub fn parent(self) -> Option<Self> {
+        self.stat()?[1].parse().ok().map(Self)
+    }
+
     /// This one.
     pub fn own() -> Self {
         Self(rustix::process::getpid().as_raw_nonzero().get())

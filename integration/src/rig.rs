@@ -180,9 +180,9 @@ impl Default for Rig {
 }
 
 impl Drop for Rig {
-    /// Whatever a failed test left running ends here.
+    /// Whatever a failed test left running ends here, jobs' processes below their task-agents too.
     fn drop(&mut self) {
-        self.leftovers().into_iter().for_each(|process| process.signal(Signal::KILL));
+        proc::trees(self.leftovers()).into_iter().for_each(|process| process.signal(Signal::KILL));
     }
 }
 

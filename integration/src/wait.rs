@@ -22,3 +22,8 @@ pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T
         thread::sleep(LOOK);
     }
 }
+
+/// A command line that only this test process's jobs have: `sleep 31415.4711`.
+pub fn marker(command: &str) -> String {
+    format!("{command}.{}", std::process::id())
+}

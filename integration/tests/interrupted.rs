@@ -38,7 +38,7 @@ fn start(rig: &Rig, project: &Path, marker: &str) -> Running {
 #[test]
 fn every_process_of_every_job_is_gone_before_the_prompt_returns() {
     let rig = Rig::new();
-    let marker = "sleep 16180.339";
+    let marker = &wait::marker("sleep 16180");
     let project = rig.project("project", &stubborn(marker));
     let mut running = start(&rig, &project, marker);
     running.process().signal(Signal::INT);
@@ -49,7 +49,7 @@ fn every_process_of_every_job_is_gone_before_the_prompt_returns() {
 #[test]
 fn a_second_interrupt_does_not_wait_for_the_grace() {
     let rig = Rig::new();
-    let marker = "sleep 14142.135";
+    let marker = &wait::marker("sleep 14142");
     let heard = rig.write("heard", "");
     std::fs::set_permissions(&heard, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let trap = format!("- run: |\n          trap 'echo TERM > {}' TERM", heard.display());
@@ -66,7 +66,7 @@ fn a_second_interrupt_does_not_wait_for_the_grace() {
 #[test]
 fn what_a_killed_run_leaves_ends_by_itself_and_the_next_run_is_a_whole_one() {
     let rig = Rig::new();
-    let marker = "sleep 17320.508";
+    let marker = &wait::marker("sleep 17320");
     let project = rig.project("project", &stubborn(marker));
     let mut running = start(&rig, &project, marker);
     running.kill();
@@ -80,7 +80,7 @@ fn what_a_killed_run_leaves_ends_by_itself_and_the_next_run_is_a_whole_one() {
 #[test]
 fn two_runs_of_one_project_do_not_meet() {
     let rig = Rig::new();
-    let marker = "sleep 22360.679";
+    let marker = &wait::marker("sleep 22360");
     let project = rig.project("project", &stubborn(marker));
     let first = start(&rig, &project, marker);
     let second = rig.run(&project, &[]);

@@ -119,7 +119,7 @@ async fn a_job_that_ends_while_its_launch_agent_is_gone_is_told_all_the_same() {
 async fn a_killed_task_agent_fails_its_task_and_its_log_is_kept_to_the_last_byte() {
     let house = House::new().await;
     let agent = house.agent();
-    let marker = "sleep 31415.926";
+    let marker = &wait::marker("sleep 31415");
     let command = format!("{marker} & for number in $(seq 1 100000); do echo $number; sleep 0.01; done");
     let pipeline = house.server.pipeline(&config(&command), CLASS).await;
     house.is_on_its_way(pipeline).await;
@@ -138,7 +138,7 @@ async fn a_killed_task_agent_fails_its_task_and_its_log_is_kept_to_the_last_byte
 async fn a_canceled_job_is_dead_within_a_second_after_the_grace_whatever_it_ignores() {
     let house = House::new().await;
     let agent = house.agent();
-    let marker = "sleep 27182.818";
+    let marker = &wait::marker("sleep 27182");
     let stubborn = format!(
         "setsid sh -c 'trap \"\" TERM; echo stubborn, very much so; while :; do {marker}; done' & wait"
     );

@@ -21,6 +21,7 @@ use std::{
         fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Copies of artifacts are kept for this many runs.
@@ -150,7 +151,14 @@ fn locked(path: &Path) -> Result<File, Failure> {
 
 fn taken(file: &mut File) -> Failure {
     let mut holder = String::new();
-    let _ = file.read_to_string(&mut holder);
+    // One that has only just taken it may not have written its number yet.
+    for _ in 0..50 {
+        let _ = file.read_to_string(&mut holder);
+        if !holder.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
     Failure::machinery(format!(
         "a run of this folder is going on already (process {}): wait for its end, or give this one another --state-dir",
         holder.trim()
