@@ -21,7 +21,7 @@ pub(crate) enum Format {
 pub(crate) fn to_stderr(format: Format, level: Level) -> Logger {
     match format {
         Format::Color => human(slog_term::TermDecorator::new().stderr().build(), level),
-        Format::Text => human(slog_term::PlainDecorator::new(io::stderr()), level),
+        Format::Text => human(slog_term::PlainDecorator::new(io::LineWriter::new(io::stderr())), level),
         Format::Json => json(io::stderr(), level),
         Format::None => nowhere(),
     }
@@ -31,7 +31,9 @@ pub(crate) fn to_stderr(format: Format, level: Level) -> Logger {
 pub(crate) fn to_file(path: &Path, format: Format, level: Level) -> io::Result<Logger> {
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     Ok(match format {
-        Format::Color | Format::Text => human(slog_term::PlainDecorator::new(file), level),
+        Format::Color | Format::Text => {
+            human(slog_term::PlainDecorator::new(io::LineWriter::new(file)), level)
+        }
         Format::Json => json(file, level),
         Format::None => nowhere(),
     })
@@ -51,7 +53,8 @@ where
 }
 
 fn json(out: impl io::Write + Send + 'static, level: Level) -> Logger {
-    asynchronous(slog_json::Json::default(out).fuse(), level)
+    // A line goes out whole: the log of another process may go to the same file.
+    asynchronous(slog_json::Json::default(io::LineWriter::new(out)).fuse(), level)
 }
 
 fn asynchronous<D>(drain: D, level: Level) -> Logger
