@@ -3,6 +3,7 @@
 //! A feed is told from its beginning after every fresh view, so news may be older than the view: whatever would
 //! move a thing backwards changes nothing.
 
+use super::words;
 use protocol::{
     JobStatus, StepNumber, StepStatus, TaskId, WorkflowStatus,
     api::{JobView, PipelineView, StepView, TaskView, WorkflowView},
@@ -113,7 +114,8 @@ impl Model {
     pub(crate) fn job_label(&self, at: Place) -> String {
         let name = &self.job(at).name;
         let alone = self.jobs().filter(|(_, job)| job.name == *name).count() == 1;
-        if alone { name.clone() } else { format!("{}/{name}", self.view.workflows[at.workflow].name) }
+        let workflow = &self.view.workflows[at.workflow].name;
+        words::shown(&if alone { name.clone() } else { format!("{workflow}/{name}") })
     }
 
     /// What people call a task: its job, with the index where the job is several tasks.

@@ -56,10 +56,15 @@ impl<W: Write> Plain<W> {
     fn step_news(&mut self, model: &Model, task: TaskId, step: StepNumber) {
         let Some(view) = model.step(task, step) else { return };
         let text = match (view.status, view.duration_ms) {
-            (StepStatus::Running, _) => format!("> {}", view.name),
+            (StepStatus::Running, _) => format!("> {}", words::shown(&view.name)),
             (StepStatus::Skipped, _) => return,
             (_, took) => {
-                format!("< {}: {}, {}", view.name, words::step_end(view), words::duration(took.unwrap_or(0)))
+                format!(
+                    "< {}: {}, {}",
+                    words::shown(&view.name),
+                    words::step_end(view),
+                    words::duration(took.unwrap_or(0))
+                )
             }
         };
         let text = self.paint.bold(&text);

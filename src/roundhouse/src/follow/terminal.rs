@@ -120,7 +120,12 @@ impl Live {
 
     fn step_over(&self, model: &Model, task: TaskId, step: StepNumber) {
         let Some(view) = model.step(task, step).filter(|view| is_failure(view)) else { return };
-        let text = format!("── {} · {} · {} ", model.task_label(task), view.name, words::step_end(view));
+        let text = format!(
+            "── {} · {} · {} ",
+            model.task_label(task),
+            words::shown(&view.name),
+            words::step_end(view)
+        );
         self.above(&self.paint.bold(&self.paint.status(JobStatus::Failed, &ruled(&text))));
     }
 }
@@ -143,7 +148,7 @@ impl View for Live {
             }
             News::StepEnded { task, step, .. } => self.step_over(model, *task, *step),
             News::TaskEnded { task, message: Some(message), .. } => {
-                self.above(&format!("{}: {message}", model.task_label(*task)));
+                self.above(&format!("{}: {}", model.task_label(*task), words::shown(message)));
             }
             _ => {}
         }
@@ -238,9 +243,12 @@ fn tasks_bar(job: &JobView) -> String {
     format!("{done}/{all} {}{}", "▰".repeat(full), "▱".repeat(width - full))
 }
 
-fn current_step(job: &JobView) -> &str {
+fn current_step(job: &JobView) -> String {
     let unfinished = job.tasks.iter().filter(|task| task.outcome.is_none());
-    unfinished.filter_map(running_step).max_by_key(|step| step.number).map_or("starting", |step| &step.name)
+    unfinished
+        .filter_map(running_step)
+        .max_by_key(|step| step.number)
+        .map_or_else(|| "starting".to_owned(), |step| words::shown(&step.name))
 }
 
 fn running_step(task: &TaskView) -> Option<&StepView> {

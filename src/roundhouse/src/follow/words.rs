@@ -129,6 +129,11 @@ pub(crate) fn step_end(step: &StepView) -> String {
     }
 }
 
+/// A name from a configuration, or a sentence of the machinery, as one line that moves no cursor.
+pub(crate) fn shown(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +154,10 @@ mod tests {
     fn without_colors_nothing_but_the_text_is_written() {
         assert_eq!(Paint::PLAIN.bold("x"), "x");
         assert_eq!(Paint { on: true }.bold("x"), "\u{1b}[1mx\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line_and_moves_no_cursor() {
+        assert_eq!(shown("a\u{1b}[2J\nb ü"), "a [2J b ü");
     }
 }

@@ -64,7 +64,7 @@ fn reason(job: &JobView) -> String {
     bad.map(|task| {
         let step =
             task.steps.iter().find(|step| matches!(step.status, StepStatus::Failed | StepStatus::Timedout));
-        let step = step.map(|step| format!("{}: {}", step.name, words::step_end(step)));
+        let step = step.map(|step| format!("{}: {}", words::shown(&step.name), words::step_end(step)));
         let why = step.or(task.message.clone()).unwrap_or_default();
         if several { format!("[{}] {why}", task.index) } else { why }
     })
