@@ -15,16 +15,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("yaml", &[]),
     ("masking", &[]),
     ("archive", &[]),
+    ("failpoints", &["protocol"]),
     ("supervise", &[]),
     ("sandbox", &[]),
     ("snapshot", &["archive"]),
     ("compiler", &["protocol", "yaml"]),
     ("client", &["protocol"]),
-    ("store", &["protocol"]),
-    ("blobs", &["protocol"]),
-    ("task-agent", &["protocol", "masking", "archive", "sandbox"]),
-    ("launch-agent", &["protocol", "yaml", "client", "supervise", "sandbox", "archive"]),
-    ("control-plane", &["protocol", "yaml", "compiler", "store", "blobs"]),
+    ("store", &["protocol", "failpoints"]),
+    ("blobs", &["protocol", "failpoints"]),
+    ("task-agent", &["protocol", "masking", "archive", "sandbox", "failpoints"]),
+    ("launch-agent", &["protocol", "yaml", "client", "supervise", "sandbox", "archive", "failpoints"]),
+    ("control-plane", &["protocol", "yaml", "compiler", "store", "blobs", "failpoints"]),
     ("fakes", &["protocol", "sandbox"]),
 ];
 
@@ -140,6 +141,20 @@ fn unsafe_is_said_in_the_sandbox_alone() {
         lines.map(|(line, code)| format!("{}:{line}: {code}", file.path)).collect::<Vec<_>>()
     });
     none("move it into `sandbox`", said);
+}
+
+#[test]
+fn every_message_to_every_actor_is_a_place_where_a_test_has_it_fail() {
+    let actors = files().into_iter().filter(|file| file.path.starts_with("src/launch-agent/src/"));
+    let deaf = actors.flat_map(|file| {
+        let handlers = file.text.split("\nimpl Handler<").skip(1);
+        let without = handlers
+            .filter(|handler| !handler.lines().take(6).any(|line| line.contains("failpoints::hit(\"")));
+        without
+            .map(|handler| format!("{}: {}", file.path, handler.lines().next().unwrap_or_default()))
+            .collect::<Vec<_>>()
+    });
+    none("begin with `failpoints::hit(\"<actor>:<message>\", task)`", deaf);
 }
 
 /// Names that say nothing.

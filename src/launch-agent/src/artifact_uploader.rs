@@ -104,6 +104,7 @@ impl Handler<Carry> for ArtifactUploader {
     type Result = ();
 
     fn handle(&mut self, Carry(request): Carry, ctx: &mut Context<Self>) {
+        failpoints::hit("artifact_uploader:carry", self.carrier.lease.task_id);
         self.waiting.push_back(request);
         self.go_on(ctx);
     }

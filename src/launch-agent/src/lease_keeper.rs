@@ -139,6 +139,7 @@ impl Handler<Running> for LeaseKeeper {
     type Result = ();
 
     fn handle(&mut self, running: Running, ctx: &mut Context<Self>) {
+        failpoints::hit("lease_keeper:running", None);
         let live: BTreeSet<Lease> = running.leases.iter().copied().collect();
         self.told.retain(|(lease, _)| live.contains(lease));
         self.running = running;

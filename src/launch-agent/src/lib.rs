@@ -37,7 +37,6 @@
 
 mod artifact_uploader;
 pub mod config;
-pub mod failpoints;
 mod handle;
 mod host;
 mod lease_keeper;

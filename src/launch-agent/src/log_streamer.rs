@@ -8,7 +8,7 @@
 
 mod outbox;
 
-use crate::{failpoints, task::dir::TaskDir};
+use crate::task::dir::TaskDir;
 use actix::{WeakRecipient, prelude::*};
 use client::{ClientError, StreamAnswer, TaskClient};
 use outbox::{Draft, Look, Outbox};
@@ -114,6 +114,7 @@ impl Handler<LogAppended> for LogStreamer {
     type Result = ();
 
     fn handle(&mut self, _: LogAppended, _: &mut Context<Self>) {
+        failpoints::hit("log_streamer:log_appended", None);
         self.wake.more.notify_one();
     }
 }
@@ -122,6 +123,7 @@ impl Handler<DrainLogs> for LogStreamer {
     type Result = ();
 
     fn handle(&mut self, _: DrainLogs, _: &mut Context<Self>) {
+        failpoints::hit("log_streamer:drain_logs", None);
         self.wake.draining.set(true);
         self.wake.more.notify_one();
     }

@@ -148,6 +148,7 @@ impl Handler<Room> for Poller {
     type Result = ();
 
     fn handle(&mut self, room: Room, ctx: &mut Context<Self>) {
+        failpoints::hit("poller:room", None);
         self.room = room;
         self.apply(PollerEvent::Room, ctx);
     }

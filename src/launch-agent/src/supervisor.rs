@@ -6,7 +6,6 @@ mod slots;
 use crate::{
     Finished,
     config::Mode,
-    failpoints,
     host::{
         Host,
         state::{HostEffect, HostEvent, HostState},
@@ -306,6 +305,7 @@ impl Handler<Command> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        failpoints::hit("supervisor:command", None);
         match command {
             Command::Drain => self.apply(HostEvent::Drain, ctx),
             Command::StopNow => self.apply(HostEvent::Stop, ctx),
@@ -322,6 +322,7 @@ impl Handler<PollerNews> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, PollerNews { class, news }: PollerNews, ctx: &mut Context<Self>) {
+        failpoints::hit("supervisor:poller_news", None);
         if !matches!(news, News::Ready) {
             self.slots.give_back(class);
         }
@@ -338,6 +339,7 @@ impl Handler<LeaseNews> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, news: LeaseNews, _: &mut Context<Self>) {
+        failpoints::hit("supervisor:lease_news", None);
         let canceled = news.canceled.into_iter().map(|lease| (lease, CancelReason::Canceled));
         let fenced = news.fenced.into_iter().map(|lease| (lease, CancelReason::Fenced));
         for (lease, why) in canceled.chain(fenced) {
@@ -352,6 +354,7 @@ impl Handler<TaskNews> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, news: TaskNews, ctx: &mut Context<Self>) {
+        failpoints::hit("supervisor:task_news", None);
         match news {
             TaskNews::Pong { task, state } => self.heard_of(task, state),
             TaskNews::Finished { task, ending, because } => {
@@ -366,6 +369,7 @@ impl Handler<ChildExited<Member>> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<Member>, ctx: &mut Context<Self>) {
+        failpoints::hit("supervisor:child_exited", None);
         let cause = exited.exit.failure().unwrap_or_else(|| "it stopped by itself".to_owned());
         match exited.child {
             Member::Poller(class) => self.poller_failed(class, &cause, ctx),

@@ -20,7 +20,6 @@ pub(crate) mod state;
 
 use crate::{
     artifact_uploader::{ArtifactUploader, Request},
-    failpoints,
     host::Host,
     log_streamer::LogStreamer,
 };
@@ -238,6 +237,7 @@ impl Handler<CancelTask> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, CancelTask { why }: CancelTask, ctx: &mut Context<Self>) {
+        failpoints::hit("task:cancel_task", self.task);
         if why == CancelReason::Shutdown {
             self.shut_down(ctx);
         }
@@ -249,6 +249,7 @@ impl Handler<Ping> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, _: Ping, _: &mut Context<Self>) {
+        failpoints::hit("task:ping", self.task);
         self.tell(TaskNews::Pong { task: self.task, state: self.state });
     }
 }

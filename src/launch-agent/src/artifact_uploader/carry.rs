@@ -4,7 +4,7 @@ use super::{
     Answered,
     received::{Request, hash, test_cases},
 };
-use crate::{failpoints, host::Host, shelf::ShelfError};
+use crate::{host::Host, shelf::ShelfError};
 use client::{ClientError, Saved, TaskClient};
 use futures_util::{StreamExt, stream};
 use protocol::{

@@ -87,6 +87,7 @@ impl Handler<StreamNews> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, news: StreamNews, ctx: &mut Context<Self>) {
+        failpoints::hit("task:stream_news", self.task);
         match news {
             StreamNews::LogsAcknowledged(logs) => {
                 for (step, offset) in logs {
@@ -109,6 +110,7 @@ impl Handler<UploadNews> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, news: UploadNews, ctx: &mut Context<Self>) {
+        failpoints::hit("task:upload_news", self.task);
         match news {
             UploadNews::Answered(answered) => self.answered(answered, ctx),
             UploadNews::LeaseLost(why) => self.lost_lease(why, ctx),
@@ -120,6 +122,7 @@ impl Handler<ChildExited<Part>> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited<Part>, ctx: &mut Context<Self>) {
+        failpoints::hit("task:child_exited", self.task);
         let restarts = match exited.child {
             Part::Logs => {
                 self.streamer = None;

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     artifact_uploader::{Answered, Request},
-    failpoints,
     log_streamer::LogAppended,
 };
 use actix::prelude::*;
@@ -355,6 +354,7 @@ impl Handler<Arrived> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, Arrived(line): Arrived, ctx: &mut Context<Self>) {
+        failpoints::hit("task:arrived", self.task);
         self.arrived(line, ctx);
     }
 }
@@ -363,7 +363,7 @@ impl Handler<Received> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, Received { line, packet }: Received, ctx: &mut Context<Self>) {
-        failpoints::hit("task:socket", self.task);
+        failpoints::hit("task:received", self.task);
         let taken = match packet {
             Ok(Some(packet)) => self.received(line, packet, ctx),
             Ok(None) => return self.hang_up(line),

@@ -257,6 +257,7 @@ impl Handler<NoProcess> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, _: NoProcess, ctx: &mut Context<Self>) {
+        failpoints::hit("task:no_process", self.task);
         self.apply(TaskEvent::NotLaunched, ctx);
     }
 }

@@ -1,8 +1,9 @@
 //! What a failure in the middle of an actor's work costs: nothing that anybody else notices.
 
 use crate::rig::{Rig, appears, drained};
+use failpoints::arm;
 use fakes::Task;
-use launch_agent::{Handle, failpoints::arm};
+use launch_agent::Handle;
 use protocol::{Outcome, TaskId};
 use uuid::Uuid;
 
@@ -94,7 +95,7 @@ async fn an_uploader_that_panics_at_any_point_stores_everything_once() {
 #[actix_rt::test]
 async fn a_task_actor_that_panics_goes_on_from_its_journal() {
     let company = Company::of("count 200 1\nartifact a alpha").await;
-    arm("task:socket", company.struck, 2);
+    arm("task:received", company.struck, 2);
     company.go();
     let struck = company.ended().await;
     is_whole(&struck);
@@ -115,7 +116,7 @@ async fn a_task_actor_that_panics_at_its_end_ends_it_once() {
 #[actix_rt::test]
 async fn a_task_whose_actor_is_beyond_help_is_ended_and_its_processes_with_it() {
     let company = Company::of("stubborn\nhang").await;
-    arm("task:socket", company.struck, 1000);
+    arm("task:received", company.struck, 1000);
     company.go();
     let struck = company.ended().await;
     assert_eq!(outcome(&struck), Outcome::InfrastructureFail);
