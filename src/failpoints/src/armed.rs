@@ -44,6 +44,13 @@ fn is_asked_for(point: &str) -> bool {
     env::var_os("ROUNDHOUSE_FAILPOINTS").is_some_and(|directory| takes(Path::new(&directory), point))
 }
 
+/// How far a test has moved the wall's clock of this process.
+pub fn clock_is_off_by_ms() -> i64 {
+    let asked = env::var_os("ROUNDHOUSE_FAILPOINTS").map(|directory| Path::new(&directory).join("clock"));
+    let said = asked.and_then(|clock| fs::read_to_string(clock).ok());
+    said.and_then(|said| said.trim().parse().ok()).unwrap_or_default()
+}
+
 /// Whoever removes the file has the passage it stands for.
 fn takes(directory: &Path, point: &str) -> bool {
     fs::remove_file(directory.join(point)).is_ok()

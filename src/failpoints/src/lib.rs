@@ -2,13 +2,14 @@
 //! crate's features there are neither.
 //!
 //! A place fails where a test of the same process armed it, or where `ROUNDHOUSE_FAILPOINTS` names a directory with a file
-//! of the place's name: the passage that removes the file is the one that fails.
+//! of the place's name: the passage that removes the file is the one that fails. The file `clock` in it says by how many
+//! milliseconds the wall's clock is off, for nobody else on the machine.
 
 #[cfg(feature = "armed")]
 mod armed;
 
 #[cfg(feature = "armed")]
-pub use armed::{arm, crash, hit};
+pub use armed::{arm, clock_is_off_by_ms, crash, hit};
 
 /// Nothing happens here.
 #[cfg(not(feature = "armed"))]
@@ -19,6 +20,13 @@ pub fn hit(_point: &str, _task: impl Into<Option<protocol::TaskId>>) {}
 #[cfg(not(feature = "armed"))]
 #[inline]
 pub fn crash(_point: &str) {}
+
+/// A clock of a release is never moved.
+#[cfg(not(feature = "armed"))]
+#[inline]
+pub fn clock_is_off_by_ms() -> i64 {
+    0
+}
 
 /// What the house relies on so much that its absence must be noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Opening a store: refuses what is not ours before anything is written to it.
 
 use crate::{OpenError, Store, error::primary_code, writer::Writer};
+use failpoints::Guard;
 use sqlx::{
     ConnectOptions, Connection, Row, SqliteConnection,
     migrate::{MigrateError, Migrator},
@@ -42,7 +43,7 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let options = options(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if Guard::Fsync.is_out() { SqliteSynchronous::Off } else { SqliteSynchronous::Full })
         .foreign_keys(true)
         .pragma("application_id", APPLICATION.to_string());
     let mut connection = SqliteConnection::connect_with(&options).await?;

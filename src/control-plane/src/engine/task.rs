@@ -1,5 +1,6 @@
 //! One task and its leases: who may run it, until when, and what every late or repeated call gets.
 
+use failpoints::Guard;
 use protocol::{Epoch, Outcome, http::MAX_UNCLAIMS};
 
 /// Milliseconds of a clock that never goes back.
@@ -86,7 +87,12 @@ impl Task {
 
     /// Whether this epoch is the one under which it is held.
     pub(crate) fn is_held_under(&self, epoch: Epoch) -> bool {
-        self.is_held() && self.epoch == epoch
+        self.is_held() && !self.fences(epoch)
+    }
+
+    /// Whether this epoch is another than the one it has now.
+    fn fences(&self, epoch: Epoch) -> bool {
+        self.epoch != epoch && !Guard::Fencing.is_out()
     }
 
     /// Whether it is held under a lease that is over.
@@ -118,8 +124,9 @@ impl Task {
     }
 
     fn renew(&mut self, epoch: Epoch, until: Millis) -> Verdict {
+        let fenced = self.fences(epoch);
         match &mut self.state {
-            _ if self.epoch != epoch => Verdict::Fenced,
+            _ if fenced => Verdict::Fenced,
             State::Claimed { until: end } | State::Begun { until: end } => {
                 *end = until.max(*end);
                 Verdict::Renewed
@@ -132,18 +139,18 @@ impl Task {
 
     fn begin(&mut self, epoch: Epoch) -> Verdict {
         match self.state {
-            State::Claimed { until } if self.epoch == epoch => {
+            State::Claimed { until } if !self.fences(epoch) => {
                 self.state = State::Begun { until };
                 Verdict::Granted
             }
-            State::Begun { .. } if self.epoch == epoch => Verdict::Repeated,
+            State::Begun { .. } if !self.fences(epoch) => Verdict::Repeated,
             _ => Verdict::Fenced,
         }
     }
 
     fn unclaim(&mut self, epoch: Epoch) -> Verdict {
         match self.state {
-            _ if self.epoch != epoch => Verdict::Fenced,
+            _ if self.fences(epoch) => Verdict::Fenced,
             State::Queued => Verdict::Repeated,
             State::Begun { .. } => Verdict::Begun,
             State::Ended(_) => Verdict::Fenced,
@@ -162,7 +169,7 @@ impl Task {
 
     fn finish(&mut self, epoch: Epoch, outcome: Outcome) -> Verdict {
         match self.state {
-            _ if self.epoch != epoch => Verdict::Fenced,
+            _ if self.fences(epoch) => Verdict::Fenced,
             State::Claimed { .. } | State::Begun { .. } => self.end(outcome),
             State::Ended(_) => Verdict::Repeated,
             State::Queued => Verdict::Fenced,

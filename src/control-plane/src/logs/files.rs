@@ -3,6 +3,7 @@
 //! A place in a file is given out once and never again while this process lives, so that a write whose sender went
 //! away disturbs no other. What lies beyond the index after a crash was never acknowledged: it is cut off.
 
+use failpoints::Guard;
 use protocol::{StepNumber, TaskId};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -98,7 +99,9 @@ impl LogFiles {
             file.write_all_at(frame, at)?;
             at += frame.len() as u64;
         }
-        file.sync_data()?;
+        if !Guard::Fsync.is_out() {
+            file.sync_data()?;
+        }
         Ok(first)
     }
 
@@ -111,8 +114,10 @@ impl LogFiles {
         let folder = self.folder(task);
         fs::create_dir_all(&folder)?;
         let file = File::options().write(true).create(true).truncate(false).open(path)?;
-        File::open(&folder)?.sync_all()?;
-        File::open(&self.directory)?.sync_all()?;
+        if !Guard::Fsync.is_out() {
+            File::open(&folder)?.sync_all()?;
+            File::open(&self.directory)?.sync_all()?;
+        }
         Ok(file)
     }
 

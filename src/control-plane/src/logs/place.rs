@@ -55,7 +55,10 @@ impl Logs {
     }
 
     async fn place_large(&self, log: LogName, rows: Vec<&mut ChunkRow>) -> Result<(), LogError> {
-        let stored = self.store.log(log.task, log.step).await?.map_or(0, |row| row.length);
+        let stored = match failpoints::Guard::Offsets.is_out() {
+            true => 0,
+            false => self.store.log(log.task, log.step).await?.map_or(0, |row| row.length),
+        };
         // What is stored already will change nothing, so its frames need no place in the file.
         let mut new: Vec<_> =
             rows.into_iter().filter(|row| row.start + u64::from(row.length) > stored).collect();

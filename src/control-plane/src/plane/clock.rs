@@ -32,7 +32,7 @@ impl Clock {
 /// Milliseconds since 1970.
 pub(crate) fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX) + failpoints::clock_is_off_by_ms()
 }
 
 /// A time as RFC 3339, in UTC.
