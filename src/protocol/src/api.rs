@@ -187,7 +187,9 @@ pub struct JobView {
     pub started_ms: Option<i64>,
     /// Milliseconds since 1970 of its last task's end.
     pub ended_ms: Option<i64>,
-    /// `parallelism` of them; none while it is blocked.
+    /// How many tasks it is.
+    pub parallelism: u32,
+    /// All of them; none while it is blocked.
     pub tasks: Vec<TaskView>,
     /// Of its test results.
     pub tests: TestCounts,

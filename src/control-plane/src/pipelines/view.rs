@@ -73,6 +73,7 @@ impl Parts {
             ended_ms: row.ended_ms,
             tasks: tasks.into_iter().map(|task| self.task(task, &row.definition)).collect(),
             tests,
+            parallelism: row.definition.parallelism,
             name: row.definition.name,
             requires: row.definition.requires,
         }

@@ -45,6 +45,7 @@ fn blocked(called: &str) -> JobView {
         requires: Vec::new(),
         started_ms: None,
         ended_ms: None,
+        parallelism: 1,
         tasks: Vec::new(),
         tests: TestCounts::default(),
     }
@@ -55,7 +56,7 @@ pub(crate) fn finished() -> PipelineView {
     let mut view = pipeline(&[("main", &["build", "deploy"])]);
     view.workflows[0].status = WorkflowStatus::Failed;
     let jobs = &mut view.workflows[0].jobs;
-    jobs[1].status = JobStatus::NotRun;
+    (jobs[1].status, jobs[1].parallelism) = (JobStatus::NotRun, 4);
     let build = &mut jobs[0];
     (build.status, build.started_ms, build.ended_ms) = (JobStatus::Failed, Some(1_000), Some(63_400));
     build.tests = TestCounts { passed: 3, failed: 1, skipped: 0 };

@@ -56,7 +56,7 @@ fn job_report(workflow: &WorkflowView, job: &JobView, logs: &mut Logs, places: &
     JobReport {
         name: job.name.clone(),
         status: job.status,
-        parallelism: u32::try_from(job.tasks.len().max(1)).unwrap_or(u32::MAX),
+        parallelism: job.parallelism,
         duration_ms: duration_ms(job),
         tasks: job.tasks.iter().map(|task| task_report(job, task, logs)).collect(),
         artifacts: job.tasks.iter().flat_map(|task| artifacts(workflow, job, task, places)).collect(),
