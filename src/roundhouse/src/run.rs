@@ -21,6 +21,7 @@ use crate::{
     follow::{Followed, Interrupts},
     logging, program,
     request::Request,
+    say,
     show::Show,
 };
 use agent::Agent;
@@ -33,7 +34,9 @@ use protocol::{
 };
 use slog::Logger;
 use std::{
+    fs::OpenOptions,
     io::IsTerminal,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -70,6 +73,9 @@ fn log(options: &arguments::Run, place: &Place) -> Result<Logger, Failure> {
     }
     let path = place.log();
     let _ = std::fs::remove_file(&path);
+    // It tells of the run's jobs, and jobs of other accounts could open it.
+    let private = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    private.or_machinery(path.display())?;
     logging::to_file(&path, logging::Format::Text, slog::Level::Info).or_machinery(path.display())
 }
 
@@ -95,7 +101,7 @@ impl Run<'_> {
         let show = self.show(format!("{}/pipelines/{}?token={token}", plane.url(), created.id));
         let followed =
             self.with_agent(&plane, &class_token, &operator, &created, &mut interrupts, &show).await?;
-        show.conclude(&operator, &followed, &self.places(created.number)?).await
+        show.conclude(&operator, &followed, &self.places(created.number)?, &mut interrupts).await
     }
 
     /// Takes the tree as it is now, and makes the pipeline of it.
@@ -106,7 +112,7 @@ impl Run<'_> {
         let taken = snapshot::take(folder, &tree, what, &self.not_of_the_tree());
         let taken = taken.or_machinery(format!("cannot take a snapshot of {}", folder.display()))?;
         for note in &taken.notes {
-            eprintln!("roundhouse: {note}");
+            say::note(format_args!("roundhouse: {note}"));
         }
         let source = Source::Tree { path: tree.display().to_string() };
         Ok(self.request.pipeline(self.place.project(), source, taken.git, Some(agent::class())))

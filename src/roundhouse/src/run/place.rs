@@ -96,6 +96,9 @@ impl Place {
         for number in &old[..surplus] {
             let _ = fs::remove_dir_all(all.join(number.to_string()));
         }
+        // Jobs of other accounts pass through the place; these are nobody's but the owner's.
+        let _ = DirBuilder::new().mode(0o700).create(&all);
+        let _ = fs::set_permissions(&all, PermissionsExt::from_mode(0o700));
         all.join(pipeline.to_string())
     }
 
@@ -205,6 +208,8 @@ mod tests {
         }
         let left = fs::read_dir(place.root.join("artifacts")).unwrap().count();
         assert_eq!(left, KEPT);
+        let mode = fs::metadata(place.root.join("artifacts")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         assert!(place.root.join("artifacts/9").exists() && !place.root.join("artifacts/4").exists());
     }
 
