@@ -100,10 +100,15 @@ impl Rig {
     }
 
     /// Starts a program with its errors in `<name>.log`.
-    pub fn start(&self, name: &str, mut command: Command) -> Running {
+    pub fn start(&self, name: &str, command: Command) -> Running {
+        self.start_into(name, command, Stdio::null())
+    }
+
+    /// The same with its output somewhere.
+    pub fn start_into(&self, name: &str, mut command: Command, output: Stdio) -> Running {
         let log = self.path(&format!("{name}.log"));
         let errors = File::options().create(true).append(true).open(&log).expect("it is ours");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn();
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         Running { child: child.expect("the program is there"), log }
     }
 

@@ -7,7 +7,7 @@ use integration::{
 };
 use protocol::exit;
 use rustix::process::Signal;
-use std::{path::Path, time::Duration};
+use std::{io::PipeReader, path::Path, time::Duration};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -61,6 +61,56 @@ fn a_second_interrupt_does_not_wait_for_the_grace() {
     running.process().signal(Signal::INT);
     assert_eq!(running.ended(Duration::from_secs(5)), i32::from(exit::INTERRUPTED));
     assert!(proc::running(marker).is_empty() && rig.leftovers().is_empty());
+}
+
+/// Starts a run whose output nobody reads.
+fn start_unread(rig: &Rig, project: &Path, more: &[&str]) -> (Running, PipeReader) {
+    let (unread, output) = std::io::pipe().expect("a pipe");
+    let mut command = rig.roundhouse();
+    command.arg("run").arg(project).arg("--state-dir").arg(rig.path("state")).args(more);
+    (rig.start_into("run", command, output.into()), unread)
+}
+
+/// Waits until a pipe takes no more.
+fn until_full(pipe: &PipeReader) {
+    let size = rustix::pipe::fcntl_getpipe_size(pipe).expect("it is a pipe") as u64;
+    wait::until("a full pipe", SOON, || {
+        (rustix::io::ioctl_fionread(pipe).expect("it is a pipe") >= size / 2).then_some(())
+    });
+}
+
+#[test]
+fn an_interrupt_is_heard_although_nobody_reads_the_output() {
+    let rig = Rig::new();
+    let marker = &wait::marker("sleep 17724");
+    let config =
+        stubborn(marker).replace("- run: |", "- run: head -c 30000000 /dev/zero | base64\n      - run: |");
+    let project = rig.project("project", &config);
+    let (mut running, unread) = start_unread(&rig, &project, &[]);
+    wait::until("the job's process", SOON, || proc::running(marker).first().copied());
+    until_full(&unread);
+    running.process().signal(Signal::INT);
+    wait::until("the end of the job", SOON, || proc::running(marker).is_empty().then_some(()));
+    running.process().signal(Signal::INT);
+    assert_eq!(running.ended(SOON), i32::from(exit::INTERRUPTED));
+    assert!(rig.leftovers().is_empty());
+}
+
+#[test]
+fn what_is_told_at_the_end_can_be_interrupted() {
+    let rig = Rig::new();
+    let project = rig.project(
+        "project",
+        "version: 2.1
+jobs: {loud: {machine: true, steps: [run: head -c 3000000 /dev/zero | base64]}}
+workflows: {all: {jobs: [loud]}}
+",
+    );
+    let (mut running, unread) = start_unread(&rig, &project, &["--output", "json"]);
+    until_full(&unread);
+    running.process().signal(Signal::TERM);
+    assert_eq!(running.ended(SOON), i32::from(exit::INTERRUPTED));
+    assert!(rig.leftovers().is_empty());
 }
 
 #[test]

@@ -79,15 +79,27 @@ async fn copy(
     let folder = into.parent().unwrap_or(into);
     fs::create_dir_all(folder).or_machinery(what())?;
     // A new file beside, renamed when whole: a link or a half that lies there is never written through.
-    let part = folder.join(format!(".{}.part", std::process::id()));
-    let _ = fs::remove_file(&part);
-    let file = File::create_new(&part).or_machinery(what())?;
-    let got = operator.artifact((job.id, index), &artifact.path, &artifact.content, &file).await;
-    if got.is_err() {
-        let _ = fs::remove_file(&part);
+    let part = Part::new(folder.join(format!(".{}.part", std::process::id())));
+    let file = File::create_new(&part.0).or_machinery(what())?;
+    operator.artifact((job.id, index), &artifact.path, &artifact.content, &file).await.or_machinery(what())?;
+    fs::rename(&part.0, into).or_machinery(what())
+}
+
+/// A copy that is not whole: gone with whoever was making it, unless it got its name.
+struct Part(PathBuf);
+
+impl Part {
+    /// At this path, where nothing is left of another.
+    fn new(path: PathBuf) -> Self {
+        let _ = fs::remove_file(&path);
+        Self(path)
     }
-    got.or_machinery(what())?;
-    fs::rename(&part, into).or_machinery(what())
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[cfg(test)]
@@ -109,5 +121,17 @@ mod tests {
     fn a_name_is_one_part_of_a_path() {
         let words: Vec<String> = ["a/b", "..", "", "x y"].map(word).into();
         assert_eq!(words, ["a-b", "_..", "_", "x y"]);
+    }
+
+    #[test]
+    fn half_a_copy_goes_with_whoever_was_making_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".1.part");
+        fs::write(&path, "of a run that was killed").unwrap();
+        let part = Part::new(path.clone());
+        assert!(!path.exists());
+        fs::write(&part.0, "half").unwrap();
+        drop(part);
+        assert!(!path.exists());
     }
 }

@@ -1,5 +1,6 @@
 //! Why a command failed, as a person reads it, and the exit status that says so to a script.
 
+use crate::say;
 use protocol::exit;
 use std::{error::Error, fmt::Display};
 
@@ -33,9 +34,9 @@ impl Failure {
     /// Tells it on standard error.
     pub(crate) fn tell(&self) {
         for diagnostic in &self.diagnostics {
-            eprintln!("{}\n", diagnostic.trim_end());
+            say::note(format_args!("{}\n", diagnostic.trim_end()));
         }
-        eprintln!("roundhouse: {}", self.message);
+        say::note(format_args!("roundhouse: {}", self.message));
     }
 }
 

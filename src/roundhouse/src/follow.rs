@@ -10,21 +10,26 @@
 mod escapes;
 mod interrupts;
 mod model;
+mod outlet;
 mod plain;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod story;
 mod terminal;
 pub(crate) mod words;
 
 pub(crate) use interrupts::Interrupts;
 pub(crate) use model::Model;
+pub(crate) use outlet::Outlet;
 pub(crate) use plain::Plain;
 pub(crate) use terminal::{Live, Stream};
 
 use client::{ClientError, Operator};
 use protocol::{PipelineId, StepNumber, TaskId, api::PipelineView, feed::News};
 use std::{
+    cell::Cell,
     collections::{BTreeSet, HashMap},
+    rc::Rc,
     time::Duration,
 };
 
@@ -71,6 +76,8 @@ pub(crate) trait View {
 pub(crate) trait Company {
     /// A second interrupt came; whether to go on following.
     fn hurry(&self) -> bool;
+    /// What that would do, for whoever interrupted once.
+    fn what_hurrying_does(&self) -> &'static str;
     /// Why no task is started now, if that is known.
     fn trouble(&self) -> Option<String> {
         None
@@ -97,6 +104,17 @@ pub(crate) struct Follower<'v> {
     life: Option<u64>,
     next: u64,
     trouble: Option<String>,
+    signs: Rc<Signs>,
+    outlet: Option<Outlet>,
+}
+
+/// What a follower and whoever listens to interrupts meanwhile tell each other.
+#[derive(Debug, Default)]
+struct Signs {
+    /// An interrupt was heard, and is not yet said.
+    is_canceling: Cell<bool>,
+    /// Nothing is left to cancel.
+    is_over: Cell<bool>,
 }
 
 impl<'v> Follower<'v> {
@@ -109,48 +127,68 @@ impl<'v> Follower<'v> {
     ) -> Result<Self, ClientError> {
         let model = Model::new(operator.pipeline(pipeline).await?);
         view.began(&model, page);
-        let (read, behind) = (HashMap::new(), BTreeSet::new());
-        Ok(Self { operator, pipeline, model, view, read, behind, life: None, next: 0, trouble: None })
+        Ok(Self {
+            operator,
+            pipeline,
+            model,
+            view,
+            read: HashMap::new(),
+            behind: BTreeSet::new(),
+            life: None,
+            next: 0,
+            trouble: None,
+            signs: Rc::default(),
+            outlet: None,
+        })
     }
 
-    /// Follows it to its end, or until its company has enough.
+    /// Fetches no more of a log than goes out here.
+    pub(crate) fn through(self, outlet: Option<Outlet>) -> Self {
+        Self { outlet, ..self }
+    }
+
+    /// Follows it to its end; none if its company had enough of waiting, or nobody wanted to see the rest.
     pub(crate) async fn follow(
         mut self,
         interrupts: &mut Interrupts,
         company: &dyn Company,
-    ) -> Result<Followed, ClientError> {
-        let mut stays = true;
-        while stays && !self.model.is_over() {
-            stays = self.round(interrupts, company).await?;
-        }
-        self.model.replace(self.operator.pipeline(self.pipeline).await?);
-        if stays {
-            self.read_the_rest().await?;
-        }
+    ) -> Result<Option<Followed>, ClientError> {
+        let (operator, pipeline, signs) = (self.operator.clone(), self.pipeline, self.signs.clone());
+        let followed = tokio::select! {
+            followed = self.see_the_end(company) => followed.map(|()| true),
+            left = listen(&operator, pipeline, interrupts, company, &signs) => left.map(|()| false),
+        };
         self.end_logs();
         self.view.close();
-        Ok(Followed { view: self.model.view().clone(), interrupted: interrupts.seen() > 0 })
+        let view = || self.model.view().clone();
+        Ok(followed?.then(|| Followed { view: view(), interrupted: interrupts.seen() > 0 }))
     }
 
-    /// One request for news; false once nobody wants to wait any longer.
-    async fn round(
-        &mut self,
-        interrupts: &mut Interrupts,
-        company: &dyn Company,
-    ) -> Result<bool, ClientError> {
+    async fn see_the_end(&mut self, company: &dyn Company) -> Result<(), ClientError> {
+        while !self.model.is_over() {
+            let feed = self.news(company).await?;
+            self.take(feed).await?;
+        }
+        self.signs.is_over.set(true);
+        self.catch_up().await?;
+        self.read_the_rest().await?;
+        self.end_logs();
+        self.view.close();
+        if let Some(outlet) = &self.outlet {
+            outlet.is_empty().await;
+        }
+        Ok(())
+    }
+
+    /// One request for news.
+    async fn news(&mut self, company: &dyn Company) -> Result<protocol::feed::Feed, ClientError> {
         let operator = self.operator.clone();
         let held = if self.behind.is_empty() { HELD_MS } else { 0 };
         let mut feed = std::pin::pin!(operator.feed(self.pipeline, self.next, held));
         let mut ticks = tokio::time::interval(TICK);
         loop {
             tokio::select! {
-                feed = &mut feed => {
-                    self.take(feed?).await?;
-                    return Ok(true);
-                }
-                times = interrupts.next() => if !self.interrupted(times, company).await? {
-                    return Ok(false);
-                },
+                feed = &mut feed => return feed,
                 _ = ticks.tick() => self.tick(company),
             }
         }
@@ -162,31 +200,36 @@ impl<'v> Follower<'v> {
             self.view.note(trouble.as_deref().unwrap_or("tasks are started again"));
             self.trouble = trouble;
         }
-        self.view.tick(&self.model);
-    }
-
-    async fn interrupted(&mut self, times: u32, company: &dyn Company) -> Result<bool, ClientError> {
-        if times > 1 {
-            return Ok(company.hurry());
+        if self.signs.is_canceling.take() {
+            self.view.note(&format!("canceling; interrupt again to {}", company.what_hurrying_does()));
         }
-        self.view.note("canceling; interrupt again to kill");
-        self.operator.cancel(self.pipeline).await?;
-        Ok(true)
+        self.view.tick(&self.model);
     }
 
     async fn take(&mut self, feed: protocol::feed::Feed) -> Result<(), ClientError> {
         if self.life.is_some_and(|life| life != feed.life) {
-            self.model.replace(self.operator.pipeline(self.pipeline).await?);
             (self.life, self.next) = (Some(feed.life), 0);
-            return Ok(());
+            return self.catch_up().await;
         }
         (self.life, self.next) = (Some(feed.life), feed.next);
         for news in &feed.news {
-            if self.model.apply(news) {
-                self.tell(news).await?;
-            }
+            self.hear(news).await?;
         }
         self.read_behind().await
+    }
+
+    /// Goes on from a fresh view: what it knows better is told as if news of it had come.
+    async fn catch_up(&mut self) -> Result<(), ClientError> {
+        let view = self.operator.pipeline(self.pipeline).await?;
+        for news in story::of(&view) {
+            self.hear(&news).await?;
+        }
+        self.model.replace(view);
+        Ok(())
+    }
+
+    async fn hear(&mut self, news: &News) -> Result<(), ClientError> {
+        if self.model.apply(news) { self.tell(news).await } else { Ok(()) }
     }
 
     async fn tell(&mut self, news: &News) -> Result<(), ClientError> {
@@ -250,6 +293,9 @@ impl<'v> Follower<'v> {
 
     /// How far the log is read now.
     async fn read_part(&mut self, task: TaskId, step: StepNumber) -> Result<u64, ClientError> {
+        if let Some(outlet) = &self.outlet {
+            outlet.has_room().await;
+        }
         let offset = self.read.entry((task, step)).or_default();
         let part = self.operator.log((task, step), *offset, PART, 0).await?;
         *offset += part.bytes.len() as u64;
@@ -263,7 +309,7 @@ impl<'v> Follower<'v> {
     /// The last line of a step that nobody saw end is told as well.
     fn end_logs(&mut self) {
         if self.view.wants() == Wanted::All {
-            let logs: BTreeSet<_> = self.read.keys().copied().collect();
+            let logs: BTreeSet<_> = self.read.drain().map(|(log, _)| log).collect();
             logs.into_iter().for_each(|(task, step)| self.view.log_ended(&self.model, task, step));
         }
     }
@@ -286,5 +332,33 @@ impl<'v> Follower<'v> {
             self.read_all(task, step).await?;
         }
         Ok(())
+    }
+}
+
+/// Hears interrupts while a pipeline is followed, whatever its follower waits for: the first cancels it, a further one
+/// is its company's. Comes back once nobody wants to wait any longer.
+async fn listen(
+    operator: &Operator,
+    pipeline: PipelineId,
+    interrupts: &mut Interrupts,
+    company: &dyn Company,
+    signs: &Signs,
+) -> Result<(), ClientError> {
+    interrupts.next().await;
+    if signs.is_over.get() {
+        return Ok(());
+    }
+    signs.is_canceling.set(true);
+    let (mut cancel, mut is_canceled) = (std::pin::pin!(operator.cancel(pipeline)), false);
+    loop {
+        tokio::select! {
+            canceled = &mut cancel, if !is_canceled => {
+                canceled?;
+                is_canceled = true;
+            }
+            _ = interrupts.next() => if signs.is_over.get() || !company.hurry() {
+                return Ok(());
+            },
+        }
     }
 }

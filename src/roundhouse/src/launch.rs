@@ -5,7 +5,7 @@ use crate::{
     connect::block_on,
     failure::{Failure, OrFail},
     follow::Interrupts,
-    logging,
+    logging, say,
 };
 use launch_agent::{
     Finished,
@@ -20,7 +20,7 @@ pub(crate) fn launch_agent(options: &LaunchAgent) -> Result<(), Failure> {
         Failure::configuration("the launch-agent's configuration is wrong", errors)
     })?;
     for warning in warnings {
-        eprintln!("{}\n", warning.trim_end());
+        say::note(format_args!("{}\n", warning.trim_end()));
     }
     let log = log(&settings.logging)?;
     launch_agent::log_panics(&log);

@@ -48,21 +48,22 @@ fn human<D>(decorator: D, level: Level) -> Logger
 where
     D: slog_term::Decorator + Send + 'static,
 {
-    let drain = slog_term::FullFormat::new(decorator).use_utc_timestamp().build().fuse();
+    let drain = slog_term::FullFormat::new(decorator).use_utc_timestamp().build();
     asynchronous(drain, level)
 }
 
 fn json(out: impl io::Write + Send + 'static, level: Level) -> Logger {
     // A line goes out whole: the log of another process may go to the same file.
-    asynchronous(slog_json::Json::default(io::LineWriter::new(out)).fuse(), level)
+    asynchronous(slog_json::Json::default(io::LineWriter::new(out)), level)
 }
 
+/// A log that cannot be written, for its disk is full or its reader gone, is no reason to panic.
 fn asynchronous<D>(drain: D, level: Level) -> Logger
 where
-    D: Drain<Ok = (), Err = slog::Never> + Send + 'static,
+    D: Drain<Err: std::fmt::Debug> + Send + 'static,
 {
-    let queued = slog_async::Async::new(drain).chan_size(4096).build().fuse();
-    Logger::root(slog::LevelFilter::new(queued, level).fuse(), o!())
+    let queued = slog_async::Async::new(drain.ignore_res()).chan_size(4096).build().ignore_res();
+    Logger::root(slog::LevelFilter::new(queued, level).ignore_res(), o!())
 }
 
 #[cfg(test)]

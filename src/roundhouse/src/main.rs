@@ -1,5 +1,8 @@
 //! Roundhouse: run CircleCI jobs on your own machines.
 
+// They panic where nobody reads; `say` does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod arguments;
 mod artifacts;
 mod connect;
@@ -13,6 +16,7 @@ mod report;
 mod request;
 mod resources;
 mod run;
+mod say;
 mod server;
 mod show;
 mod validate;

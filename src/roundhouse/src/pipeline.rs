@@ -7,6 +7,7 @@ use crate::{
     failure::{Failure, OrFail},
     follow::{Company, Interrupts},
     request::Request,
+    say,
     show::Show,
 };
 use archive::Packer;
@@ -14,6 +15,7 @@ use client::Operator;
 use protocol::{
     Digest,
     api::{Created, NewPipeline},
+    exit,
     task::Source,
     transfer::Content,
 };
@@ -43,21 +45,22 @@ pub(crate) fn run(options: &PipelineRun) -> Result<u8, Failure> {
             let page = format!("{}/pipelines/{}", access.url(), created.id);
             follow(&operator, options, &created, page, &mut interrupts, began).await
         } else {
-            tell(options.selection.output, &created, access.url());
-            Ok(protocol::exit::SUCCESS)
+            tell(options.selection.output, &created, access.url())?;
+            Ok(exit::SUCCESS)
         }
     })
 }
 
-fn tell(output: Output, created: &Created, url: &str) {
+fn tell(output: Output, created: &Created, url: &str) -> Result<(), Failure> {
     for warning in &created.warnings {
-        eprintln!("{}\n", warning.trim_end());
+        say::note(format_args!("{}\n", warning.trim_end()));
     }
+    let Created { id, number, .. } = created;
     match output {
-        Output::Json => println!("{}", serde_json::json!({ "id": created.id, "number": created.number })),
+        Output::Json => say::print(format_args!("{}\n", serde_json::json!({ "id": id, "number": number }))),
         Output::Text => {
-            println!("{}", created.id);
-            eprintln!("pipeline {} runs: {url}/pipelines/{}", created.number, created.id);
+            say::note(format_args!("pipeline {number} runs: {url}/pipelines/{id}"));
+            say::print(format_args!("{id}\n"))
         }
     }
 }
@@ -75,16 +78,28 @@ async fn follow(
         verbose: false,
         began,
         page: Some(page.clone()),
-        page_afterwards: Some(page),
+        page_afterwards: Some(page.clone()),
     };
-    let followed = show.follow(operator, created, interrupts, &Leave).await?;
+    let followed = show.follow(operator, created, interrupts, &Leave).await;
+    let unseen = |how| format!("pipeline {} {how}: {page}", created.number);
+    let followed = match followed {
+        Ok(Some(followed)) => followed,
+        Ok(None) => {
+            say::note(unseen("is followed no longer"));
+            return Ok(exit::INTERRUPTED);
+        }
+        Err(failure) => {
+            let message = format!("{}; {}", failure.message, unseen("goes on without being followed"));
+            return Err(Failure { message, ..failure });
+        }
+    };
     let places = match &options.artifacts {
         Some(folder) => {
             Places::below(std::path::absolute(folder).or_usage(format!("--artifacts {}", folder.display()))?)
         }
         None => Places::nowhere(),
     };
-    show.conclude(operator, &followed, &places).await
+    show.conclude(operator, &followed, &places, interrupts).await
 }
 
 /// The second interrupt leaves a remote pipeline to itself.
@@ -93,6 +108,10 @@ struct Leave;
 impl Company for Leave {
     fn hurry(&self) -> bool {
         false
+    }
+
+    fn what_hurrying_does(&self) -> &'static str {
+        "follow it no longer"
     }
 }
 
@@ -134,7 +153,7 @@ fn packed(
     let tree = folder.join("tree");
     let taken = snapshot::take(&request.folder, &tree, what, &[]).or_machinery(failed())?;
     for note in &taken.notes {
-        eprintln!("roundhouse: {note}");
+        say::note(format_args!("roundhouse: {note}"));
     }
     let file = File::create_new(folder.join("archive")).or_machinery(failed())?;
     let mut packer = Packer::new(file).or_machinery(failed())?;

@@ -4,6 +4,7 @@ use crate::{
     arguments::{ResourceClassCommand, TokenCommand},
     connect::{Access, block_on, failed},
     failure::Failure,
+    say,
 };
 use client::Operator;
 use protocol::{
@@ -37,15 +38,14 @@ async fn create_class(
 ) -> Result<(), Failure> {
     let wanted = Resource { id: None, resource_class: class.clone(), description: description.to_owned() };
     let made = operator.create_resource(&wanted).await.map_err(failed)?;
-    eprintln!("made {}", made.resource_class);
+    say::note(format_args!("made {}", made.resource_class));
     if with_token { create_token(operator, class, "default").await } else { Ok(()) }
 }
 
 async fn list_classes(operator: Operator, namespace: &str) -> Result<(), Failure> {
     let classes = operator.resources(namespace).await.map_err(failed)?;
     let rows = classes.into_iter().map(|one| [one.resource_class.to_string(), one.description]);
-    print!("{}", columns(["RESOURCE CLASS", "DESCRIPTION"], rows.collect()));
-    Ok(())
+    say::print(columns(["RESOURCE CLASS", "DESCRIPTION"], rows.collect()))
 }
 
 async fn delete_class(operator: Operator, class: &ResourceClass, force: bool) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ async fn delete_class(operator: Operator, class: &ResourceClass, force: bool) ->
     let found = all.into_iter().find(|one| one.resource_class == *class).and_then(|one| one.id);
     let id = found.ok_or_else(|| Failure::usage(format!("there is no resource class {class}")))?;
     operator.delete_resource(&id, force).await.map_err(failed)?;
-    eprintln!("deleted {class}");
+    say::note(format_args!("deleted {class}"));
     Ok(())
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn token(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Delete { id, connection } => {
             let access = Access::of(connection)?;
             block_on(async { access.operator().delete_token(id).await.map_err(failed) })?;
-            eprintln!("deleted {id}");
+            say::note(format_args!("deleted {id}"));
             Ok(())
         }
     }
@@ -89,9 +89,10 @@ async fn create_token(operator: Operator, class: &ResourceClass, nickname: &str)
     let made = operator.create_token(&token).await.map_err(failed)?;
     let secret =
         made.token.ok_or_else(|| Failure::machinery("the control plane made a token and did not tell it"))?;
-    eprintln!("a token of {class}, shown this once; give it to a launch-agent as api.auth_token:");
-    println!("{secret}");
-    Ok(())
+    say::note(format_args!(
+        "a token of {class}, shown this once; give it to a launch-agent as api.auth_token:"
+    ));
+    say::print(format_args!("{secret}\n"))
 }
 
 async fn list_tokens(operator: Operator, class: &ResourceClass) -> Result<(), Failure> {
@@ -99,8 +100,7 @@ async fn list_tokens(operator: Operator, class: &ResourceClass) -> Result<(), Fa
     let rows = tokens
         .into_iter()
         .map(|one| [one.id.unwrap_or_default(), one.nickname, one.created_at.unwrap_or_default()]);
-    print!("{}", columns(["ID", "NICKNAME", "CREATED"], rows.collect()));
-    Ok(())
+    say::print(columns(["ID", "NICKNAME", "CREATED"], rows.collect()))
 }
 
 /// Columns as wide as their widest word; the last one is not padded.

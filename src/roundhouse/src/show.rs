@@ -5,15 +5,21 @@ use crate::{
     artifacts::Places,
     connect::failed,
     failure::{Failure, OrFail},
-    follow::{Company, Followed, Follower, Interrupts, Live, Plain, Stream, View, words::Paint},
+    follow::{Company, Followed, Follower, Interrupts, Live, Outlet, Plain, Stream, View, words::Paint},
     report::{self, Closing, Logs},
+    say,
 };
 use client::Operator;
-use protocol::{api::Created, api::PipelineView};
+use protocol::{api::Created, api::PipelineView, exit};
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// Who interrupted twice waits no longer than this for what is told at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Lines are handed on in parts of this size.
+const PART: usize = 1 << 16;
 
 /// How a pipeline is shown, from when on, and where else it can be seen.
 #[derive(Debug)]
@@ -38,28 +44,54 @@ impl Show {
         created: &Created,
         interrupts: &mut Interrupts,
         company: &dyn Company,
-    ) -> Result<Followed, Failure> {
+    ) -> Result<Option<Followed>, Failure> {
         for warning in &created.warnings {
-            eprintln!("{}\n", warning.trim_end());
+            say::note(format_args!("{}\n", warning.trim_end()));
         }
-        let mut view = ClosedAtTheEnd(self.view());
+        let (view, outlet) = self.view()?;
+        let mut view = ClosedAtTheEnd(view);
         let follower = Follower::begin(operator.clone(), created.id, self.page.as_deref(), &mut *view.0);
-        follower.await.map_err(failed)?.follow(interrupts, company).await.map_err(failed)
+        let follower = follower.await.map_err(failed)?.through(outlet);
+        follower.follow(interrupts, company).await.map_err(failed)
     }
 
-    fn view(&self) -> Box<dyn View> {
+    fn view(&self) -> Result<(Box<dyn View>, Option<Outlet>), Failure> {
         let (out, err) = (io::stdout(), io::stderr());
         let live = |terminal: bool| terminal && !self.verbose && !is_dumb();
-        match self.output {
-            Output::Text if live(out.is_terminal()) => Box::new(Live::new(Stream::Output, Paint::of(&out))),
-            Output::Text => Box::new(Plain::complete(BufWriter::new(io::stdout()), Paint::of(&out))),
-            Output::Json if live(err.is_terminal()) => Box::new(Live::new(Stream::Error, Paint::of(&err))),
-            Output::Json => Box::new(Plain::brief(BufWriter::new(io::stderr()), Paint::of(&err))),
+        Ok(match self.output {
+            Output::Text if live(out.is_terminal()) => {
+                (Box::new(Live::new(Stream::Output, Paint::of(&out))), None)
+            }
+            Output::Text => {
+                let (paint, is_terminal) = (Paint::of(&out), out.is_terminal());
+                let outlet = Outlet::to(out).or_machinery("cannot start a thread")?;
+                let lines = BufWriter::with_capacity(PART, outlet.clone());
+                (Box::new(Plain::complete(lines, paint).on_terminal(is_terminal)), Some(outlet))
+            }
+            Output::Json if live(err.is_terminal()) => {
+                (Box::new(Live::new(Stream::Error, Paint::of(&err))), None)
+            }
+            Output::Json => (Box::new(Plain::brief(BufWriter::new(io::stderr()), Paint::of(&err))), None),
+        })
+    }
+
+    /// Copies the artifacts and tells what the pipeline came to, unless somebody interrupts that.
+    pub(crate) async fn conclude(
+        &self,
+        operator: &Operator,
+        followed: &Followed,
+        places: &Places,
+        interrupts: &mut Interrupts,
+    ) -> Result<u8, Failure> {
+        let is_hurried = interrupts.seen() > 1;
+        tokio::select! {
+            status = self.tell_end(operator, followed, places) => status,
+            _ = interrupts.next() => Ok(exit::INTERRUPTED),
+            () = tokio::time::sleep(LAST_WORDS), if is_hurried => Ok(exit::INTERRUPTED),
         }
     }
 
-    /// Copies the artifacts and tells what the pipeline came to.
-    pub(crate) async fn conclude(
+    async fn tell_end(
         &self,
         operator: &Operator,
         followed: &Followed,
@@ -70,15 +102,15 @@ impl Show {
         match self.output {
             Output::Json => {
                 let mut logs = Logs::read(operator, view).await.map_err(failed)?;
-                print_document(&report::document(view, &mut logs, places))?;
+                print_document(report::document(view, &mut logs, places)).await?;
             }
-            Output::Text => self.print_table(view, places),
+            Output::Text => self.print_table(view, places).await,
         }
         copied?;
         Ok(report::exit_status(view, followed.interrupted))
     }
 
-    fn print_table(&self, view: &PipelineView, places: &Places) {
+    async fn print_table(&self, view: &PipelineView, places: &Places) {
         let closing = Closing {
             artifacts: places.folder(),
             page: self.page_afterwards.as_deref(),
@@ -86,14 +118,16 @@ impl Show {
         };
         let text = report::table(view, closing, Paint::of(&io::stdout()));
         // Whoever closed the other end does not want it.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        let _ = say::written(move |out| out.write_all(text.as_bytes())).await;
     }
 }
 
-fn print_document(report: &protocol::run::RunReport) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    serde_json::to_writer(&mut out, report).or_machinery("cannot write the document")?;
-    out.write_all(b"\n").and_then(|()| out.flush()).or_machinery("cannot write the document")
+async fn print_document(report: protocol::run::RunReport) -> Result<(), Failure> {
+    let document = move |out: &mut dyn Write| {
+        serde_json::to_writer(&mut *out, &report)?;
+        out.write_all(b"\n")
+    };
+    say::written(document).await.or_machinery("cannot write the document")
 }
 
 /// Whatever ends the following, an error too, the terminal is left as it was.

@@ -3,6 +3,7 @@
 use crate::{
     arguments::Validate,
     failure::Failure,
+    say,
     values::{self, ConfigFile},
 };
 use compiler::Inputs;
@@ -15,10 +16,9 @@ pub(crate) fn validate(options: &Validate) -> Result<(), Failure> {
     let inputs = Inputs { parameters, native: options.native, ..Inputs::default() };
     let warnings = check(&config, &inputs)?;
     for warning in warnings {
-        eprintln!("{}\n", warning.trim_end());
+        say::note(format_args!("{}\n", warning.trim_end()));
     }
-    println!("Config file at {} is valid.", config.shown);
-    Ok(())
+    say::print(format_args!("Config file at {} is valid.\n", config.shown))
 }
 
 /// The rendered warnings of a configuration that compiles.

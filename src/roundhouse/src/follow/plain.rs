@@ -1,7 +1,7 @@
 //! Lines for a file or a pipe: each begins with its job's name, and the logs are complete.
 
 use super::{
-    View, Wanted,
+    View, Wanted, escapes,
     model::Model,
     words::{self, Paint},
 };
@@ -17,13 +17,19 @@ pub(crate) struct Plain<W> {
     out: W,
     logs: Wanted,
     paint: Paint,
+    is_terminal: bool,
     unfinished: HashMap<(TaskId, StepNumber), Vec<u8>>,
 }
 
 impl<W: Write> Plain<W> {
     /// Writes everything, logs too.
     pub(crate) fn complete(out: W, paint: Paint) -> Self {
-        Self { out, logs: Wanted::All, paint, unfinished: HashMap::new() }
+        Self { out, logs: Wanted::All, paint, is_terminal: false, unfinished: HashMap::new() }
+    }
+
+    /// Writes logs as a terminal bears them, if it is one: elsewhere they are complete to the byte.
+    pub(crate) fn on_terminal(self, is_terminal: bool) -> Self {
+        Self { is_terminal, ..self }
     }
 
     /// Writes how jobs and steps begin and end, and no logs.
@@ -75,7 +81,15 @@ impl<W: Write> Plain<W> {
         let Some(rest) = self.unfinished.remove(&(task, step)).filter(|rest| !rest.is_empty()) else {
             return;
         };
-        self.line(label, &rest);
+        self.log_line(label, &rest);
+    }
+
+    fn log_line(&mut self, label: &str, line: &[u8]) {
+        if self.is_terminal {
+            self.line(label, escapes::harmless(line, self.paint.is_on()).as_bytes());
+        } else {
+            self.line(label, without_line_end(line));
+        }
     }
 }
 
@@ -99,7 +113,7 @@ impl<W: Write> View for Plain<W> {
                 self.step_news(model, *task, *step);
             }
             News::TaskEnded { task, message: Some(message), .. } => {
-                self.line(&model.task_label(*task), message.as_bytes());
+                self.line(&model.task_label(*task), words::shown(message).as_bytes());
             }
             _ => {}
         }
@@ -112,7 +126,7 @@ impl<W: Write> View for Plain<W> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             pending.extend_from_slice(piece);
             if pending.ends_with(b"\n") || pending.len() > MAX_LINE {
-                self.line(&label, without_line_end(&pending));
+                self.log_line(&label, &pending);
                 pending.clear();
             }
         }
@@ -199,6 +213,26 @@ mod tests {
         view.out.clear();
         view.log(&model, task_id(1), StepNumber(1), b"\xff\xfe\n");
         assert_eq!(view.out, b"build[0] | \xff\xfe\n");
+    }
+
+    #[test]
+    fn on_a_terminal_no_log_moves_the_cursor() {
+        let (view, model) = two_tasks();
+        let mut view = view.on_terminal(true);
+        view.out.clear();
+        view.log(&model, task_id(1), StepNumber(1), b"a\x1b[2Jb\x1b[31mc\r\n");
+        assert_eq!(view.out, b"build[0] | abc\n");
+    }
+
+    #[test]
+    fn the_last_line_of_a_step_that_nobody_saw_end_is_told_once_its_log_is() {
+        let (mut view, model) = two_tasks();
+        view.out.clear();
+        view.log(&model, task_id(1), StepNumber(1), b"cut off");
+        assert_eq!(view.out, b"");
+        view.log_ended(&model, task_id(1), StepNumber(1));
+        view.log_ended(&model, task_id(1), StepNumber(1));
+        assert_eq!(view.out, b"build[0] | cut off\n");
     }
 
     #[test]

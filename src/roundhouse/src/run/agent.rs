@@ -107,19 +107,20 @@ impl Agent {
         Ok(Self { handle, hurried: Cell::new(false), trouble: RefCell::default() })
     }
 
-    /// What following came to; none if the launch-agent was told to end at once and did.
+    /// What following came to; none if the launch-agent was told to end at once and did, or nobody wanted to see the
+    /// rest.
     pub(crate) async fn until_gone(
         &self,
-        following: impl Future<Output = Result<Followed, Failure>>,
+        following: impl Future<Output = Result<Option<Followed>, Failure>>,
     ) -> Result<Option<Followed>, Failure> {
         let mut following = std::pin::pin!(following);
         tokio::select! {
-            followed = &mut following => return followed.map(Some),
+            followed = &mut following => return followed,
             stuck = self.stuck() => return Err(stuck),
             _ = self.handle.finished() => {}
         }
         match tokio::time::timeout(LAST_WORDS, following).await {
-            Ok(followed) => followed.map(Some),
+            Ok(followed) => followed,
             Err(_) if self.hurried.get() => Ok(None),
             Err(_) => {
                 Err(Failure::machinery("the launch-agent ended before the pipeline did: its log says more"))
@@ -169,6 +170,10 @@ impl Company for Agent {
         self.hurried.set(true);
         self.handle.stop_now();
         true
+    }
+
+    fn what_hurrying_does(&self) -> &'static str {
+        "kill"
     }
 
     fn trouble(&self) -> Option<String> {
