@@ -271,8 +271,11 @@ impl Notebook {
             dir.create(&parts.record)?;
         }
         let (journal, past) = Journal::open(&dir.journal())?;
-        let host_step = Some(dir.open_spool(StepNumber::HOST)?);
-        Ok((Self { log: log.clone(), journal: Some(journal), host_step }, past))
+        // What happened counts for more than that people can read of it.
+        let host_step = dir.open_spool(StepNumber::HOST);
+        let host_step =
+            host_step.inspect_err(|error| warn!(log, "there is no host's step"; "error" => %error));
+        Ok((Self { log: log.clone(), journal: Some(journal), host_step: host_step.ok() }, past))
     }
 
     fn none(log: &Logger) -> Self {

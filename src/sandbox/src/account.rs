@@ -80,6 +80,12 @@ impl Account {
         Self { uid, gid, groups, name }
     }
 
+    /// Whether this number is one of the pool's.
+    pub fn is_of_pool(uid: u32) -> bool {
+        let line = password_line(|fields| fields.get(2) == Some(&uid.to_string().as_str()));
+        line.is_some_and(|line| field(&line, 0).starts_with(PREFIX))
+    }
+
     /// Whether this is root.
     pub fn is_root(&self) -> bool {
         self.uid == 0

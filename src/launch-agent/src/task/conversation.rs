@@ -36,13 +36,13 @@ pub(super) struct Conversation {
     owes_hints: bool,
     next: u64,
     wants_task: bool,
-    has_begun: bool,
+    has_connected: bool,
 }
 
 impl Conversation {
     /// Whether a task-agent ever proved itself to this actor.
-    pub(super) fn has_begun(&self) -> bool {
-        self.has_begun
+    pub(super) fn has_connected(&self) -> bool {
+        self.has_connected
     }
 
     /// Whether one is connected now.
@@ -172,7 +172,7 @@ impl TaskActor {
             old.shut_down();
         }
         self.conversation.outgoings = Outgoings::default();
-        self.conversation.has_begun = true;
+        self.conversation.has_connected = true;
         Ok(())
     }
 

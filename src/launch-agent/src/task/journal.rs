@@ -8,7 +8,7 @@ use sandbox::{Containment, Identity};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -54,11 +54,11 @@ impl Journal {
     /// Opens it for more, and says what it has. A torn last line is an event nobody was told of: it is cut off.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Past)> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let text = io::read_to_string(&mut file)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)?;
-        let past = text[..whole].lines().map_while(|line| serde_json::from_str(line).ok()).collect();
-        Ok((Self { file }, past))
+        Ok((Self { file }, past(&text[..whole])))
     }
 
     /// Adds one line.
@@ -67,6 +67,12 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line)
     }
+}
+
+/// What these lines add up to, as far as they are whole.
+pub(crate) fn past(text: &[u8]) -> Past {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.map_while(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 impl FromIterator<Entry> for Past {

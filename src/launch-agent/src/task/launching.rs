@@ -131,7 +131,7 @@ impl TaskActor {
     }
 
     fn expect_hello(&mut self, ctx: &mut Context<Self>) {
-        if self.state.may_have_agent() && !self.conversation.has_begun() {
+        if self.state.may_have_agent() && !self.conversation.has_connected() {
             let words = self.last_words();
             self.because(format!("the task-agent did not connect within {} s{words}", HELLO.as_secs()));
             self.strike(ctx);

@@ -17,7 +17,7 @@ use sandbox::{
 use std::{
     fs::{DirBuilder, File, Permissions},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, PermissionsExt, fchown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -92,14 +92,16 @@ pub(crate) fn start(ready: Ready) -> Result<(Started, Containment), ProcessError
     Ok((started, containment))
 }
 
-/// The last record of a task-agent's journal, if that is the task's end.
+/// The last record of a task-agent's journal, if that is the end of a task of which something ran. One that was ended
+/// before it had leave to run anything says nothing of the task.
 pub(crate) fn outcome(journal: &Path) -> Option<Outcome> {
     let mut file = File::open(journal).ok()?.take(MAX_JOURNAL);
-    let (mut text, mut next, mut last) = (Vec::new(), 0, None);
+    let (mut text, mut next, mut last, mut has_run) = (Vec::new(), 0, None, false);
     loop {
         let read = file.by_ref().take(64 * 1024).read_to_end(&mut text).ok()?;
         let (records, used) = read_from(&text, next);
         next += records.len() as u64;
+        has_run |= records.iter().any(|record| matches!(record.event, TaskEvent::StepStarted { .. }));
         last = records.into_iter().next_back().or(last);
         text.drain(..used);
         if read == 0 || text.len() > MAX_RECORD {
@@ -107,7 +109,7 @@ pub(crate) fn outcome(journal: &Path) -> Option<Outcome> {
         }
     }
     match last?.event {
-        TaskEvent::Ended { outcome } => Some(outcome),
+        TaskEvent::Ended { outcome } if has_run || outcome == Outcome::Success => Some(outcome),
         _ => None,
     }
 }
@@ -141,6 +143,33 @@ impl Rights {
         self.account.as_ref().filter(|_| self.is_own)
     }
 
+    /// Of a directory that is the task's own.
+    fn mode(&self) -> u32 {
+        if self.by_prefix { 0o1777 } else { 0o700 }
+    }
+
+    /// Root gives away what is anybody's: a directory that was there may be the host's (`/tmp`) or a person's, so only
+    /// what a task left, or nobody uses, is taken.
+    fn may_take(&self, directory: &File) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let about = directory.metadata()?;
+        let is_jobs = self.account.as_ref().is_some_and(|account| account.uid == about.uid());
+        let is_as_it_would_be = self.account.is_none() && about.mode() & 0o7777 == self.mode();
+        let is_free = || Ok::<_, io::Error>(is_as_it_would_be || is_empty(directory)?);
+        if is_jobs || Account::is_of_pool(about.uid()) || (about.uid() == 0 && is_free()?) {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!(
+                "it is there, belongs to uid {} and is in use: name a directory for jobs alone, or one with %s in it",
+                about.uid()
+            ),
+        ))
+    }
+
     fn describe(&self) -> String {
         match (&self.account, self.by_prefix) {
             (_, true) => "Runs as whatever runner.command_prefix makes of it.".to_owned(),
@@ -165,20 +194,26 @@ fn own_directory(path: &Path, rights: &Rights) -> Result<(), ProcessError> {
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o711).create(parent)?;
         }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+        let made = DirBuilder::new().mode(0o700).create(path);
         // A job before may have put a link in its place: what that names is not given away.
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) => rights.may_take(&directory)?,
+            Ok(()) => {}
+        }
         if let Some(account) = &rights.account {
             fchown(&directory, Some(account.uid), Some(account.gid))?;
         }
-        let mode = if rights.by_prefix { 0o1777 } else { 0o700 };
-        directory.set_permissions(Permissions::from_mode(mode))
+        directory.set_permissions(Permissions::from_mode(rights.mode()))
     };
     make().map_err(|source| failed(path, source))
+}
+
+fn is_empty(directory: &File) -> io::Result<bool> {
+    let mut entries = rustix::fs::Dir::read_from(directory)?;
+    Ok(entries.all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))))
 }
 
 fn failed(path: &Path, source: io::Error) -> ProcessError {
@@ -249,6 +284,36 @@ mod tests {
         assert_eq!(outcome(&path), Some(Outcome::Failed));
         std::fs::write(&path, started.to_line() + ended.to_line().trim_end()).unwrap();
         assert_eq!(outcome(&path), None, "a torn record was never synced");
+    }
+
+    #[test]
+    fn one_that_was_ended_before_any_step_has_no_outcome() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.jsonl");
+        for (of, told) in [(Outcome::Canceled, None), (Outcome::Success, Some(Outcome::Success))] {
+            let ended = Record { seq: 0, at_ms: 0, event: TaskEvent::Ended { outcome: of } };
+            std::fs::write(&path, ended.to_line()).unwrap();
+            assert_eq!(outcome(&path), told);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_not_of_our_jobs_is_not_taken() {
+        if !rustix::process::geteuid().is_root() {
+            return eprintln!("skipped: only root could take it");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let rights = Rights { account: None, is_own: false, by_prefix: false };
+        let (new, used) = (dir.path().join("new"), dir.path().join("used"));
+        std::fs::create_dir(&used).unwrap();
+        std::fs::write(used.join("file"), "of somebody").unwrap();
+        std::fs::set_permissions(&used, Permissions::from_mode(0o755)).unwrap();
+        let refused = own_directory(&used, &rights).unwrap_err().to_string();
+        assert!(refused.contains("is in use"), "{refused}");
+        assert_eq!(std::fs::metadata(&used).unwrap().mode() & 0o777, 0o755);
+        own_directory(&new, &rights).unwrap();
+        std::fs::write(new.join("file"), "of the task before").unwrap();
+        own_directory(&new, &rights).unwrap();
     }
 
     #[test]

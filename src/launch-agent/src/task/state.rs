@@ -60,7 +60,7 @@ pub(crate) enum TaskEvent {
     Granted,
     /// It is to be ended.
     End(CancelReason),
-    /// The task-agent is gone; with the outcome of its journal, if that has one.
+    /// The task-agent is gone; with the outcome of its journal, if that has one of steps that ran.
     AgentGone(Option<Outcome>),
     /// No process of it is left.
     Swept,
@@ -106,7 +106,9 @@ impl TaskState {
             (_, End(CancelReason::Fenced)) => self.fenced(),
             (Starting | Launched | Running | Stopping { .. }, Abandoned) => sweep(LOST),
             (Starting, Started) => (Launched, Some(Effect::AskBegin)),
-            (Starting, NotLaunched) | (Launched, AgentGone(_)) => sweep(Ending::GivenBack),
+            (Starting, NotLaunched) | (Launched, AgentGone(None)) => sweep(Ending::GivenBack),
+            // Leave was granted, or no step would have run: that this is not known is the journal's loss.
+            (Launched, AgentGone(Some(outcome))) => sweep(Ending::Outcome(outcome)),
             (Starting, End(why)) => (Stopping { why, begun: false }, None),
             (Launched, Granted) => (Running, Some(Effect::SendBegin)),
             (Launched, End(why)) => stop(why, false),
@@ -202,8 +204,8 @@ fn drained(ending: Ending, logs: bool, uploads: bool) -> (TaskState, Option<Effe
 fn ending_of(why: CancelReason, begun: bool, outcome: Option<Outcome>) -> Ending {
     match (why, outcome) {
         (CancelReason::Fenced, _) => Ending::Fenced,
-        (CancelReason::Shutdown, _) if !begun => Ending::GivenBack,
         (_, Some(outcome)) => Ending::Outcome(outcome),
+        (CancelReason::Shutdown | CancelReason::MaxRunTime, None) if !begun => Ending::GivenBack,
         (CancelReason::Canceled, None) => Ending::Outcome(Outcome::Canceled),
         (CancelReason::MaxRunTime, None) => Ending::Outcome(Outcome::Timedout),
         (CancelReason::Shutdown, None) => LOST,
@@ -222,10 +224,11 @@ mod tests {
         let draining = |logs, uploads| Draining { ending: SUCCESS, logs, uploads };
         let endings = [SUCCESS, Ending::GivenBack, Ending::Fenced];
         let mut states = vec![Starting, Launched, Running];
-        for why in [CancelReason::Canceled, CancelReason::Fenced, CancelReason::Shutdown] {
+        for why in
+            [CancelReason::Canceled, CancelReason::Fenced, CancelReason::Shutdown, CancelReason::MaxRunTime]
+        {
             states.extend([stopping(why, false), stopping(why, true)]);
         }
-        states.push(stopping(CancelReason::MaxRunTime, true));
         states.extend(endings.map(Sweeping));
         states.extend([draining(false, false), draining(true, false), draining(false, true)]);
         states.extend([Reporting(SUCCESS), Reporting(Ending::GivenBack), Done(SUCCESS)]);
