@@ -204,7 +204,7 @@ impl Pump {
             None => self.parts.client.acknowledged().await?,
         };
         self.note(&start);
-        let mut outbox = Outbox::resume(self.parts.dir.clone(), &start)?;
+        let mut outbox = resumed(self.parts.dir.clone(), start).await?;
         let (mut bodies, mut look) = (VecDeque::new(), Look::Everywhere);
         loop {
             let last = self.wake.draining.get();
@@ -264,6 +264,14 @@ impl Pump {
             task.do_send(news);
         }
     }
+}
+
+/// A long journal is read on another thread.
+async fn resumed(dir: TaskDir, start: Acknowledged) -> io::Result<Outbox> {
+    if start.next_record == 0 {
+        return Outbox::resume(dir, &start);
+    }
+    spawn_blocking(move || Outbox::resume(dir, &start)).await.map_err(io::Error::other)?
 }
 
 fn plan_ahead(outbox: &mut Outbox, look: Look, bodies: &mut VecDeque<Bodies>) -> io::Result<()> {

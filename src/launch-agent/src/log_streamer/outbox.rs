@@ -8,11 +8,15 @@ use protocol::{
     journal::{self, MAX_RECORD, Record, TaskEvent},
     stream::{Acknowledged, Chunk, Item, MAX_BODY, MAX_CHUNK, encode},
 };
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::{
+    fs::{FallocateFlags, SeekFrom, fallocate, seek},
+    io::Errno,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     sync::Arc,
 };
@@ -23,6 +27,8 @@ const MAX_RAW: usize = 8 * MAX_CHUNK;
 const MAX_RECORDS: usize = 512;
 /// So much of a spool is given back to the disk at once.
 const PUNCH: u64 = 1024 * 1024;
+/// So many zeros are looked at more closely.
+const BLOCK: usize = 4096;
 /// For logs: fast, and text shrinks to a tenth all the same.
 const LEVEL: i32 = 1;
 
@@ -39,11 +45,13 @@ pub(crate) struct Outbox {
     growing: BTreeSet<StepNumber>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Log {
     spool: Option<Arc<File>>,
     sent: u64,
     punched: u64,
+    /// Given back to the disk, and wanted again all the same.
+    lost: Range<u64>,
 }
 
 /// A body or a few, planned: what goes into them, in order.
@@ -57,6 +65,7 @@ pub(crate) struct Draft {
 #[derive(Debug)]
 enum Piece {
     Log { spool: Arc<File>, chunk: Chunk },
+    Lost { lost: Range<u64>, chunk: Chunk },
     Record(Record),
 }
 
@@ -72,8 +81,9 @@ pub(crate) enum Look {
 impl Outbox {
     /// Goes on from what the control plane has. Reads the journal up to there.
     pub(crate) fn resume(dir: TaskDir, acknowledged: &Acknowledged) -> io::Result<Self> {
-        let log =
-            |(step, sent): (&StepNumber, &u64)| (*step, Log { spool: None, sent: *sent, punched: *sent });
+        let log = |(step, sent): (&StepNumber, &u64)| {
+            (*step, Log { sent: *sent, punched: *sent, ..Log::default() })
+        };
         let mut outbox = Self {
             dir,
             journal: None,
@@ -135,7 +145,7 @@ impl Outbox {
     fn take_log_before(&mut self, record: &Record, draft: &mut Draft) -> io::Result<bool> {
         let TaskEvent::StepEnded { step, log_bytes, .. } = record.event else { return Ok(true) };
         self.take_log(step, log_bytes, draft)?;
-        let sent = self.log(step)?.sent;
+        let sent = self.log(step)?.map_or(log_bytes, |log| log.sent);
         Ok(sent >= log_bytes || draft.has_room())
     }
 
@@ -151,38 +161,44 @@ impl Outbox {
 
     fn note(&mut self, record: &Record) {
         match record.event {
-            TaskEvent::StepStarted { step } => {
+            TaskEvent::StepStarted { step } if self.dir.spool(step).exists() => {
                 self.growing.insert(step);
             }
             TaskEvent::StepEnded { step, .. } => {
                 self.growing.remove(&step);
                 self.logs.entry(step).and_modify(|log| log.spool = None);
             }
-            TaskEvent::Ended { .. } => {}
+            // A step that a hostile journal invents.
+            TaskEvent::StepStarted { .. } | TaskEvent::Ended { .. } => {}
         }
     }
 
     fn take_log(&mut self, step: StepNumber, until: u64, draft: &mut Draft) -> io::Result<()> {
-        let log = self.log(step)?;
+        let Some(log) = self.log(step)? else { return Ok(()) };
         let Some(spool) = log.spool.clone() else { return Ok(()) };
         let end = spool.metadata()?.len().min(until);
         while log.sent < end && draft.has_room() {
+            let is_lost = log.lost.contains(&log.sent);
+            let end = if is_lost { end.min(log.lost.end) } else { end };
             let most = (end - log.sent).min((MAX_RAW - draft.raw).min(MAX_CHUNK) as u64);
             let length = u32::try_from(most).expect("a chunk is shorter than 4 GiB");
             let chunk = Chunk { step, offset: log.sent, length };
-            draft.push(Piece::Log { spool: spool.clone(), chunk });
+            let (spool, lost) = (spool.clone(), log.lost.clone());
+            draft.push(if is_lost { Piece::Lost { lost, chunk } } else { Piece::Log { spool, chunk } });
             log.sent += most;
         }
         Ok(())
     }
 
-    /// The log of a step, its spool opened if there is one: a step that a hostile journal invents has none.
-    fn log(&mut self, step: StepNumber) -> io::Result<&mut Log> {
-        let log = self.logs.entry(step).or_insert(Log { spool: None, sent: 0, punched: 0 });
-        if log.spool.is_none() {
-            log.spool = open_if_there(&self.dir.spool(step))?;
+    /// The log of a step, its spool open; none where a hostile journal invents a step, for that has no spool.
+    fn log(&mut self, step: StepNumber) -> io::Result<Option<&mut Log>> {
+        if self.logs.get(&step).is_none_or(|log| log.spool.is_none()) {
+            let Some(spool) = open_if_there(&self.dir.spool(step))? else { return Ok(None) };
+            let log = self.logs.entry(step).or_default();
+            log.lost = lost_at(&spool, log.sent)?;
+            log.spool = Some(spool);
         }
-        Ok(log)
+        Ok(self.logs.get_mut(&step))
     }
 
     /// The next whole record of the journal, if there is one.
@@ -209,7 +225,7 @@ impl Draft {
 
     fn push(&mut self, piece: Piece) {
         match &piece {
-            Piece::Log { chunk, .. } => self.raw += chunk.length as usize,
+            Piece::Log { chunk, .. } | Piece::Lost { chunk, .. } => self.raw += chunk.length as usize,
             Piece::Record(_) => self.records += 1,
         }
         self.pieces.push(piece);
@@ -238,12 +254,18 @@ impl Draft {
 
 impl Piece {
     fn item(self, raw: &mut Vec<u8>) -> io::Result<Item> {
-        let (spool, chunk) = match self {
+        let chunk = match self {
             Self::Record(record) => return Ok(Item::Record(record)),
-            Self::Log { spool, chunk } => (spool, chunk),
+            Self::Log { spool, chunk } => {
+                raw.resize(chunk.length as usize, 0);
+                spool.read_exact_at(raw, chunk.offset)?;
+                chunk
+            }
+            Self::Lost { lost, chunk } => {
+                tell_loss(&lost, chunk, raw);
+                chunk
+            }
         };
-        raw.resize(chunk.length as usize, 0);
-        spool.read_exact_at(raw, chunk.offset)?;
         Ok(Item::Log { chunk, frame: zstd::bulk::compress(raw, LEVEL)? })
     }
 }
@@ -270,6 +292,35 @@ fn open_if_there(path: &std::path::Path) -> io::Result<Option<Arc<File>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What was there and is a hole now: a control plane that has less than it had, from a backup perhaps, wants bytes again
+/// that were given back to the disk. No job makes holes, for it only appends; and a hole reads as zeros.
+fn lost_at(spool: &File, sent: u64) -> io::Result<Range<u64>> {
+    let next = read_some(spool, sent, BLOCK)?;
+    if next.is_empty() || next.iter().any(|byte| *byte != 0) {
+        return Ok(sent..sent);
+    }
+    let end = match seek(spool, SeekFrom::Data(sent)) {
+        Ok(data) => data,
+        Err(Errno::NXIO) => spool.metadata()?.len(),
+        // A file system that makes no holes.
+        Err(_) => sent,
+    };
+    Ok(sent..end)
+}
+
+/// One line as long as what is lost, so that every offset stays: a sentence, blanks, and the line's end.
+fn tell_loss(lost: &Range<u64>, chunk: Chunk, raw: &mut Vec<u8>) {
+    let bytes = lost.end - lost.start;
+    let sentence = format!("[{bytes} bytes are lost here: the control plane had them, and has them no more]");
+    let byte_at = |at: u64| match usize::try_from(at - lost.start) {
+        _ if at + 1 == lost.end => b'\n',
+        Ok(index) => sentence.as_bytes().get(index).copied().unwrap_or(b' '),
+        Err(_) => b' ',
+    };
+    raw.clear();
+    raw.extend((chunk.offset..chunk.offset + u64::from(chunk.length)).map(byte_at));
 }
 
 fn read_some(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {

@@ -153,6 +153,7 @@ fn an_outbox_goes_on_from_what_is_acknowledged_and_sends_nothing_twice() {
 fn the_hosts_own_step_and_background_output_are_seen() {
     let mut files = Files::new();
     files.write(0, b"host\n");
+    files.write(1, b"");
     files.started(1);
     files.ended(1, 0);
     let mut outbox = files.outbox();
@@ -223,4 +224,44 @@ fn acknowledged_bytes_are_given_back_to_the_disk() {
     assert_eq!(before.len(), after.len(), "offsets stay");
     assert!(after.blocks() < before.blocks() / 4, "{} of {} blocks", after.blocks(), before.blocks());
     assert!(outbox.forget(&files.stored.acknowledged()).is_empty(), "once");
+}
+
+#[test]
+fn steps_that_a_hostile_journal_invents_are_not_kept() {
+    let mut files = Files::new();
+    for step in 1_000..3_000 {
+        files.started(step);
+        files.ended(step, 7);
+    }
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Everywhere);
+    assert_eq!(files.stored.records.len(), 4_000);
+    assert!(outbox.logs.is_empty() && outbox.growing.len() == 1);
+}
+
+#[test]
+fn bytes_that_were_given_back_are_told_as_lost_in_one_line_where_they_are_wanted_again() {
+    let mut files = Files::new();
+    let text = vec![b'x'; usize::try_from(PUNCH).unwrap() + 10];
+    files.started(1);
+    files.write(1, &text);
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Growing);
+    let forgotten = outbox.forget(&files.stored.acknowledged());
+    if forgotten.into_iter().try_for_each(Forgotten::punch).is_err() {
+        return eprintln!("skipped: this file system makes no holes");
+    }
+    // As from a backup of the control plane.
+    files.stored = Stored::default();
+    files.stored.logs.insert(StepNumber(1), text[..100].to_vec());
+    let mut again = files.outbox();
+    while let Some(draft) = again.next(Look::Everywhere).unwrap() {
+        draft.write().unwrap().iter().for_each(|body| files.stored.take(body));
+    }
+    let log = files.log(1);
+    assert_eq!(log.len(), text.len(), "offsets stay");
+    let lost = std::str::from_utf8(&log[100..log.len() - 10]).unwrap();
+    assert!(lost.starts_with(&format!("[{} bytes are lost here", PUNCH - 100)), "{}", &lost[..80]);
+    assert_eq!(lost.find('\n'), Some(lost.len() - 1), "one line");
+    assert!(log[..100].iter().chain(&log[log.len() - 10..]).all(|byte| *byte == b'x'));
 }
