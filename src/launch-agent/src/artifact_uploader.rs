@@ -15,7 +15,7 @@ use protocol::{
     http::Lease,
 };
 pub(crate) use received::Request;
-use std::{collections::VecDeque, fs::File, rc::Rc, sync::Arc};
+use std::{collections::VecDeque, fs::File, rc::Rc, sync::Arc, time::Duration};
 
 /// From the task: carry this. A repeat of a number is the same request.
 #[derive(Clone, Debug, Message)]
@@ -45,6 +45,8 @@ pub(crate) struct Answered {
 pub(crate) struct ArtifactUploader {
     carrier: Rc<Carrier>,
     task: WeakRecipient<UploadNews>,
+    /// While something is carried the lease is renewed so often.
+    renewal: Duration,
     waiting: VecDeque<Request>,
     busy: usize,
 }
@@ -59,10 +61,11 @@ impl ArtifactUploader {
         host: Arc<Host>,
         lease: Lease,
         client: TaskClient,
+        renewal: Duration,
         task: WeakRecipient<UploadNews>,
     ) -> Self {
         let carrier = Rc::new(Carrier { host, lease, client });
-        Self { carrier, task, waiting: VecDeque::new(), busy: 0 }
+        Self { carrier, task, renewal, waiting: VecDeque::new(), busy: 0 }
     }
 
     fn go_on(&mut self, ctx: &mut Context<Self>) {
@@ -75,6 +78,15 @@ impl ArtifactUploader {
                 uploader.tell(carried);
                 uploader.go_on(ctx);
             }));
+        }
+    }
+
+    /// A transfer may take longer than a lease, the logs may be sent, and the token of the heartbeats may be refused by
+    /// now: asking with the task's own token renews it. What comes of it is heard by the transfer's next call.
+    fn renew(&self, ctx: &mut Context<Self>) {
+        if self.busy > 0 {
+            let client = self.carrier.client.clone();
+            ctx.spawn(async move { drop(client.acknowledged().await) }.into_actor(self));
         }
     }
 
@@ -98,6 +110,10 @@ impl ArtifactUploader {
 
 impl Actor for ArtifactUploader {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(self.renewal, |uploader, ctx| uploader.renew(ctx));
+    }
 }
 
 impl Handler<Carry> for ArtifactUploader {

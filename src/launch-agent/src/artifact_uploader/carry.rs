@@ -2,7 +2,7 @@
 
 use super::{
     Answered,
-    received::{Request, hash, test_cases},
+    received::{Known, Request, hash, test_cases},
 };
 use crate::{host::Host, shelf::ShelfError};
 use client::{ClientError, Saved, TaskClient};
@@ -79,11 +79,10 @@ impl Carrier {
 
     /// Hashes all, asks once where they go, sends those that are not there yet, tells of them in one call.
     async fn artifacts(&self, requests: &[Request]) -> Result<Vec<Answered>, Obstacle> {
-        let _transfer = self.transfer().await;
         let (mut answers, mut stored) = (Vec::new(), Vec::new());
         for request in requests {
             match self.hashed(request).await {
-                Ok(content) => stored.push((request, content)),
+                Ok(known) => stored.push((request, known)),
                 Err(message) => answers.push(refused(request, &message)),
             }
         }
@@ -91,11 +90,11 @@ impl Carrier {
         if stored.is_empty() {
             return Ok(answers);
         }
-        let contents = stored.iter().map(|(_, content)| content.clone()).collect();
+        let contents = stored.iter().map(|(_, known)| known.content.clone()).collect();
         let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
-        let puts = stored.into_iter().zip(destinations).map(|((request, content), destination)| async move {
-            let put = self.put(destination.url.as_deref(), &content, &request.file()).await;
-            (request, content, put)
+        let puts = stored.into_iter().zip(destinations).map(|((request, known), destination)| async move {
+            let put = self.put(destination.url.as_deref(), known).await;
+            (request, &known.content, put)
         });
         let puts: Vec<_> = stream::iter(puts).buffered(SIDE_BY_SIDE).collect().await;
         failpoints::hit("artifact_uploader:put", self.lease.task_id);
@@ -103,8 +102,8 @@ impl Carrier {
         for (request, content, put) in puts {
             match put {
                 Ok(()) => {
-                    answers.push(stored_answer(request, &content));
-                    artifacts.push(artifact(request, content));
+                    answers.push(stored_answer(request, content));
+                    artifacts.push(artifact(request, content.clone()));
                 }
                 Err(Obstacle::Refused(message)) => answers.push(refused(request, &message)),
                 Err(obstacle) => return Err(obstacle),
@@ -115,18 +114,24 @@ impl Carrier {
         Ok(answers)
     }
 
-    async fn put(&self, url: Option<&str>, content: &Content, file: &File) -> Result<(), Obstacle> {
-        match url {
-            // The project has a content of this digest.
-            None => Ok(()),
-            Some(url) => Ok(self.client.put(url, content, file).await?),
-        }
+    /// One transfer of the host's, from its first byte to the answer.
+    async fn put(&self, url: Option<&str>, known: &Known) -> Result<(), Obstacle> {
+        // Without one the project has a content of this digest.
+        let Some(url) = url else { return Ok(()) };
+        let _transfer = self.transfer().await;
+        Ok(self.client.put(url, &known.content, &known.source).await?)
     }
 
-    async fn hashed(&self, request: &Request) -> Result<Content, String> {
+    async fn hashed<'r>(&self, request: &'r Request) -> Result<&'r Known, String> {
+        if let Some(known) = request.known() {
+            return Ok(known);
+        }
+        let _transfer = self.transfer().await;
         let (file, size) = (request.file(), request.size());
         let hashed = spawn_blocking(move || hash(&file, size)).await.map_err(io::Error::other).flatten();
-        hashed.map_err(|error| format!("the file cannot be read as it was handed over: {error}"))
+        let hashed =
+            hashed.map_err(|error| format!("the file cannot be read as it was handed over: {error}"))?;
+        Ok(request.is_known(hashed, request.file()))
     }
 
     async fn tests(&self, request: &Request) -> Attempt {
@@ -140,22 +145,28 @@ impl Carrier {
 
     /// Stores an archive, by way of a copy of ours where there is room for one: the copy cannot change between hash and
     /// upload, and it is the near one when somebody on this host restores it.
-    async fn archive(&self, request: &Request) -> Result<Content, Obstacle> {
+    async fn archive<'r>(&self, request: &'r Request) -> Result<&'r Content, Obstacle> {
+        let known = self.kept(request).await?;
+        failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
+        let contents = vec![known.content.clone()];
+        let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
+        self.put(destinations.first().and_then(|destination| destination.url.as_deref()), known).await?;
+        Ok(&known.content)
+    }
+
+    async fn kept<'r>(&self, request: &'r Request) -> Result<&'r Known, Obstacle> {
+        if let Some(known) = request.known() {
+            return Ok(known);
+        }
         let _transfer = self.transfer().await;
         let kept = self.host.contents.keep(request.file(), request.size()).await;
         let (content, copy) =
             kept.map_err(|error| Obstacle::Refused(format!("the archive cannot be read: {error}")))?;
-        failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
-        let contents = vec![content.clone()];
-        let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
-        let url = destinations.first().and_then(|destination| destination.url.as_deref());
-        let file = copy.map_or_else(|| request.file(), Arc::new);
-        self.put(url, &content, &file).await?;
-        Ok(content)
+        Ok(request.is_known(content, copy.map_or_else(|| request.file(), Arc::new)))
     }
 
     async fn save_cache(&self, request: &Request, key: &str) -> Attempt {
-        let content = self.archive(request).await?;
+        let content = self.archive(request).await?.clone();
         let size = content.size;
         let save = SaveCache { epoch: self.lease.epoch, key: key.to_owned(), content };
         Ok(match self.client.save_cache(&save).await? {
@@ -178,7 +189,7 @@ impl Carrier {
     }
 
     async fn persist_layer(&self, request: &Request) -> Attempt {
-        let content = self.archive(request).await?;
+        let content = self.archive(request).await?.clone();
         let size = content.size;
         let layer = PersistLayer { epoch: self.lease.epoch, request: request.number(), content };
         self.client.persist_layer(&layer).await?;

@@ -7,7 +7,12 @@ use protocol::{
 };
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use sha2::{Digest as _, Sha256};
-use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::{Arc, OnceLock},
+};
 
 /// Something to be carried, checked.
 #[derive(Clone, Debug)]
@@ -16,6 +21,15 @@ pub(crate) struct Request {
     wanted: Wanted,
     file: Option<Arc<File>>,
     size: u64,
+    known: Arc<OnceLock<Known>>,
+}
+
+/// What the first pass over a file has found: a try after it, by whichever uploader, reads nothing again before it sends.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) content: Content,
+    /// What is sent: a copy of ours where there is one, for that cannot change any more.
+    pub(super) source: Arc<File>,
 }
 
 /// The largest content that is carried.
@@ -42,7 +56,7 @@ impl Request {
         if size > limit {
             return Err("the file is over the limit: 64 GiB for a content, 32 MiB for test results");
         }
-        Ok(Self { number, wanted, file: file.map(Arc::new), size })
+        Ok(Self { number, wanted, file: file.map(Arc::new), size, known: Arc::default() })
     }
 
     /// The task-agent's number.
@@ -63,6 +77,16 @@ impl Request {
     /// The content, of a request that has one.
     pub(super) fn file(&self) -> Arc<File> {
         self.file.clone().expect("a request to store has its descriptor: `new` checked")
+    }
+
+    /// What is known of the content, if it was read before.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.known.get()
+    }
+
+    /// The file was read.
+    pub(super) fn is_known(&self, content: Content, source: Arc<File>) -> &Known {
+        self.known.get_or_init(|| Known { content, source })
     }
 
     /// Its bytes when it came.
@@ -143,6 +167,17 @@ mod tests {
         assert!(Request::new(1, artifact(), None).is_err());
         let unsafe_path = Wanted::StoreArtifact { path: "../a".to_owned() };
         assert!(Request::new(1, unsafe_path, Some(File::open(&path).unwrap())).is_err());
+    }
+
+    #[test]
+    fn what_the_first_reading_found_is_known_to_every_copy_of_a_request() {
+        let file = tempfile::tempfile().unwrap();
+        let request = Request::new(1, artifact(), Some(file)).unwrap();
+        let for_another_uploader = request.clone();
+        assert!(for_another_uploader.known().is_none());
+        let content = hash(&request.file(), request.size()).unwrap();
+        request.is_known(content.clone(), request.file());
+        assert_eq!(for_another_uploader.known().unwrap().content, content);
     }
 
     #[test]

@@ -23,6 +23,11 @@ impl TaskActor {
         Lease { task_id: self.task, epoch: self.parts.record.claimed.epoch }
     }
 
+    /// How often the lease is renewed with the task's own token while nothing else is said to the control plane.
+    fn renewal(&self) -> Duration {
+        log_streamer::renewal(Duration::from_millis(self.parts.record.claimed.lease_ms))
+    }
+
     pub(super) fn stream_logs(&mut self, ctx: &mut Context<Self>) {
         let parts = log_streamer::Parts {
             dir: self.dir.clone(),
@@ -31,7 +36,7 @@ impl TaskActor {
             log: self.log.clone(),
             task: ctx.address().downgrade().recipient(),
             fresh: self.parts.birth == super::Birth::Claimed && self.streamer_restarts.total() == 0,
-            renewal: log_streamer::renewal(Duration::from_millis(self.parts.record.claimed.lease_ms)),
+            renewal: self.renewal(),
         };
         let streamer = start_beside(ctx, Part::Logs, move |_| LogStreamer::new(parts));
         if matches!(self.state, TaskState::Draining { logs: false, .. }) {
@@ -47,7 +52,8 @@ impl TaskActor {
         }
         let (host, lease, client) = (self.parts.host.clone(), self.lease(), self.client.clone());
         let task = ctx.address().downgrade().recipient();
-        let make = move |_: &mut _| ArtifactUploader::new(host, lease, client, task);
+        let renewal = self.renewal();
+        let make = move |_: &mut _| ArtifactUploader::new(host, lease, client, renewal, task);
         let uploader = start_beside(ctx, Part::Uploads, make);
         let addr = uploader.addr.clone();
         self.uploader = Some(uploader);
