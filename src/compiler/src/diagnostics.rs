@@ -26,14 +26,6 @@ pub(crate) fn unsupported(span: Span, what: &str) -> Diagnostic {
     error(span, format!("{what} is not supported yet"))
 }
 
-pub(crate) fn unsupported_orb(span: Span, kind: &str, name: &str) -> Diagnostic {
-    error(span, format!("orbs are not supported yet: the {kind} `{name}` is an orb's"))
-}
-
-pub(crate) fn orbs_left_out(span: Span) -> Diagnostic {
-    Diagnostic::note(span, "`orbs` are not supported yet; nothing that runs here uses one")
-}
-
 pub(crate) fn no_containers(span: Span, job: &str) -> Diagnostic {
     error(span, format!("the job `{job}` wants a container: containers are not supported yet"))
         .with_help("`--native` runs it directly on this host")
@@ -274,6 +266,32 @@ pub(crate) fn unknown_name(span: Span, kind: &str, name: &str, near: Option<&str
     offering(error(span, format!("there is no {kind} `{name}`")), near)
 }
 
+pub(crate) fn too_many_orbs(span: Span, most: usize) -> Diagnostic {
+    error(span, format!("more than {most} orbs are brought in"))
+}
+
+pub(crate) fn no_orb(span: Span, text: &str, help: &str) -> Diagnostic {
+    error(span, format!("`{text}` names no orb")).with_help(help)
+}
+
+pub(crate) fn no_orb_source(span: Span, orb: &str) -> Diagnostic {
+    error(span, format!("the source of the orb `{orb}` is no map of commands, jobs and executors"))
+}
+
+pub(crate) fn missing_orb(span: Span, reference: &str, reason: &str, help: &str) -> Diagnostic {
+    error(span, format!("the orb `{reference}` is not here: {reason}")).with_help(help)
+}
+
+pub(crate) fn of_a_missing_orb(
+    span: Span,
+    kind: &str,
+    name: &str,
+    reference: &str,
+    help: &str,
+) -> Diagnostic {
+    error(span, format!("the {kind} `{name}` is of the orb `{reference}`, which is not here")).with_help(help)
+}
+
 pub(crate) fn undeclared_orb(span: Span, orb: &str, name: &str, near: Option<&str>) -> Diagnostic {
     offering(error(span, format!("`{name}` is of the orb `{orb}`, which is not declared")), near)
 }
@@ -307,8 +325,8 @@ pub(crate) fn no_step(span: Span, actual: &str) -> Diagnostic {
     error(span, format!("a step is a name or a map, and this is {actual}"))
 }
 
-pub(crate) fn command_calls_itself(span: Span, command: &str, calls: &[String]) -> Diagnostic {
-    let path: Vec<&str> = calls.iter().map(String::as_str).skip_while(|call| *call != command).collect();
+pub(crate) fn command_calls_itself(span: Span, command: &str, calls: &[&str]) -> Diagnostic {
+    let path: Vec<&str> = calls.iter().copied().skip_while(|call| *call != command).collect();
     error(span, format!("the command `{command}` calls itself: {} → {command}", path.join(" → ")))
 }
 

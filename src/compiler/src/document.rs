@@ -1,6 +1,12 @@
 //! The first stage: the sections of a configuration, by name, before anything in them is expanded.
 
-use crate::{Context, declaration::Declaration, diagnostics, findings::Findings};
+use crate::{
+    Context,
+    declaration::Declaration,
+    diagnostics,
+    findings::Findings,
+    library::{Imports, Sort, Tree},
+};
 use std::collections::HashMap;
 use yaml::{Node, Span};
 
@@ -19,10 +25,12 @@ pub(crate) struct Definition<'t> {
     pub(crate) name: &'t str,
     pub(crate) span: Span,
     pub(crate) body: &'t Node,
+    /// The number of its document.
+    pub(crate) home: usize,
 }
 
 impl Definition<'_> {
-    /// Its parameters.
+    /// Its parameters; `context` is the one within it.
     pub(crate) fn declarations(&self, context: Context<'_>) -> Vec<Declaration> {
         Declaration::all(context, self.body.get("parameters"))
     }
@@ -35,14 +43,14 @@ pub(crate) struct Section<'t> {
 }
 
 impl<'t> Section<'t> {
-    fn read(root: &'t Node, key: &str, findings: &Findings) -> Self {
+    fn read(root: &'t Node, key: &str, home: usize, findings: &Findings) -> Self {
         let Some(node) = root.get(key).filter(|node| !node.is_null()) else { return Self::default() };
         if node.as_map().is_none() {
             findings.say(diagnostics::wrong_type(node.span, key, "a map", node.type_name()));
         }
         let definition = |(key, body): &'t (Node, Node)| {
             let name = key.text()?;
-            Some((name, Definition { name, span: key.span, body }))
+            Some((name, Definition { name, span: key.span, body, home }))
         };
         Self { definitions: node.entries().iter().filter_map(definition).collect() }
     }
@@ -67,15 +75,20 @@ impl<'t> Section<'t> {
     }
 }
 
-/// A configuration's sections.
+/// The sections of a configuration or an orb.
 #[derive(Debug)]
 pub(crate) struct Document<'t> {
     version: Version,
     root: &'t Node,
+    /// Its number in the library; the configuration is 0.
+    number: usize,
+    /// What is written here is its own, where no inline orb of it is.
+    pub(crate) region: Span,
+    /// The orbs that it has names for.
+    pub(crate) imports: Imports,
     pub(crate) commands: Section<'t>,
     pub(crate) executors: Section<'t>,
     pub(crate) jobs: Section<'t>,
-    pub(crate) orbs: Section<'t>,
     pub(crate) job_groups: Section<'t>,
 }
 
@@ -110,18 +123,53 @@ impl<'t> Document<'t> {
         }
         suspicious_keys(root, findings);
         let modern = |key| match version {
-            Version::TwoOne => Section::read(root, key, findings),
+            Version::TwoOne => Section::read(root, key, 0, findings),
             Version::Two => ignored(root, key, findings),
         };
+        if version == Version::Two {
+            ignored(root, "orbs", findings);
+        }
         Some(Self {
             version,
             root,
+            number: 0,
+            region: Span::new(0, usize::MAX),
+            imports: Imports::new(),
             commands: modern("commands"),
             executors: modern("executors"),
-            orbs: modern("orbs"),
             job_groups: modern("job-groups"),
-            jobs: Section::read(root, "jobs", findings),
+            jobs: Section::read(root, "jobs", 0, findings),
         })
+    }
+
+    /// The sections of an orb.
+    pub(crate) fn of_orb(tree: &'t Tree, number: usize, findings: &Findings) -> Self {
+        let section = |key| Section::read(&tree.root, key, number, findings);
+        Self {
+            version: Version::TwoOne,
+            root: &tree.root,
+            number,
+            region: tree.region,
+            imports: Imports::new(),
+            commands: section("commands"),
+            executors: section("executors"),
+            job_groups: Section::default(),
+            jobs: section("jobs"),
+        }
+    }
+
+    /// Whether it is an orb's: it cannot see the pipeline's parameters.
+    pub(crate) fn is_of_an_orb(&self) -> bool {
+        self.number > 0
+    }
+
+    /// The definitions of a kind.
+    pub(crate) fn section(&self, sort: Sort) -> &Section<'t> {
+        match sort {
+            Sort::Command => &self.commands,
+            Sort::Executor => &self.executors,
+            Sort::Job => &self.jobs,
+        }
     }
 
     /// Whether `<< … >>` means anything in this version.
@@ -137,12 +185,6 @@ impl<'t> Document<'t> {
     /// The workflows, if the configuration has any.
     pub(crate) fn workflows(&self) -> Option<&'t (Node, Node)> {
         self.root.get_entry("workflows").filter(|(_, value)| !value.is_null())
-    }
-
-    /// Where the orbs are declared, if there are any.
-    pub(crate) fn orbs_span(&self) -> Option<Span> {
-        let declared = !self.orbs.names().is_empty();
-        self.root.get_entry("orbs").filter(|_| declared).map(|(key, _)| key.span)
     }
 
     /// Where messages about the whole file point: its first key.

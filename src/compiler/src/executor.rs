@@ -6,6 +6,7 @@ use crate::{
     diagnostics,
     environment::{self, Environment},
     fields::Fields,
+    library::{Found, Sort},
     resolve::resolve,
     scope::Scope,
 };
@@ -75,18 +76,20 @@ fn referenced(context: Context<'_>, reference: &Node) -> Option<Platform> {
         }
         _ => (reference.text().or_else(|| wrong_reference(context, reference))?, reference.span, Vec::new()),
     };
-    let Some(definition) = context.document.executors.get(name) else {
-        unknown(context, name, span);
-        return None;
+    let definition = match context.find(Sort::Executor, name, span) {
+        Found::Definition(definition) => definition,
+        Found::Nothing => return None,
+        Found::Unknown => {
+            unknown(context, name, span);
+            return None;
+        }
     };
-    if context.is_of_an_orb(definition, "executor", span) {
-        return None;
-    }
     let what = format!("executor `{name}`");
-    let arguments = bind(context, &definition.declarations(context), &arguments, &what, span)?;
-    let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(context.values) };
-    let body = resolve(context, scope, &without_parameters(definition.body));
-    let fields = Fields::new(context, &what, definition.span, &body)?;
+    let within = context.within(definition);
+    let arguments = bind(context, &definition.declarations(within), &arguments, &what, span)?;
+    let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(within) };
+    let body = resolve(within, scope, &without_parameters(definition.body));
+    let fields = Fields::new(within, &what, definition.span, &body)?;
     fields.check_keys(&KEYS);
     Some(Platform::read(fields))
 }
@@ -110,11 +113,7 @@ fn wrong_reference(context: Context<'_>, reference: &Node) -> Option<&'static st
 }
 
 fn unknown(context: Context<'_>, name: &str, span: Span) {
-    if let Some((orb, _)) = name.split_once('/') {
-        context.refuse_orb(span, orb, "executor", name);
-        return;
-    }
-    let names = context.document.executors.names();
+    let names = context.library.home(span).executors.names();
     context.findings.say(diagnostics::unknown_name(
         span,
         "executor",

@@ -28,7 +28,7 @@ pub(crate) fn holds(context: Context<'_>, node: &Node) -> bool {
 
 /// Where a part of the expression stands: exactly, where the source has the text as it is.
 fn place(context: Context<'_>, node: &Node, (start, end): Place) -> Span {
-    let source = context.source.get(node.span.start..node.span.end).unwrap_or_default();
+    let source = context.sources.text(node.span).unwrap_or_default();
     let text = node.as_str().unwrap_or_default();
     match source.find(text).filter(|_| !text.is_empty()) {
         Some(offset) => Span::new(node.span.start + offset + start, node.span.start + offset + end),
@@ -153,7 +153,7 @@ impl<'a> Evaluation<'a> {
 
     /// The value of a name; one with a `?` may be unknown.
     fn named(&self, name: &str, span: Span) -> Result<Node, Diagnostic> {
-        let scope = Scope::pipeline(self.context.values);
+        let scope = Scope::pipeline(self.context);
         let certain = name.trim_end_matches('?');
         match scope.value(certain) {
             Some(value) => Ok(value.clone()),

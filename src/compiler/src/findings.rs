@@ -6,7 +6,7 @@ use std::{
     collections::HashSet,
     rc::Rc,
 };
-use yaml::{Diagnostic, Span};
+use yaml::{Diagnostic, Sources, Span};
 
 /// After so many errors the rest is not worth reading.
 const MOST: usize = 200;
@@ -18,14 +18,27 @@ enum Finding {
     Said(Diagnostic),
     /// Only what runs must not use it.
     Refused(Diagnostic),
+    /// It is so of the whole, but what runs may do without it.
+    Missed(Diagnostic),
 }
 
 impl Finding {
     fn diagnostic(&self) -> &Diagnostic {
         match self {
-            Self::Said(diagnostic) | Self::Refused(diagnostic) => diagnostic,
+            Self::Said(diagnostic) | Self::Refused(diagnostic) | Self::Missed(diagnostic) => diagnostic,
         }
     }
+}
+
+/// All that was found, each list in the order of the text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    /// What is so whatever runs.
+    pub(crate) said: Vec<Diagnostic>,
+    /// What stands between what runs and its running here.
+    pub(crate) refused: Vec<Diagnostic>,
+    /// What the whole lacks.
+    pub(crate) missed: Vec<Diagnostic>,
 }
 
 /// Collects what is said, from any depth.
@@ -36,10 +49,16 @@ pub(crate) struct Findings {
     total: Rc<Cell<usize>>,
 }
 
+/// What is expanded within what, and where each is used.
+type Uses = Vec<(String, Span)>;
+
 #[derive(Debug, Default)]
 struct Collected {
-    list: Vec<Finding>,
+    /// Each with what it was found in.
+    list: Vec<(Finding, Uses)>,
     seen: HashSet<(Span, String)>,
+    /// What is being expanded, and where each is used, outermost first.
+    uses: Uses,
     errors: usize,
     closed: bool,
 }
@@ -66,12 +85,17 @@ impl Findings {
 
     /// Says something that is so whatever runs.
     pub(crate) fn say(&self, diagnostic: Diagnostic) {
-        self.add(Finding::Said(diagnostic));
+        self.add_here(Finding::Said(diagnostic));
     }
 
     /// Refuses what is not there yet, should it be among what runs.
     pub(crate) fn refuse(&self, diagnostic: Diagnostic) {
-        self.add(Finding::Refused(diagnostic));
+        self.add_here(Finding::Refused(diagnostic));
+    }
+
+    /// Says what the whole lacks, though what runs may do without it.
+    pub(crate) fn miss(&self, diagnostic: Diagnostic) {
+        self.add_here(Finding::Missed(diagnostic));
     }
 
     /// Says a last thing: what follows it would only be its consequences.
@@ -80,12 +104,22 @@ impl Findings {
         self.collected.borrow_mut().closed = true;
     }
 
+    /// From here on what is found is in something that is used at `span`.
+    pub(crate) fn enter(&self, what: &str, span: Span) {
+        self.collected.borrow_mut().uses.push((what.to_owned(), span));
+    }
+
+    /// The end of that.
+    pub(crate) fn leave(&self) {
+        self.collected.borrow_mut().uses.pop();
+    }
+
     /// Takes over what another collection has, its refusals only if what they are about runs.
     pub(crate) fn take(&self, other: Self, runs: bool) {
         let other = other.collected.into_inner();
-        for finding in other.list {
-            if runs || matches!(finding, Finding::Said(_)) {
-                self.add(finding);
+        for (finding, uses) in other.list {
+            if runs || !matches!(finding, Finding::Refused(_)) {
+                self.add(finding, uses);
             }
         }
         if other.closed {
@@ -98,29 +132,54 @@ impl Findings {
         self.collected.borrow().errors > 0
     }
 
-    /// All of it, in the order of the text; errors that point at one place stay in the order they were found.
-    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        let list = self.collected.into_inner().list;
-        let mut all: Vec<Diagnostic> = list.iter().map(|finding| finding.diagnostic().clone()).collect();
-        all.sort_by_key(|diagnostic| diagnostic.span.start);
-        all
+    /// All of it; errors that point at one place stay in the order they were found.
+    pub(crate) fn into_verdict(self, sources: &Sources) -> Verdict {
+        let mut verdict = Verdict::default();
+        let mut list = self.collected.into_inner().list;
+        list.sort_by_key(|(finding, _)| finding.diagnostic().span.start);
+        for (finding, uses) in list {
+            match finding {
+                Finding::Said(diagnostic) => verdict.said.push(with_uses(diagnostic, &uses, sources)),
+                Finding::Refused(diagnostic) => verdict.refused.push(with_uses(diagnostic, &uses, sources)),
+                Finding::Missed(diagnostic) => verdict.missed.push(diagnostic),
+            }
+        }
+        verdict
     }
 
-    fn add(&self, finding: Finding) {
+    fn add_here(&self, finding: Finding) {
+        let uses = self.collected.borrow().uses.clone();
+        self.add(finding, uses);
+    }
+
+    fn add(&self, finding: Finding, uses: Uses) {
         let mut collected = self.collected.borrow_mut();
         let diagnostic = finding.diagnostic();
         if collected.closed || !collected.seen.insert((diagnostic.span, diagnostic.message.clone())) {
             return;
         }
-        let errors = usize::from(diagnostic.is_error());
+        let counts = diagnostic.is_error() && !matches!(finding, Finding::Missed(_));
+        let errors = usize::from(counts);
         collected.errors += errors;
         self.total.set(self.total.get() + errors);
         if collected.errors > MOST {
             collected.closed = true;
             let last = diagnostics::too_many_errors(diagnostic.span, MOST);
-            collected.list.push(Finding::Said(last));
+            collected.list.push((Finding::Said(last), Uses::new()));
             return;
         }
-        collected.list.push(finding);
+        collected.list.push((finding, uses));
     }
+}
+
+/// An error with the innermost uses that led to it.
+fn with_uses(diagnostic: Diagnostic, uses: &Uses, sources: &Sources) -> Diagnostic {
+    const SHOWN: usize = 3;
+    if !diagnostic.is_error() || uses.is_empty() {
+        return diagnostic;
+    }
+    let told =
+        uses.iter().rev().take(SHOWN).map(|(what, span)| format!("in {what}, used {}", sources.place(*span)));
+    let help: Vec<String> = diagnostic.help.iter().cloned().chain(told).collect();
+    diagnostic.with_help(help.join("\n"))
 }

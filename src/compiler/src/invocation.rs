@@ -6,6 +6,7 @@ use crate::{
     fields::Fields,
     filters,
     findings::Findings,
+    library::{Found, Sort},
     matrix::{self, Matrix, Row},
     resolve::resolve,
     scope::{Arguments, Scope},
@@ -51,7 +52,7 @@ const OWN: [&str; 10] = [
 
 /// Reads one entry of a workflow's `jobs:`; a matrix makes it several.
 pub(crate) fn read<'t>(context: Context<'t>, entry: &Node) -> Vec<Invocation<'t>> {
-    let scope = Scope::pipeline(context.values);
+    let scope = Scope::pipeline(context);
     let resolved = resolve(context, scope, &without_options(entry));
     if let Some(name) = resolved.text() {
         let options = Node::map(entry.span, Vec::new());
@@ -92,7 +93,7 @@ fn copy<'t>(
 ) -> Invocation<'t> {
     let values: Arguments =
         row.iter().filter_map(|(key, value)| Some((key.text()?.to_owned(), value.clone()))).collect();
-    let scope = Scope { matrix: Some(&values), ..Scope::pipeline(context.values) };
+    let scope = Scope { matrix: Some(&values), ..Scope::pipeline(context) };
     let rest = options.entries().iter().filter(|(key, _)| key.text() != Some("matrix"));
     let options = resolve(context, scope, &Node::map(options.span, rest.cloned().collect()));
     Reading { context, base, span, options }.invocation(Some(row), matrix.alias.clone())
@@ -129,7 +130,7 @@ impl<'t> Reading<'_, 't> {
             definition: if is_foreign {
                 None
             } else {
-                definition(self.context, context, self.base, self.span)
+                definition(self.context, &findings, self.base, self.span)
             },
             requires: requires(fields),
             contexts: fields.texts("context").unwrap_or_default(),
@@ -159,19 +160,18 @@ fn refuse_options(fields: Fields<'_>) -> bool {
     true
 }
 
-fn definition<'t>(context: Context<'t>, own: Context<'_>, base: &str, span: Span) -> Option<Definition<'t>> {
+fn definition<'t>(context: Context<'t>, own: &Findings, base: &str, span: Span) -> Option<Definition<'t>> {
     let document = context.document;
-    let definition = document.jobs.get(base);
-    if definition.is_some() {
-        return definition;
-    }
-    if document.job_groups.get(base).is_some() {
-        own.findings.refuse(diagnostics::unsupported(span, &format!("the job group `{base}`")));
-    } else if let Some((orb, _)) = base.split_once('/') {
-        own.refuse_orb(span, orb, "job", base);
-    } else {
-        let names = document.jobs.names();
-        own.findings.say(diagnostics::unknown_name(span, "job", base, own.findings.near(base, names)));
+    match context.find_for(own, Sort::Job, base, span) {
+        Found::Definition(definition) => return Some(definition),
+        Found::Unknown if document.job_groups.get(base).is_some() => {
+            own.refuse(diagnostics::unsupported(span, &format!("the job group `{base}`")));
+        }
+        Found::Unknown => {
+            let names = document.jobs.names();
+            own.say(diagnostics::unknown_name(span, "job", base, own.near(base, names)));
+        }
+        Found::Nothing => {}
     }
     None
 }

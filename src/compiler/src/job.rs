@@ -51,14 +51,16 @@ pub(crate) struct Order<'a> {
 
 /// The job as ordered; `requires` and `contexts` are the workflow's to add. None if something is wrong with it, which
 /// was said then.
-pub(crate) fn compile(context: Context<'_>, definition: Definition<'_>, order: &Order<'_>) -> Option<Job> {
-    if context.is_of_an_orb(definition, "job", order.span) {
-        return None;
-    }
+pub(crate) fn compile<'a>(
+    context: Context<'a>,
+    definition: Definition<'a>,
+    order: &Order<'_>,
+) -> Option<Job> {
     let what = format!("job `{}`", definition.name);
-    let declarations = definition.declarations(context);
-    let arguments = bind(context, &declarations, order.arguments, &what, order.span)?;
-    let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(context.values) };
+    let caller = context;
+    let context = caller.within(definition);
+    let arguments = bind(caller, &definition.declarations(context), order.arguments, &what, order.span)?;
+    let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(context) };
     let body = resolve(context, scope, &without_parameters(definition.body));
     let fields = Fields::new(context, &what, definition.span, &body)?;
     fields.check_keys(&KEYS);

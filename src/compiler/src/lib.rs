@@ -1,9 +1,9 @@
 //! CircleCI configuration in, compiled pipeline out.
 //!
 //! ```text
-//! text ─yaml─▶ tree ─document─▶ sections ─workflow─▶ plans ─graph, selection─▶ chosen ─job, steps─▶ pipeline
-//!                                 │ declaration        │ invocation, matrix, filters    │ executor, environment
-//!                                 └ values             └ condition, expression          └ builtin, duration
+//! text ─yaml─▶ tree ─document─▶ sections ─library─▶ with orbs ─workflow─▶ plans ─graph, selection─▶ chosen ─job, steps─▶ pipeline
+//!                                 │ declaration       │ orb             │ invocation, matrix, filters  │ executor, environment
+//!                                 └ values            └ home of a name  └ condition, expression        └ builtin, duration
 //!
 //! every text: template, resolve: what `<< … >>` stands for, in its scope
 //! every word said: diagnostics, collected by findings; all work bounded by budget
@@ -29,8 +29,10 @@ mod findings;
 mod graph;
 mod invocation;
 mod job;
+mod library;
 mod matrix;
 mod nearest;
+pub mod orb;
 mod pattern;
 mod pipeline;
 mod resolve;
@@ -47,11 +49,11 @@ use protocol::{
     api::{GitValues, Selection},
     pipeline::Pipeline,
 };
-use std::collections::BTreeMap;
-use yaml::{Diagnostic, Span};
+use std::{collections::BTreeMap, sync::Arc};
+use yaml::{Diagnostic, Severity, Sources};
 
 /// What a configuration is compiled with: all that its text does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// Pipeline parameters as typed: each is read as its declared type.
     pub parameters: BTreeMap<String, String>,
@@ -67,47 +69,76 @@ pub struct Inputs {
     pub selection: Selection,
     /// Whether jobs that name a `docker:` image run directly on the host.
     pub native: bool,
+    /// Where published orbs come from; without it they are missing.
+    pub orbs: Option<Arc<dyn orb::Orbs>>,
 }
 
-/// Compiles a configuration. The pipeline is there exactly if no diagnostic is an error; render each with
-/// [`yaml::render`]. It has no workflow if every one is kept back, which is a warning.
+/// All that comes of a configuration.
+#[derive(Clone, Debug)]
+pub struct Compilation {
+    /// What runs of it; there unless something is wrong, or refused to what runs. It has no workflow if every one is
+    /// kept back, which is a warning.
+    pub pipeline: Option<Pipeline>,
+    /// What is so whatever runs: errors and warnings.
+    pub said: Vec<Diagnostic>,
+    /// Errors that stand between what would run and its running here; the configuration may be right all the same.
+    pub refused: Vec<Diagnostic>,
+    /// Orbs that the configuration names and that are not there: errors of the whole, but not of what does without.
+    pub missed: Vec<Diagnostic>,
+    /// The texts that diagnostics point into.
+    pub sources: Sources,
+}
+
+impl Compilation {
+    /// Whether the configuration is right as it is, orbs included.
+    pub fn is_valid(&self) -> bool {
+        self.missed.is_empty() && !self.said.iter().any(Diagnostic::is_error)
+    }
+
+    /// What there is to say to somebody who runs it: the pipeline is there exactly if none of it is an error. Orbs that
+    /// what runs does without are worth a note.
+    pub fn to_run(&self) -> Vec<Diagnostic> {
+        let aside = |missed: &Diagnostic| Diagnostic { severity: Severity::Note, ..missed.clone() };
+        let missed = self.missed.iter().filter(|_| self.pipeline.is_some()).map(aside);
+        let all = self.said.iter().chain(&self.refused).cloned().chain(missed);
+        let mut all: Vec<Diagnostic> = all.collect();
+        all.sort_by_key(|diagnostic| diagnostic.span.start);
+        all
+    }
+}
+
+/// Compiles a configuration to run it. The pipeline is there exactly if no diagnostic is an error; render each with
+/// [`yaml::render`], or with the sources of [`examine`] where orbs come in.
 pub fn compile(text: &str, inputs: &Inputs) -> (Option<Pipeline>, Vec<Diagnostic>) {
+    let compilation = examine("", text, inputs);
+    let diagnostics = compilation.to_run();
+    (compilation.pipeline, diagnostics)
+}
+
+/// Compiles a configuration for all that there is to say of it; `name` is its file, for messages.
+pub fn examine(name: &str, text: &str, inputs: &Inputs) -> Compilation {
+    let mut sources = Sources::of(name, text);
     let (root, diagnostics) = yaml::parse(text);
     let findings = findings::Findings::default();
     diagnostics.into_iter().for_each(|diagnostic| findings.say(diagnostic));
     let root = root.filter(|_| !findings.has_errors());
-    let pipeline = root.and_then(|root| pipeline::compile(text, &root, inputs, &findings));
+    let pipeline = root.and_then(|root| pipeline::compile(&root, inputs, &findings, &mut sources));
     let pipeline = pipeline.filter(|_| !findings.has_errors());
-    (pipeline, findings.into_diagnostics())
+    let verdict = findings.into_verdict(&sources);
+    let of_text = |diagnostic: &Diagnostic| diagnostic.is_error() || diagnostic.span.start <= text.len();
+    let said = verdict.said.into_iter().filter(of_text).collect();
+    Compilation { pipeline, said, refused: verdict.refused, missed: verdict.missed, sources }
 }
 
 /// What every stage has at hand.
 #[derive(Clone, Copy, Debug)]
 struct Context<'a> {
-    source: &'a str,
+    sources: &'a Sources,
+    library: &'a library::Library<'a>,
+    /// Where what is being expanded was written.
     document: &'a document::Document<'a>,
     values: &'a values::Values,
     inputs: &'a Inputs,
     budget: &'a budget::Budget,
     findings: &'a findings::Findings,
-}
-
-impl Context<'_> {
-    /// Whether a definition is but another name for an orb's (`install: node/install`), which was refused then.
-    fn is_of_an_orb(&self, definition: document::Definition<'_>, kind: &str, span: Span) -> bool {
-        let name = definition.body.as_str().unwrap_or_default();
-        let orb = name.split_once('/').map(|(orb, _)| orb);
-        orb.inspect(|orb| self.refuse_orb(span, orb, kind, name)).is_some()
-    }
-
-    /// Refuses what an orb would bring, or says that there is no such orb.
-    fn refuse_orb(&self, span: Span, orb: &str, kind: &str, name: &str) {
-        let declared = self.document.orbs.names();
-        if declared.contains(&orb) {
-            self.findings.refuse(diagnostics::unsupported_orb(span, kind, name));
-        } else {
-            let near = self.findings.near(orb, declared);
-            self.findings.say(diagnostics::undeclared_orb(span, orb, name, near));
-        }
-    }
 }

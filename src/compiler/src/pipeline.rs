@@ -9,30 +9,56 @@ use crate::{
     findings::Findings,
     invocation::Invocation,
     job::{self, Order},
+    library::{Forest, Library},
     selection::{self, Chosen},
     unused,
     values::Values,
     workflow::{self, Start},
 };
 use protocol::pipeline::{Job, Pipeline, Workflow};
-use yaml::Node;
+use yaml::{Node, Sources};
 
 /// Compiles a tree; none if it is no configuration.
-pub(crate) fn compile(source: &str, root: &Node, inputs: &Inputs, findings: &Findings) -> Option<Pipeline> {
-    let document = Document::read(root, findings)?;
+pub(crate) fn compile(
+    root: &Node,
+    inputs: &Inputs,
+    findings: &Findings,
+    sources: &mut Sources,
+) -> Option<Pipeline> {
+    let library = Library::new(Document::read(root, findings)?);
     let budget = Budget::default();
+    let bare_sources = sources.clone();
     let mut values = Values::new(inputs);
-    let bare = Context { source, document: &document, values: &values, inputs, budget: &budget, findings };
-    let parameters = pipeline_parameters(bare);
+    let stage = Stage { inputs, budget: &budget, findings };
+    let parameters = pipeline_parameters(stage.context(&library, &values, &bare_sources));
+    let document = &library.documents[0];
     let section = document.parameters().map_or(document.span(), |(key, _)| key.span);
     values.add_parameters(&parameters, inputs, section, findings);
-    let context = Context { source, document: &document, values: &values, inputs, budget: &budget, findings };
+    let bare = stage.context(&library, &values, &bare_sources);
+    let forest = if document.interpolates() { Forest::plant(bare, root, sources) } else { Forest::default() };
+    let library = library.with(&forest, findings);
+    let context = stage.context(&library, &values, sources);
     let chosen = selection::choose(context, workflow::plans(context));
     let workflows: Vec<Workflow> =
         chosen.into_iter().filter_map(|chosen| workflow(context, chosen)).collect();
     unused::check(context);
     say_what_is_left_out(context, workflows.is_empty());
     Some(Pipeline { workflows })
+}
+
+/// What all stages have at hand from the beginning.
+#[derive(Clone, Copy)]
+struct Stage<'a> {
+    inputs: &'a Inputs,
+    budget: &'a Budget,
+    findings: &'a Findings,
+}
+
+impl<'a> Stage<'a> {
+    fn context(self, library: &'a Library<'a>, values: &'a Values, sources: &'a Sources) -> Context<'a> {
+        let Self { inputs, budget, findings } = self;
+        Context { sources, library, document: &library.documents[0], values, inputs, budget, findings }
+    }
 }
 
 fn pipeline_parameters(context: Context<'_>) -> Vec<Declaration> {
@@ -53,13 +79,10 @@ fn say_what_is_left_out(context: Context<'_>, nothing: bool) {
         let span = context.document.workflows().map_or(context.document.span(), |(key, _)| key.span);
         context.findings.say(diagnostics::nothing_runs(span));
     }
-    if let Some(span) = context.document.orbs_span() {
-        context.findings.say(diagnostics::orbs_left_out(span));
-    }
 }
 
 /// The workflow as it runs; none if nothing of it does. Jobs that do not run are compiled as well, for their errors.
-fn workflow(context: Context<'_>, chosen: Chosen<'_>) -> Option<Workflow> {
+fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>) -> Option<Workflow> {
     let Chosen { plan, graph, runs } = chosen;
     context.findings.take(plan.findings, !runs.is_empty());
     let names = graph.as_ref().map(|graph| graph.names.clone());
@@ -98,7 +121,7 @@ fn say_filtered(context: Context<'_>, span: yaml::Span, workflow: &str, jobs: &[
     context.findings.say(diagnostics::filtered_out(span, workflow, jobs, &place));
 }
 
-fn compile_job(context: Context<'_>, invocation: Invocation<'_>, name: &str, runs: bool) -> Option<Job> {
+fn compile_job<'a>(context: Context<'a>, invocation: Invocation<'a>, name: &str, runs: bool) -> Option<Job> {
     let findings = invocation.findings;
     let own = Context { findings: &findings, ..context };
     let order = Order {

@@ -9,8 +9,13 @@ const MAX_DEPTH: usize = 200;
 
 /// The tree with its references filled in, as the scope has them. Shares with the source what has none.
 pub(crate) fn resolve(context: Context<'_>, scope: Scope<'_>, node: &Node) -> Node {
-    let filling =
-        Filling { source: context.source, scope, findings: context.findings, budget: context.budget };
+    let filling = Filling {
+        sources: context.sources,
+        library: context.library,
+        scope,
+        findings: context.findings,
+        budget: context.budget,
+    };
     Resolver { context, filling }.node(node, 0).unwrap_or_else(|| node.clone())
 }
 
@@ -50,6 +55,9 @@ impl Resolver<'_> {
 
     /// A key stays a scalar whatever its reference is.
     fn key(&self, key: &Node) -> Option<Node> {
+        if !self.context.document.interpolates() {
+            return None;
+        }
         let filled = self.filling.fill(key.as_str()?, key.span)?;
         match filled.text() {
             Some(_) => Some(filled),

@@ -1,6 +1,6 @@
 //! What a reference may name at a place: parameters of what surrounds it, a matrix's values, the pipeline's.
 
-use crate::{diagnostics, findings::Findings, values::Values};
+use crate::{Context, diagnostics, findings::Findings, values::Values};
 use std::collections::BTreeMap;
 use yaml::{Diagnostic, Node, Span};
 
@@ -16,12 +16,19 @@ pub(crate) struct Scope<'a> {
     pub(crate) matrix: Option<&'a Arguments>,
     /// `pipeline.*`
     pub(crate) values: &'a Values,
+    /// Whether this is within an orb, from where the pipeline's parameters are not in sight.
+    pub(crate) in_orb: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Where only the pipeline is in sight.
-    pub(crate) fn pipeline(values: &'a Values) -> Self {
-        Self { parameters: None, matrix: None, values }
+    pub(crate) fn pipeline(context: Context<'a>) -> Self {
+        Self {
+            parameters: None,
+            matrix: None,
+            values: context.values,
+            in_orb: context.document.is_of_an_orb(),
+        }
     }
 
     /// The value of a reference, if it is in sight.
@@ -29,6 +36,7 @@ impl<'a> Scope<'a> {
         match name.split_once('.')? {
             ("parameters", key) => self.parameters?.get(key),
             ("matrix", key) => self.matrix?.get(key),
+            ("pipeline", key) if self.in_orb && key.starts_with("parameters.") => None,
             ("pipeline", _) => self.values.get(name),
             _ => None,
         }
@@ -45,6 +53,9 @@ impl<'a> Scope<'a> {
             }
             ("parameters", ..) => diagnostics::out_of_place(span, name, "in jobs, commands and executors"),
             ("matrix", ..) => diagnostics::out_of_place(span, name, "in a workflow's job with a `matrix`"),
+            ("pipeline", ..) if self.in_orb && key.starts_with("parameters.") => {
+                diagnostics::out_of_place(span, name, "in the configuration: an orb sees its own parameters")
+            }
             ("pipeline", ..) => self.values.explain(name, span, findings),
             _ => {
                 let near = findings.near(root, ["parameters", "pipeline", "matrix"]);

@@ -9,6 +9,7 @@ use crate::{
     document::Definition,
     executor::without_parameters,
     fields::Fields,
+    library::{Found, Sort},
     resolve::resolve,
     scope::Scope,
 };
@@ -24,13 +25,17 @@ const STEP: usize = 256;
 /// Steps that are said to exist and are not there yet.
 const MISSING: [&str; 2] = ["setup_remote_docker", "add_ssh_keys"];
 
+fn is_builtin(spelled: &str) -> bool {
+    builtin::is_known(spelled) || MISSING.contains(&spelled)
+}
+
 /// The steps of one job as they come out of their lists.
 #[derive(Debug)]
 pub(crate) struct Expansion<'a> {
     context: Context<'a>,
     surroundings: Surroundings<'a>,
     /// The commands that are being expanded, outermost first.
-    calls: Vec<String>,
+    calls: Vec<Definition<'a>>,
     depth: usize,
     steps: Vec<Step>,
 }
@@ -86,16 +91,22 @@ impl<'a> Expansion<'a> {
                 let key = if name == "steps" { name } else { "condition" };
                 self.context.findings.say(diagnostics::missing_key(span, &format!("`{name}`"), key));
             }
-            _ => match self.context.document.commands.get(name).filter(|_| !self.shadows(name)) {
-                Some(command) => self.call(command, span, value),
-                None => self.builtin(name, span, value),
+            _ => match self.context.find(Sort::Command, name, span) {
+                Found::Definition(command) if !self.shadows(command) => self.call(command, span, value),
+                Found::Definition(_) | Found::Unknown => self.builtin(name, span, value),
+                Found::Nothing => {}
             },
         }
     }
 
     /// Inside a command that bears the name of a built-in step, the name is the built-in's.
-    fn shadows(&self, name: &str) -> bool {
-        builtin::is_known(&builtin::spelled(name)) && self.calls.iter().any(|call| call == name)
+    fn shadows(&self, command: Definition<'_>) -> bool {
+        is_builtin(&builtin::spelled(command.name)) && self.is_open(command)
+    }
+
+    /// Whether a command is being expanded.
+    fn is_open(&self, command: Definition<'_>) -> bool {
+        self.calls.iter().any(|call| (call.home, call.name) == (command.home, command.name))
     }
 
     fn conditional(&mut self, name: &str, span: Span, value: &Node, wanted: bool) {
@@ -115,12 +126,10 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn call(&mut self, command: Definition<'_>, span: Span, value: Option<&Node>) {
-        if self.calls.iter().any(|call| call == command.name) {
-            self.context.findings.say(diagnostics::command_calls_itself(span, command.name, &self.calls));
-            return;
-        }
-        if self.context.is_of_an_orb(command, "command", span) {
+    fn call(&mut self, command: Definition<'a>, span: Span, value: Option<&Node>) {
+        if self.is_open(command) {
+            let calls: Vec<&str> = self.calls.iter().map(|call| call.name).collect();
+            self.context.findings.say(diagnostics::command_calls_itself(span, command.name, &calls));
             return;
         }
         let what = format!("command `{}`", command.name);
@@ -132,19 +141,25 @@ impl<'a> Expansion<'a> {
                 None => return,
             },
         };
-        let declarations = command.declarations(self.context);
-        let Some(arguments) = bind(self.context, &declarations, given, &what, span) else { return };
-        let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(self.context.values) };
-        let body = resolve(self.context, scope, &without_parameters(command.body));
-        let Some(fields) = Fields::new(self.context, &what, command.span, &body) else { return };
+        let within = self.context.within(command);
+        let Some(arguments) = bind(self.context, &command.declarations(within), given, &what, span) else {
+            return;
+        };
+        let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(within) };
+        let body = resolve(within, scope, &without_parameters(command.body));
+        let Some(fields) = Fields::new(within, &what, command.span, &body) else { return };
         fields.check_keys(&["steps", "description", "parameters"]);
         let Some(steps) = body.get("steps") else {
             self.context.findings.say(diagnostics::missing_key(command.span, &what, "steps"));
             return;
         };
-        self.calls.push(command.name.to_owned());
+        let caller = std::mem::replace(&mut self.context, within);
+        self.calls.push(command);
+        within.findings.enter(&what, span);
         self.list(steps, "steps");
+        within.findings.leave();
         self.calls.pop();
+        self.context = caller;
     }
 
     fn builtin(&mut self, name: &str, span: Span, value: Option<&Node>) {
@@ -157,15 +172,13 @@ impl<'a> Expansion<'a> {
             self.steps.extend(builtin::step(self.context, self.surroundings, &spelled, span, value));
         } else if MISSING.contains(&spelled.as_str()) {
             self.context.findings.refuse(diagnostics::unsupported(span, &format!("`{spelled}`")));
-        } else if let Some((orb, _)) = name.split_once('/') {
-            self.context.refuse_orb(span, orb, "command", name);
         } else {
             self.unknown(name, span);
         }
     }
 
     fn unknown(&self, name: &str, span: Span) {
-        let names = self.context.document.commands.names();
+        let names = self.context.library.home(span).commands.names();
         let known = builtin::NAMES.into_iter().chain(["when", "unless"]).chain(MISSING).chain(names);
         self.context.findings.say(diagnostics::unknown_name(
             span,

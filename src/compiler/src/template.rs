@@ -1,7 +1,9 @@
 //! References inside texts: `<< parameters.x >>`, sections `<<# x >>…<</ x >>`, and the escape `\<<`.
 
-use crate::{budget::Budget, condition::is_truthy, diagnostics, findings::Findings, scope::Scope};
-use yaml::{Node, Span};
+use crate::{
+    budget::Budget, condition::is_truthy, diagnostics, findings::Findings, library::Library, scope::Scope,
+};
+use yaml::{Node, Sources, Span};
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,15 +83,16 @@ pub(crate) fn references(text: &str) -> Vec<(&str, &str)> {
 }
 
 /// Where something is written within a span, as exactly as the source tells.
-pub(crate) fn place(source: &str, span: Span, raw: &str) -> Span {
-    let found = source.get(span.start..span.end).and_then(|source| source.find(raw));
+pub(crate) fn place(sources: &Sources, span: Span, raw: &str) -> Span {
+    let found = sources.text(span).and_then(|source| source.find(raw));
     found.map_or(span, |offset| Span::new(span.start + offset, span.start + offset + raw.len()))
 }
 
 /// Fills in the references of one scalar.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Filling<'a> {
-    pub(crate) source: &'a str,
+    pub(crate) sources: &'a Sources,
+    pub(crate) library: &'a Library<'a>,
     pub(crate) scope: Scope<'a>,
     pub(crate) findings: &'a Findings,
     pub(crate) budget: &'a Budget,
@@ -137,10 +140,18 @@ impl<'a> Filling<'a> {
 
     fn whole(&self, mark: Mark<'_>, span: Span) -> Node {
         match self.value(mark, span) {
-            Some(value) if value.as_scalar().is_some() => value.clone().at(span),
+            Some(value) if value.as_scalar().is_some() && self.is_of_one_text(value, span) => {
+                value.clone().at(span)
+            }
+            // What another text gave is told by its place: a name in it is looked up there.
             Some(value) => value.clone(),
             None => Node::string(span, ""),
         }
+    }
+
+    /// Whether a value may count as written where it is used. One without a place came from outside.
+    fn is_of_one_text(&self, value: &Node, span: Span) -> bool {
+        value.span == Span::default() || self.library.is_one_document(value.span, span)
     }
 
     fn joined(&self, tokens: &[Token<'_>], span: Span) -> String {
@@ -199,7 +210,7 @@ impl<'a> Filling<'a> {
 
     /// Where a mark stands; not worth the search once too much is wrong.
     fn place(&self, mark: Mark<'_>, span: Span) -> Span {
-        if self.findings.is_full() { span } else { place(self.source, span, mark.raw) }
+        if self.findings.is_full() { span } else { place(self.sources, span, mark.raw) }
     }
 }
 

@@ -43,7 +43,7 @@ fn check_text(context: Context<'_>, declared: &[&str], text: &str, node: &Node) 
         let Some(key) = name.strip_prefix("parameters.").filter(|key| !declared.contains(key)) else {
             continue;
         };
-        let place = template::place(context.source, node.span, raw);
+        let place = template::place(context.sources, node.span, raw);
         let near =
             context.findings.near(key, declared.iter().copied()).map(|near| format!("parameters.{near}"));
         context.findings.say(diagnostics::undeclared_and_unused(place, name, near.as_deref()));

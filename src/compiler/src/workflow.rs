@@ -120,5 +120,5 @@ fn holds(context: Context<'_>, written: &Node) -> bool {
     if written.as_str().is_some_and(|text| !text.contains("<<")) {
         return expression::holds(context, written);
     }
-    condition::holds(context, &resolve(context, Scope::pipeline(context.values), written))
+    condition::holds(context, &resolve(context, Scope::pipeline(context), written))
 }

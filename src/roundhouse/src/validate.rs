@@ -23,10 +23,10 @@ pub(crate) fn validate(options: &Validate) -> Result<(), Failure> {
 
 /// The rendered warnings of a configuration that compiles.
 pub(crate) fn check(config: &ConfigFile, inputs: &Inputs) -> Result<Vec<String>, Failure> {
-    let (pipeline, diagnostics) = compiler::compile(&config.text, inputs);
-    let rendered = |one: &yaml::Diagnostic| yaml::render(one, &config.shown, &config.text);
-    let rendered: Vec<String> = diagnostics.iter().map(rendered).collect();
-    if pipeline.is_some() {
+    let compilation = compiler::examine(&config.shown, &config.text, inputs);
+    let diagnostics = compilation.to_run();
+    let rendered = diagnostics.iter().map(|one| compilation.sources.render(one)).collect();
+    if compilation.pipeline.is_some() {
         return Ok(rendered);
     }
     let errors = diagnostics.iter().filter(|one| one.is_error()).count();

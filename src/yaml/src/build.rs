@@ -14,7 +14,13 @@ pub const MAX_DEPTH: usize = 100;
 /// Reads one document. The tree is there unless the text is no YAML; it may be there beside errors, which are then
 /// all that such a text has: unknown anchors, keys that are maps and the like. An empty text is a null node.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
-    let mut builder = Builder::default();
+    parse_at(text, 0)
+}
+
+/// The same for a text that is one of several: all places count from `base`, where it begins among
+/// [`Sources`](crate::Sources).
+pub fn parse_at(text: &str, base: usize) -> (Option<Node>, Vec<Diagnostic>) {
+    let mut builder = Builder { base, ..Builder::default() };
     let options = granit_parser::options! {
         emit_unresolved_aliases: true,
         emit_comments: false,
@@ -23,8 +29,8 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     };
     for event in Parser::new_from_str_with_options(text, options) {
         let step = match event {
-            Ok((event, span)) => builder.take(event, bytes(span), text),
-            Err(error) => Err(syntax_error(&error, text)),
+            Ok((event, span)) => builder.take(event, bytes(span, base), text),
+            Err(error) => Err(syntax_error(&error, text, base)),
         };
         if let Err(diagnostic) = step {
             builder.diagnostics.push(diagnostic);
@@ -35,17 +41,19 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     (Some(root), builder.diagnostics)
 }
 
-fn bytes(span: granit_parser::Span) -> Span {
+fn bytes(span: granit_parser::Span, base: usize) -> Span {
     let range = span.byte_range().unwrap_or_default();
-    Span::new(range.start, range.end.max(range.start))
+    Span::new(base + range.start, base + range.end.max(range.start))
 }
 
-fn syntax_error(error: &granit_parser::ScanError, text: &str) -> Diagnostic {
+fn syntax_error(error: &granit_parser::ScanError, text: &str, base: usize) -> Diagnostic {
     use granit_parser::ErrorKind as E;
     let start = error.marker().byte_offset().unwrap_or_default().min(text.len());
     let width = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-    let diagnostic =
-        Diagnostic::error(Span::new(start, start + width), format!("this is no YAML: {}", error.info()));
+    let diagnostic = Diagnostic::error(
+        Span::new(base + start, base + start + width),
+        format!("this is no YAML: {}", error.info()),
+    );
     match error.kind() {
         E::TabInIndentation | E::TabInBlockIndentation | E::TabNotAllowed | E::TabAtBlockScalarStart => {
             diagnostic.with_help("indent with spaces")
@@ -90,6 +98,8 @@ struct Builder {
     anchors: HashMap<usize, Option<Measured>>,
     nodes: usize,
     diagnostics: Vec<Diagnostic>,
+    /// Where the text begins among others.
+    base: usize,
 }
 
 impl Builder {
@@ -174,7 +184,7 @@ impl Builder {
         let node = match open.children {
             Children::Items(items) => Node::seq(span, items),
             Children::Entries { done, .. } => {
-                Node::map(span, mapping::resolve(done, text, &mut self.diagnostics))
+                Node::map(span, mapping::resolve(done, (text, self.base), &mut self.diagnostics))
             }
         };
         self.finished(Measured { node, nodes: open.nodes, height: open.height }, open.anchor)

@@ -13,10 +13,12 @@ mod mapping;
 mod node;
 mod position;
 mod scalar;
+mod sources;
 #[cfg(test)]
 mod tests;
 
-pub use build::{MAX_DEPTH, MAX_NODES, parse};
+pub use build::{MAX_DEPTH, MAX_NODES, parse, parse_at};
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use node::{Entry, Kind, Node, Scalar, Value};
 pub use position::{Position, Span, position};
+pub use sources::Sources;

@@ -8,7 +8,11 @@ use std::{
 
 /// The entries that count. What a map has itself wins over what it merges, an earlier merge over a later one, and
 /// of a key written twice the last.
-pub(crate) fn resolve(entries: Vec<Entry>, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Entry> {
+pub(crate) fn resolve(
+    entries: Vec<Entry>,
+    text: (&str, usize),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Entry> {
     let (merges, own): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|(key, _)| is_merge(key));
     let own = without_doubles(own, text, diagnostics);
     if merges.is_empty() {
@@ -55,7 +59,11 @@ fn merge(
     }
 }
 
-fn without_doubles(entries: Vec<Entry>, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Entry> {
+fn without_doubles(
+    entries: Vec<Entry>,
+    text: (&str, usize),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Entry> {
     let mut places: HashMap<Arc<str>, usize> = HashMap::new();
     let mut unique: Vec<Entry> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -78,8 +86,8 @@ fn without_doubles(entries: Vec<Entry>, text: &str, diagnostics: &mut Vec<Diagno
     unique
 }
 
-fn doubled(key: &Node, first: &Node, text: &str) -> Diagnostic {
-    let line = position(text, first.span.start).line;
+fn doubled(key: &Node, first: &Node, (text, base): (&str, usize)) -> Diagnostic {
+    let line = position(text, first.span.start - base).line;
     let name = key.text().unwrap_or_default();
     Diagnostic::warning(key.span, format!("the key `{name}` is in this map already, in line {line}"))
         .with_help("the last one counts; remove the other")

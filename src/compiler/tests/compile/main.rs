@@ -5,6 +5,7 @@ mod corpus;
 mod jobs;
 mod limits;
 mod mistakes;
+mod orbs;
 mod parameters;
 mod refusals;
 mod selection;

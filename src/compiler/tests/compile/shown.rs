@@ -1,6 +1,6 @@
 //! How a case looks in its snapshot: the text, what is said of it, and the pipeline, a line per job and step.
 
-use compiler::{Inputs, compile};
+use compiler::{Inputs, examine};
 use protocol::{
     pipeline::{Executor, Job, Pipeline},
     task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When},
@@ -22,12 +22,12 @@ pub(crate) fn shown(text: &str, inputs: &Inputs) -> String {
 
 /// What comes of a text.
 pub(crate) fn outcome(text: &str, inputs: &Inputs) -> String {
-    let (pipeline, diagnostics) = compile(text, inputs);
+    let compilation = examine("config.yml", text, inputs);
     let mut out = String::new();
-    for diagnostic in &diagnostics {
-        out += &yaml::render(diagnostic, "config.yml", text);
+    for diagnostic in compilation.to_run() {
+        out += &compilation.sources.render(&diagnostic);
     }
-    match pipeline {
+    match compilation.pipeline {
         Some(pipeline) => out += &shown_pipeline(&pipeline),
         None => out += "no pipeline\n",
     }

@@ -274,13 +274,14 @@ async fn compile(new: &NewPipeline, id: PipelineId, number: u64) -> Result<(Comp
         git: new.git.clone(),
         selection: new.selection.clone(),
         native: new.native,
+        orbs: None,
     };
     let (text, path) = (new.config.clone(), new.config_path.clone());
     let compiling = tokio::task::spawn_blocking(move || {
-        let (compiled, diagnostics) = compiler::compile(&text, &inputs);
+        let compilation = compiler::examine(&path, &text, &inputs);
         let rendered: Vec<_> =
-            diagnostics.iter().map(|diagnostic| yaml::render(diagnostic, &path, &text)).collect();
-        (compiled, rendered)
+            compilation.to_run().iter().map(|diagnostic| compilation.sources.render(diagnostic)).collect();
+        (compilation.pipeline, rendered)
     });
     let broken = |_| Refusal::Unavailable("the compiler failed: please report this configuration".to_owned());
     match compiling.await.map_err(broken)? {
