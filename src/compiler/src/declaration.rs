@@ -146,7 +146,7 @@ impl Type {
 }
 
 /// A boolean, also in the spellings of YAML 1.1 that configurations have.
-fn boolean(value: &Node) -> Option<Node> {
+pub(crate) fn boolean(value: &Node) -> Option<Node> {
     if value.as_bool().is_some() {
         return Some(value.clone());
     }

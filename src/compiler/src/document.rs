@@ -116,9 +116,7 @@ impl<'t> Document<'t> {
             return None;
         }
         let version = read_version(root, findings)?;
-        if let Some((key, value)) = root.get_entry("setup")
-            && !matches!(value.text(), None | Some("false"))
-        {
+        if let Some((key, _)) = root.get_entry("setup").filter(|(_, value)| is_meant(value)) {
             findings.refuse(diagnostics::unsupported(key.span, "`setup` (dynamic configuration)"));
         }
         suspicious_keys(root, findings);
@@ -172,6 +170,11 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// Whether it is a setup configuration: one that another one continues.
+    pub(crate) fn is_setup(&self) -> bool {
+        self.root.get("setup").is_some_and(is_meant)
+    }
+
     /// Whether `<< … >>` means anything in this version.
     pub(crate) fn interpolates(&self) -> bool {
         self.version == Version::TwoOne
@@ -191,6 +194,10 @@ impl<'t> Document<'t> {
     pub(crate) fn span(&self) -> Span {
         self.root.entries().first().map_or(self.root.span, |(key, _)| key.span)
     }
+}
+
+fn is_meant(setup: &Node) -> bool {
+    !matches!(setup.text(), None | Some("false"))
 }
 
 fn read_version(root: &Node, findings: &Findings) -> Option<Version> {

@@ -2,7 +2,7 @@
 
 use crate::{Context, diagnostics};
 use std::collections::HashMap;
-use yaml::{Kind, Node};
+use yaml::{Kind, Node, Span};
 
 /// Names and values, in order, names unique.
 pub(crate) type Environment = Vec<(String, String)>;
@@ -30,6 +30,15 @@ pub(crate) fn overlay(lower: Environment, upper: Environment) -> Environment {
         }
     }
     environment
+}
+
+/// The variables as processed configurations have them: a list of maps with one key.
+pub(crate) fn written(environment: &Environment, span: Span) -> Node {
+    let variable = |(name, value): &(String, String)| {
+        let entry = (Node::string(span, name.as_str()), Node::string(span, value.as_str()));
+        Node::map(span, vec![entry])
+    };
+    Node::seq(span, environment.iter().map(variable).collect())
 }
 
 fn collect(context: Context<'_>, node: &Node, environment: &mut Environment) {

@@ -11,7 +11,7 @@ use crate::{
     scope::Scope,
 };
 use protocol::pipeline::Executor;
-use yaml::{Kind, Node, Span};
+use yaml::{Entry, Kind, Node, Span};
 
 /// What a job or an executor says of where it runs.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,10 @@ pub(crate) struct Platform {
     pub(crate) shell: Option<String>,
     pub(crate) working_directory: Option<String>,
     pub(crate) environment: Environment,
+    /// The keys that say so, as written, but for the environment.
+    pub(crate) written: Vec<Entry>,
+    /// The environment that is no image's.
+    pub(crate) variables: Environment,
     /// Whether its executor could not be read, which was said then.
     pub(crate) is_broken: bool,
 }
@@ -39,6 +43,8 @@ impl Platform {
             shell: own.shell.or(base.shell),
             working_directory: own.working_directory.or(base.working_directory),
             environment: environment::overlay(base.environment, own.environment),
+            written: overlaid(base.written, own.written),
+            variables: environment::overlay(base.variables, own.variables),
             is_broken: base.is_broken,
         }
     }
@@ -49,18 +55,33 @@ impl Platform {
         let of_machine = |key: &str| machine.and_then(|machine| machine.text(key));
         let mut images = Environment::new();
         let executor = executor(fields, &mut images);
+        let variables = environment::read(fields.context, fields.node.get("environment"));
+        let is_written =
+            |(key, value): &&Entry| key.text().is_some_and(|key| WRITTEN.contains(&key)) && !value.is_null();
         Self {
             executor,
             resource_class: fields.text("resource_class").or_else(|| of_machine("resource_class")),
             shell: fields.text("shell").or_else(|| of_machine("shell")),
             working_directory: fields.text("working_directory"),
-            environment: environment::overlay(
-                images,
-                environment::read(fields.context, fields.node.get("environment")),
-            ),
+            environment: environment::overlay(images, variables.clone()),
+            written: fields.node.entries().iter().filter(is_written).cloned().collect(),
+            variables,
             is_broken: false,
         }
     }
+}
+
+/// What of an executor is seen in a job's processed form.
+pub(crate) const WRITTEN: [&str; 6] =
+    ["docker", "machine", "macos", "resource_class", "working_directory", "shell"];
+
+/// The keys of an executor, overlaid by those of its job; of the platforms one is enough.
+fn overlaid(base: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {
+    let has = |name: Option<&str>| own.iter().any(|(key, _)| key.text() == name);
+    let is_platform = |name: Option<&str>| name.is_some_and(|name| WRITTEN[..3].contains(&name));
+    let own_platform = own.iter().any(|(key, _)| is_platform(key.text()));
+    let covered = |(key, _): &Entry| has(key.text()) || own_platform && is_platform(key.text());
+    base.into_iter().filter(|entry| !covered(entry)).chain(own.iter().cloned()).collect()
 }
 
 /// The executor that a job names, its arguments given.

@@ -60,6 +60,7 @@ struct Collected {
     /// What is being expanded, and where each is used, outermost first.
     uses: Uses,
     errors: usize,
+    refusals: usize,
     closed: bool,
 }
 
@@ -129,7 +130,8 @@ impl Findings {
 
     /// Whether anything said so far is an error.
     pub(crate) fn has_errors(&self) -> bool {
-        self.collected.borrow().errors > 0
+        let collected = self.collected.borrow();
+        collected.errors + collected.refusals > 0
     }
 
     /// All of it; errors that point at one place stay in the order they were found.
@@ -156,6 +158,13 @@ impl Findings {
         let mut collected = self.collected.borrow_mut();
         let diagnostic = finding.diagnostic();
         if collected.closed || !collected.seen.insert((diagnostic.span, diagnostic.message.clone())) {
+            return;
+        }
+        if matches!(finding, Finding::Refused(_)) {
+            collected.refusals += 1;
+            if collected.refusals <= MOST {
+                collected.list.push((finding, uses));
+            }
             return;
         }
         let counts = diagnostic.is_error() && !matches!(finding, Finding::Missed(_));

@@ -1,6 +1,10 @@
 //! The graph of a workflow: unique names, what each job requires, and no cycle.
 
-use crate::{Context, diagnostics, invocation::Invocation, workflow::Plan};
+use crate::{
+    Context, diagnostics,
+    invocation::{Invocation, Requirement},
+    workflow::Plan,
+};
 use std::collections::{HashMap, HashSet};
 use yaml::{Diagnostic, Span};
 
@@ -11,6 +15,8 @@ pub(crate) struct Graph {
     pub(crate) names: Vec<String>,
     /// The places that each job requires.
     pub(crate) requires: Vec<Vec<usize>>,
+    /// For each of these, which of the job's requirements it comes from.
+    pub(crate) reasons: Vec<Vec<usize>>,
     /// Whether each job is let run by the filters, its own and those of what it requires.
     pub(crate) passes: Vec<bool>,
 }
@@ -21,17 +27,18 @@ impl Graph {
         let names = unique_names(&plan.jobs);
         say_doubles(context, plan, &names);
         let edges = edges(context, plan, &names)?;
-        let places = |edges: &Vec<(usize, Span)>| edges.iter().map(|(place, _)| *place).collect();
-        let requires: Vec<Vec<usize>> = edges.iter().map(places).collect();
+        let requires: Vec<Vec<usize>> =
+            edges.iter().map(|of| of.iter().map(|edge| edge.to).collect()).collect();
+        let reasons = edges.iter().map(|of| of.iter().map(|edge| edge.reason).collect()).collect();
         match order(&requires) {
             Ok(order) => {
                 let passes = let_pass(plan, &requires, &order);
-                Some(Self { names, requires, passes })
+                Some(Self { names, requires, reasons, passes })
             }
             Err(cycle) => {
-                let edge = edges[cycle[0]].iter().find(|(to, _)| *to == cycle[1]);
+                let edge = edges[cycle[0]].iter().find(|edge| edge.to == cycle[1]);
                 let path: Vec<&str> = cycle.iter().map(|place| names[*place].as_str()).collect();
-                context.findings.say(diagnostics::cycle(edge.map_or(plan.span, |(_, span)| *span), &path));
+                context.findings.say(diagnostics::cycle(edge.map_or(plan.span, |edge| edge.span), &path));
                 None
             }
         }
@@ -65,8 +72,17 @@ fn say_doubles(context: Context<'_>, plan: &Plan<'_>, names: &[String]) {
     }
 }
 
-/// What each job requires, with where it says so; none if some of it is not there.
-fn edges(context: Context<'_>, plan: &Plan<'_>, names: &[String]) -> Option<Vec<Vec<(usize, Span)>>> {
+/// One job's requiring another.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    to: usize,
+    /// Where that is said, and in which requirement of the job.
+    span: Span,
+    reason: usize,
+}
+
+/// What each job requires; none if some of it is not there.
+fn edges(context: Context<'_>, plan: &Plan<'_>, names: &[String]) -> Option<Vec<Vec<Edge>>> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, job) in plan.jobs.iter().enumerate() {
         places.entry(job.group.as_deref().unwrap_or(&names[place])).or_default().push(place);
@@ -77,18 +93,19 @@ fn edges(context: Context<'_>, plan: &Plan<'_>, names: &[String]) -> Option<Vec<
     let mut all = Vec::with_capacity(names.len());
     for job in &plan.jobs {
         let mut seen = HashSet::new();
-        let mut edges: Vec<(usize, Span)> = Vec::new();
-        for (name, span) in &job.requires {
+        let mut edges: Vec<Edge> = Vec::new();
+        for (reason, Requirement { name, span, .. }) in job.requires.iter().enumerate() {
             let Some(found) = places.get(name.as_str()) else {
                 whole = false;
                 context.findings.say(unknown(context, plan, &places, name, *span));
                 continue;
             };
-            if found.iter().any(|place| !context.budget.spend(EDGE + names[*place].len())) {
+            if found.iter().any(|place| !context.budget.spend(EDGE_COST + names[*place].len())) {
                 context.findings.say_last(diagnostics::too_large(*span));
                 return None;
             }
-            edges.extend(found.iter().filter(|place| seen.insert(**place)).map(|place| (*place, *span)));
+            let fresh = found.iter().filter(|place| seen.insert(**place));
+            edges.extend(fresh.map(|place| Edge { to: *place, span: *span, reason }));
         }
         all.push(edges);
     }
@@ -96,7 +113,7 @@ fn edges(context: Context<'_>, plan: &Plan<'_>, names: &[String]) -> Option<Vec<
 }
 
 /// What one requirement costs of the budget, beside its name.
-const EDGE: usize = 64;
+const EDGE_COST: usize = 64;
 
 fn unknown(
     context: Context<'_>,

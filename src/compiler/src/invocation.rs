@@ -25,7 +25,9 @@ pub(crate) struct Invocation<'t> {
     pub(crate) span: Span,
     /// None if what it names is no job of ours, which was said then.
     pub(crate) definition: Option<Definition<'t>>,
-    pub(crate) requires: Vec<(String, Span)>,
+    pub(crate) requires: Vec<Requirement>,
+    /// Its options as resolved, arguments included.
+    pub(crate) options: Node,
     pub(crate) contexts: Vec<String>,
     pub(crate) arguments: Vec<Entry>,
     pub(crate) before: Option<Node>,
@@ -34,6 +36,15 @@ pub(crate) struct Invocation<'t> {
     pub(crate) passes: bool,
     /// What was said of it.
     pub(crate) findings: Findings,
+}
+
+/// A job that another one requires.
+#[derive(Clone, Debug)]
+pub(crate) struct Requirement {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    /// How it is to have ended, where it is said.
+    pub(crate) statuses: Option<Node>,
 }
 
 /// Keys that are not arguments.
@@ -99,6 +110,17 @@ fn copy<'t>(
     Reading { context, base, span, options }.invocation(Some(row), matrix.alias.clone())
 }
 
+impl Invocation<'_> {
+    /// An option with what was decided of it: filters that are an expression hold or do not, for what they speak of is
+    /// known already.
+    pub(crate) fn decided(&self, (key, value): &Entry) -> Entry {
+        if key.text() != Some("filters") || value.as_str().is_none() {
+            return (key.clone(), value.clone());
+        }
+        (key.clone(), Node::string(value.span, if self.passes { "true" } else { "false" }))
+    }
+}
+
 /// What one job of a workflow costs of the budget.
 const INVOCATION: usize = 4096;
 
@@ -139,6 +161,7 @@ impl<'t> Reading<'_, 't> {
             after: fields.value("post-steps").cloned(),
             passes: filters::pass(context, self.span, fields.value("filters")),
             findings: self.context.findings.beside(),
+            options: self.options.clone(),
         };
         Invocation { findings, ..invocation }
     }
@@ -176,16 +199,16 @@ fn definition<'t>(context: Context<'t>, own: &Findings, base: &str, span: Span) 
     None
 }
 
-fn requires(fields: Fields<'_>) -> Vec<(String, Span)> {
+fn requires(fields: Fields<'_>) -> Vec<Requirement> {
     let Some(node) = fields.value("requires") else { return Vec::new() };
     let items = node.as_seq().unwrap_or(std::slice::from_ref(node));
     items.iter().filter_map(|item| required(fields.context, item)).collect()
 }
 
 /// A name, or a map of a name to the status it is to have.
-fn required(context: Context<'_>, item: &Node) -> Option<(String, Span)> {
+fn required(context: Context<'_>, item: &Node) -> Option<Requirement> {
     if let Some(name) = item.text() {
-        return Some((name.to_owned(), item.span));
+        return Some(Requirement { name: name.to_owned(), span: item.span, statuses: None });
     }
     let [(key, statuses)] = item.entries() else {
         let wanted = "the name of a job";
@@ -198,5 +221,5 @@ fn required(context: Context<'_>, item: &Node) -> Option<(String, Span)> {
             .findings
             .refuse(diagnostics::unsupported(statuses.span, "`requires` with another status than success"));
     }
-    Some((key.text()?.to_owned(), key.span))
+    Some(Requirement { name: key.text()?.to_owned(), span: key.span, statuses: Some(statuses.clone()) })
 }

@@ -6,7 +6,8 @@ use crate::{
     declaration::bind,
     diagnostics,
     document::Definition,
-    executor::{Platform, without_parameters},
+    environment,
+    executor::{Platform, WRITTEN, without_parameters},
     fields::Fields,
     resolve::resolve,
     scope::Scope,
@@ -49,13 +50,22 @@ pub(crate) struct Order<'a> {
     pub(crate) after: Option<&'a Node>,
 }
 
-/// The job as ordered; `requires` and `contexts` are the workflow's to add. None if something is wrong with it, which
-/// was said then.
+/// A job in both its forms.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// As it runs; `requires` and `contexts` are the workflow's to add. None if it cannot run here, or something is
+    /// wrong with it, which was said then.
+    pub(crate) job: Option<Job>,
+    /// As a processed configuration has it.
+    pub(crate) written: Node,
+}
+
+/// The job as ordered. None if something is wrong with it, which was said then.
 pub(crate) fn compile<'a>(
     context: Context<'a>,
     definition: Definition<'a>,
     order: &Order<'_>,
-) -> Option<Job> {
+) -> Option<Compiled> {
     let what = format!("job `{}`", definition.name);
     let caller = context;
     let context = caller.within(definition);
@@ -66,7 +76,7 @@ pub(crate) fn compile<'a>(
     fields.check_keys(&KEYS);
     refuse_keys(fields);
     if is_refused_type(fields) {
-        return None;
+        return Some(Compiled { job: None, written: written(fields, &Platform::default(), None) });
     }
     let platform = Platform::of_job(fields);
     let parallelism = parallelism(fields);
@@ -74,17 +84,37 @@ pub(crate) fn compile<'a>(
     let surroundings = Surroundings { shell: platform.shell.as_deref(), parallelism };
     let mut expansion = Expansion::new(context, surroundings);
     steps(fields, order, &mut expansion);
-    Some(Job {
+    let (steps, written_steps) = expansion.finish();
+    let written = written(fields, &platform, Some(Node::seq(definition.span, written_steps)));
+    let job = executor.map(|executor| Job {
         name: order.name.to_owned(),
         requires: Vec::new(),
         parallelism,
-        executor: executor?,
+        executor,
         resource_class: platform.resource_class,
         environment: platform.environment,
         contexts: Vec::new(),
         working_directory: platform.working_directory.unwrap_or_else(|| "~/project".to_owned()),
-        steps: expansion.into_steps(),
-    })
+        steps,
+    });
+    Some(Compiled { job, written })
+}
+
+/// The job without references: where it runs, its environment, all else that it says, its steps.
+fn written(fields: Fields<'_>, platform: &Platform, steps: Option<Node>) -> Node {
+    const ELSEWHERE: [&str; 5] = ["executor", "parameters", "environment", "steps", "description"];
+    let span = fields.span;
+    let rest = fields.node.entries().iter().filter(|(key, value)| {
+        let name = key.text().unwrap_or_default();
+        !value.is_null() && !ELSEWHERE.contains(&name) && !WRITTEN.contains(&name)
+    });
+    let environment = Some(&platform.variables).filter(|variables| !variables.is_empty());
+    let environment = environment.map(|variables| environment::written(variables, span));
+    let named = |name: &str, node: Node| (Node::string(span, name), node);
+    let own = platform.written.iter().cloned();
+    let own = own.chain(environment.map(|node| named("environment", node)));
+    let all = own.chain(rest.cloned()).chain(steps.map(|node| named("steps", node)));
+    Node::map(span, all.collect())
 }
 
 fn refuse_keys(fields: Fields<'_>) {

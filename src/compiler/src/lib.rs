@@ -21,6 +21,7 @@ mod document;
 mod duration;
 mod environment;
 mod executor;
+mod expanded;
 mod expression;
 mod expression_words;
 mod fields;
@@ -43,6 +44,8 @@ mod template;
 mod unused;
 mod values;
 mod workflow;
+
+pub use expanded::{Expanded, Outline, OutlinedJob};
 
 use protocol::{
     PipelineId,
@@ -79,6 +82,8 @@ pub struct Compilation {
     /// What runs of it; there unless something is wrong, or refused to what runs. It has no workflow if every one is
     /// kept back, which is a warning.
     pub pipeline: Option<Pipeline>,
+    /// The whole of it, nothing left to fill in; there unless something is wrong or an orb is missing.
+    pub expanded: Option<Expanded>,
     /// What is so whatever runs: errors and warnings.
     pub said: Vec<Diagnostic>,
     /// Errors that stand between what would run and its running here; the configuration may be right all the same.
@@ -90,11 +95,6 @@ pub struct Compilation {
 }
 
 impl Compilation {
-    /// Whether the configuration is right as it is, orbs included.
-    pub fn is_valid(&self) -> bool {
-        self.missed.is_empty() && !self.said.iter().any(Diagnostic::is_error)
-    }
-
     /// What there is to say to somebody who runs it: the pipeline is there exactly if none of it is an error. Orbs that
     /// what runs does without are worth a note.
     pub fn to_run(&self) -> Vec<Diagnostic> {
@@ -122,12 +122,15 @@ pub fn examine(name: &str, text: &str, inputs: &Inputs) -> Compilation {
     let findings = findings::Findings::default();
     diagnostics.into_iter().for_each(|diagnostic| findings.say(diagnostic));
     let root = root.filter(|_| !findings.has_errors());
-    let pipeline = root.and_then(|root| pipeline::compile(&root, inputs, &findings, &mut sources));
+    let compiled = root.and_then(|root| pipeline::compile(&root, inputs, &findings, &mut sources));
+    let (pipeline, expanded) = compiled.unzip();
     let pipeline = pipeline.filter(|_| !findings.has_errors());
     let verdict = findings.into_verdict(&sources);
     let of_text = |diagnostic: &Diagnostic| diagnostic.is_error() || diagnostic.span.start <= text.len();
-    let said = verdict.said.into_iter().filter(of_text).collect();
-    Compilation { pipeline, said, refused: verdict.refused, missed: verdict.missed, sources }
+    let said: Vec<Diagnostic> = verdict.said.into_iter().filter(of_text).collect();
+    let is_whole = verdict.missed.is_empty() && !said.iter().any(Diagnostic::is_error);
+    let expanded = expanded.filter(|_| is_whole);
+    Compilation { pipeline, expanded, said, refused: verdict.refused, missed: verdict.missed, sources }
 }
 
 /// What every stage has at hand.

@@ -128,8 +128,9 @@ impl Planting<'_, '_> {
         match text.parse::<Reference>() {
             Ok(reference) => Some(self.published(&reference, written.span)),
             Err(error) => {
-                self.context.findings.say(diagnostics::no_orb(written.span, text, &error.to_string()));
-                None
+                let shown = if text.is_empty() { resolved.type_name() } else { text };
+                self.context.findings.say(diagnostics::no_orb(written.span, shown, &error.to_string()));
+                Some(Import::Missing { reference: shown.to_owned(), help: error.to_string() })
             }
         }
     }

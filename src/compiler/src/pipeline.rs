@@ -6,9 +6,10 @@ use crate::{
     declaration::{Declaration, Type},
     diagnostics,
     document::Document,
+    expanded::{Collection, Expanded},
     findings::Findings,
     invocation::Invocation,
-    job::{self, Order},
+    job::{self, Compiled, Order},
     library::{Forest, Library},
     selection::{self, Chosen},
     unused,
@@ -24,7 +25,7 @@ pub(crate) fn compile(
     inputs: &Inputs,
     findings: &Findings,
     sources: &mut Sources,
-) -> Option<Pipeline> {
+) -> Option<(Pipeline, Expanded)> {
     let library = Library::new(Document::read(root, findings)?);
     let budget = Budget::default();
     let bare_sources = sources.clone();
@@ -39,11 +40,25 @@ pub(crate) fn compile(
     let library = library.with(&forest, findings);
     let context = stage.context(&library, &values, sources);
     let chosen = selection::choose(context, workflow::plans(context));
+    let mut collection = Collection::default();
     let workflows: Vec<Workflow> =
-        chosen.into_iter().filter_map(|chosen| workflow(context, chosen)).collect();
+        chosen.into_iter().filter_map(|chosen| workflow(context, chosen, &mut collection)).collect();
     unused::check(context);
     say_what_is_left_out(context, workflows.is_empty());
-    Some(Pipeline { workflows })
+    let resolutions = resolutions(sources, &forest);
+    Some((Pipeline { workflows }, collection.finish(context.document.is_setup(), resolutions)))
+}
+
+/// How a processed configuration tells which orbs went into it.
+const RESOLUTION: &str = "# Orb '";
+
+/// A line for each orb that was resolved, after those that the text brings from its own processing.
+fn resolutions(sources: &Sources, forest: &Forest) -> Vec<String> {
+    let text = sources.first();
+    let earlier = text.lines().take_while(|line| line.starts_with(RESOLUTION)).map(str::to_owned);
+    let lines = forest.resolutions.iter();
+    let resolved = lines.map(|(written, exact)| format!("{RESOLUTION}{written}' resolved to '{exact}'"));
+    earlier.chain(resolved).collect()
 }
 
 /// What all stages have at hand from the beginning.
@@ -82,9 +97,9 @@ fn say_what_is_left_out(context: Context<'_>, nothing: bool) {
 }
 
 /// The workflow as it runs; none if nothing of it does. Jobs that do not run are compiled as well, for their errors.
-fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>) -> Option<Workflow> {
-    let Chosen { plan, graph, runs } = chosen;
-    context.findings.take(plan.findings, !runs.is_empty());
+fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>, collection: &mut Collection) -> Option<Workflow> {
+    let Chosen { mut plan, graph, runs } = chosen;
+    context.findings.take(std::mem::take(&mut plan.findings), !runs.is_empty());
     let names = graph.as_ref().map(|graph| graph.names.clone());
     let selection = &context.inputs.selection;
     let is_whole =
@@ -95,15 +110,20 @@ fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>) -> Option<Workflow> {
             (0..graph.names.len()).filter(kept_out).map(|place| graph.names[place].as_str()).collect();
         say_filtered(context, plan.span, &plan.name, &jobs);
     }
-    let mut jobs = Vec::new();
-    for (place, invocation) in plan.jobs.into_iter().enumerate() {
+    let (mut jobs, mut texts) = (Vec::new(), Vec::new());
+    for (place, invocation) in plan.jobs.iter_mut().enumerate() {
         let name = names.as_ref().map_or_else(|| invocation.name.clone(), |names| names[place].clone());
         let runs_here = runs.contains(&place);
         let compiled = compile_job(context, invocation, &name, runs_here);
         let required =
             graph.iter().flat_map(|graph| &graph.requires[place]).filter(|place| runs.contains(place));
         let requires = required.filter_map(|place| names.as_ref()?.get(*place).cloned()).collect();
-        jobs.extend(compiled.filter(|_| runs_here).map(|job| Job { requires, ..job }));
+        let (job, text) = compiled.map_or((None, None), |compiled| (compiled.job, Some(compiled.written)));
+        texts.push(text);
+        jobs.extend(job.filter(|_| runs_here).map(|job| Job { requires, ..job }));
+    }
+    if let Some(graph) = graph.filter(|_| plan.start != Start::Off) {
+        collection.add(&plan, &graph, texts);
     }
     (!jobs.is_empty()).then_some(Workflow { name: plan.name, jobs })
 }
@@ -121,8 +141,13 @@ fn say_filtered(context: Context<'_>, span: yaml::Span, workflow: &str, jobs: &[
     context.findings.say(diagnostics::filtered_out(span, workflow, jobs, &place));
 }
 
-fn compile_job<'a>(context: Context<'a>, invocation: Invocation<'a>, name: &str, runs: bool) -> Option<Job> {
-    let findings = invocation.findings;
+fn compile_job<'a>(
+    context: Context<'a>,
+    invocation: &mut Invocation<'a>,
+    name: &str,
+    runs: bool,
+) -> Option<Compiled> {
+    let findings = std::mem::take(&mut invocation.findings);
     let own = Context { findings: &findings, ..context };
     let order = Order {
         name,
@@ -131,7 +156,8 @@ fn compile_job<'a>(context: Context<'a>, invocation: Invocation<'a>, name: &str,
         before: invocation.before.as_ref(),
         after: invocation.after.as_ref(),
     };
-    let job = invocation.definition.and_then(|definition| job::compile(own, definition, &order));
+    let compiled = invocation.definition.and_then(|definition| job::compile(own, definition, &order));
     context.findings.take(findings, runs);
-    job.map(|job| Job { contexts: invocation.contexts, ..job })
+    let (compiled, contexts) = (compiled?, invocation.contexts.clone());
+    Some(Compiled { job: compiled.job.map(|job| Job { contexts, ..job }), ..compiled })
 }

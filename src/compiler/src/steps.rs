@@ -4,7 +4,7 @@ use crate::{
     Context,
     builtin::{self, Surroundings},
     condition,
-    declaration::bind,
+    declaration::{bind, boolean},
     diagnostics,
     document::Definition,
     executor::without_parameters,
@@ -25,6 +25,24 @@ const STEP: usize = 256;
 /// Steps that are said to exist and are not there yet.
 const MISSING: [&str; 2] = ["setup_remote_docker", "add_ssh_keys"];
 
+/// A built-in step as processed configurations have it.
+fn written(name: &str, span: Span, value: Option<&Node>) -> Node {
+    let key = Node::string(span, name);
+    let Some(value) = value.filter(|value| !value.is_null()) else { return key };
+    let is_short = matches!(name, "run" | "deploy") && value.text().is_some();
+    let command = || Node::map(value.span, vec![(Node::string(span, "command"), value.clone())]);
+    let value = if is_short { command() } else { value.clone() };
+    let entries = value.entries().iter().map(|(key, value)| (key.clone(), typed(key, value)));
+    let value = if value.as_map().is_some() { Node::map(value.span, entries.collect()) } else { value };
+    Node::map(span, vec![(key, value)])
+}
+
+/// A switch is a boolean, however it was spelled.
+fn typed(key: &Node, value: &Node) -> Node {
+    let is_switch = matches!(key.text(), Some("background" | "docker_layer_caching"));
+    boolean(value).filter(|_| is_switch).unwrap_or_else(|| value.clone())
+}
+
 fn is_builtin(spelled: &str) -> bool {
     builtin::is_known(spelled) || MISSING.contains(&spelled)
 }
@@ -38,17 +56,19 @@ pub(crate) struct Expansion<'a> {
     calls: Vec<Definition<'a>>,
     depth: usize,
     steps: Vec<Step>,
+    /// The same steps as a processed configuration has them.
+    written: Vec<Node>,
 }
 
 impl<'a> Expansion<'a> {
     /// Nothing expanded yet.
     pub(crate) fn new(context: Context<'a>, surroundings: Surroundings<'a>) -> Self {
-        Self { context, surroundings, calls: Vec::new(), depth: 0, steps: Vec::new() }
+        Self { context, surroundings, calls: Vec::new(), depth: 0, steps: Vec::new(), written: Vec::new() }
     }
 
-    /// The steps, in order.
-    pub(crate) fn into_steps(self) -> Vec<Step> {
-        self.steps
+    /// The steps, in order, and how they are written without commands and conditions.
+    pub(crate) fn finish(self) -> (Vec<Step>, Vec<Node>) {
+        (self.steps, self.written)
     }
 
     /// Expands a resolved list of steps.
@@ -164,6 +184,9 @@ impl<'a> Expansion<'a> {
 
     fn builtin(&mut self, name: &str, span: Span, value: Option<&Node>) {
         let spelled = builtin::spelled(name);
+        if is_builtin(&spelled) {
+            self.written.push(written(&spelled, span, value));
+        }
         if builtin::is_known(&spelled) {
             if !self.context.budget.spend(STEP) {
                 self.context.findings.say_last(diagnostics::too_large(span));

@@ -8,7 +8,7 @@ use crate::{
     resolve::resolve,
     scope::Scope,
 };
-use yaml::{Node, Span};
+use yaml::{Entry, Node, Span};
 
 /// Whether a workflow starts with a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) struct Plan<'t> {
     pub(crate) span: Span,
     pub(crate) start: Start,
     pub(crate) jobs: Vec<Invocation<'t>>,
+    /// What of it a processed configuration has beside its jobs.
+    pub(crate) written: Vec<Entry>,
     /// What was said of it as a whole.
     pub(crate) findings: Findings,
 }
@@ -45,7 +47,8 @@ pub(crate) fn plans<'t>(context: Context<'t>) -> Vec<Plan<'t>> {
     }
     let named = workflows.entries().iter().filter(|(key, _)| key.text() != Some("version"));
     let plans: Vec<Plan<'t>> = named.filter_map(|(key, body)| plan(context, key, body)).collect();
-    if plans.is_empty() && !context.findings.has_errors() {
+    let nothing_is_meant = context.document.jobs.names().is_empty() && workflows.as_map().is_some();
+    if plans.is_empty() && !nothing_is_meant && !context.findings.has_errors() {
         return implicit(context).into_iter().collect();
     }
     plans
@@ -64,7 +67,8 @@ fn implicit<'t>(context: Context<'t>) -> Option<Plan<'t>> {
 pub(crate) fn alone<'t>(context: Context<'t>, job: &str, span: Span) -> Plan<'t> {
     let jobs = invocation::read(context, &Node::string(span, job));
     let jobs = jobs.into_iter().map(|job| Invocation { passes: true, ..job }).collect();
-    Plan { name: IMPLICIT.to_owned(), span, start: Start::Now, jobs, findings: context.findings.beside() }
+    let findings = context.findings.beside();
+    Plan { name: IMPLICIT.to_owned(), span, start: Start::Now, jobs, written: Vec::new(), findings }
 }
 
 const KEYS: [&str; 7] = ["jobs", "when", "unless", "triggers", "max_auto_reruns", "version", "description"];
@@ -79,7 +83,15 @@ fn plan<'t>(context: Context<'t>, key: &'t Node, body: &'t Node) -> Option<Plan<
     let start = start(own, fields);
     refuse_reruns(own, body);
     let jobs = if start == Start::Off { Vec::new() } else { jobs(context, fields) };
-    Some(Plan { name, span: key.span, start, jobs, findings })
+    let written = written(own, body);
+    Some(Plan { name, span: key.span, start, jobs, written, findings })
+}
+
+/// The keys of a workflow that hold for its whole, but the conditions that were decided.
+fn written(context: Context<'_>, body: &Node) -> Vec<Entry> {
+    let kept = ["triggers", "max_auto_reruns"].iter().filter_map(|key| body.get_entry(key));
+    let scope = Scope::pipeline(context);
+    kept.map(|(key, value)| (key.clone(), resolve(context, scope, value))).collect()
 }
 
 fn refuse_reruns(context: Context<'_>, body: &Node) {

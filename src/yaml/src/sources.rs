@@ -37,6 +37,11 @@ impl Sources {
         start
     }
 
+    /// The first text.
+    pub fn first(&self) -> &str {
+        self.texts.first().map_or("", |source| &source.text)
+    }
+
     /// What a span covers.
     pub fn text(&self, span: Span) -> Option<&str> {
         let source = self.source(span)?;

@@ -7,6 +7,7 @@ mod limits;
 mod mistakes;
 mod orbs;
 mod parameters;
+mod processed;
 mod refusals;
 mod selection;
 mod shipped;

@@ -26,7 +26,7 @@ impl Orbs for Shelf {
     }
 }
 
-fn with_orbs() -> Inputs {
+pub(crate) fn with_orbs() -> Inputs {
     let shelf = Shelf(vec![
         ("acme/tools", "1.2.3", "commands: {say: {steps: [run: old]}}\n"),
         ("acme/tools", "1.3.0", TOOLS),
