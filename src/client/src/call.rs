@@ -1,6 +1,6 @@
 //! One call of the API: its tries, its patience, and what an answer means.
 
-use crate::{backoff::Backoff, transport::Link};
+use crate::{backoff::Backoff, bearer::Bearer, transport::Link};
 use awc::{
     ClientRequest, ClientResponse,
     error::{ConnectError, PayloadError, SendRequestError},
@@ -124,7 +124,7 @@ pub(crate) enum Tries {
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
-    pub(crate) token: Option<std::rc::Rc<str>>,
+    pub(crate) token: Option<Bearer>,
     pub(crate) body: Bytes,
     pub(crate) json: bool,
     pub(crate) tries: Tries,
@@ -160,7 +160,7 @@ pub(crate) struct Failure {
 }
 
 impl Call {
-    pub(crate) fn new(method: Method, path: impl Into<String>, token: &std::rc::Rc<str>) -> Self {
+    pub(crate) fn new(method: Method, path: impl Into<String>, token: &Bearer) -> Self {
         Self {
             method,
             path: path.into(),
@@ -232,7 +232,7 @@ impl Call {
     async fn exchange(&self, link: &Link, what: &str) -> Result<Answer, Failure> {
         let mut request = request(link, &self.method, &self.path, what)?;
         if let Some(token) = &self.token {
-            request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
+            request = request.insert_header((AUTHORIZATION, token.header()));
         }
         if self.json {
             request = request.insert_header((CONTENT_TYPE, "application/json"));

@@ -2,6 +2,7 @@
 
 use crate::{
     backoff::Backoff,
+    bearer::Bearer,
     call::{ClientError, Failure, request, sentence},
     transport::Link,
 };
@@ -42,7 +43,7 @@ pub(crate) struct Target<'t> {
     /// A path of the API, or a signed URL.
     pub(crate) path: &'t str,
     /// None where the URL is signed.
-    pub(crate) token: Option<&'t Rc<str>>,
+    pub(crate) token: Option<&'t Bearer>,
 }
 
 impl Target<'_> {
@@ -50,7 +51,7 @@ impl Target<'_> {
         let what = format!("{method} {}", unsigned(&link.resolve(self.path)));
         let request = request(link, method, self.path, &what)?;
         let request = match self.token {
-            Some(token) => request.insert_header((AUTHORIZATION, format!("Bearer {token}"))),
+            Some(token) => request.insert_header((AUTHORIZATION, token.header())),
             None => request,
         };
         Ok((request, what))

@@ -13,6 +13,7 @@
 //! only where no connection came about.
 
 mod backoff;
+mod bearer;
 mod call;
 mod file;
 mod operator;

@@ -1,6 +1,7 @@
 //! Calls with an operator's token: resource classes, tokens, pipelines and what became of them.
 
 use crate::{
+    bearer::Bearer,
     call::{Answer, Call, ClientError, Tries, escaped, escaped_path},
     file,
     transport::Link,
@@ -13,13 +14,13 @@ use protocol::{
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId},
     transfer::Content,
 };
-use std::{fs::File, rc::Rc};
+use std::fs::File;
 
 /// An operator as the control plane sees it.
 #[derive(Clone, Debug)]
 pub struct Operator {
     link: Link,
-    token: Rc<str>,
+    token: Bearer,
 }
 
 /// A piece of a step's log.
@@ -33,7 +34,7 @@ pub struct LogPart {
 
 impl Operator {
     pub(crate) fn new(link: Link, token: &str) -> Self {
-        Self { link, token: token.into() }
+        Self { link, token: Bearer::new(token) }
     }
 
     /// The resource classes of a namespace.

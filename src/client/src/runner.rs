@@ -1,24 +1,24 @@
 //! Calls with a resource class token: claims and heartbeats.
 
 use crate::{
+    bearer::Bearer,
     call::{Call, ClientError, Tries},
     task::TaskClient,
     transport::Link,
 };
 use awc::http::{Method, StatusCode};
 use protocol::http::{Claim, Claimed, ClaimedMany, Heartbeat, HeartbeatAnswer};
-use std::rc::Rc;
 
 /// A launch-agent as the control plane sees it: one token, one resource class.
 #[derive(Clone, Debug)]
 pub struct Runner {
     link: Link,
-    token: Rc<str>,
+    token: Bearer,
 }
 
 impl Runner {
     pub(crate) fn new(link: Link, token: &str) -> Self {
-        Self { link, token: token.into() }
+        Self { link, token: Bearer::new(token) }
     }
 
     /// Asks for tasks, held open for `wait_ms`; none came where the list is empty. Tried once: ask again.

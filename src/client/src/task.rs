@@ -1,6 +1,7 @@
 //! Calls with a task token: begin, stream, transfers, end.
 
 use crate::{
+    bearer::Bearer,
     call::{Call, ClientError},
     file,
     transport::Link,
@@ -18,13 +19,13 @@ use protocol::{
     transfer::{Content, Destination, Found},
 };
 use serde::Serialize;
-use std::{fs::File, rc::Rc};
+use std::fs::File;
 
 /// One lease of one task as the control plane sees it. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct TaskClient {
     link: Link,
-    token: Rc<str>,
+    token: Bearer,
 }
 
 /// What became of a stream write.
@@ -47,7 +48,7 @@ pub enum Saved {
 
 impl TaskClient {
     pub(crate) fn new(link: Link, token: &str) -> Self {
-        Self { link, token: token.into() }
+        Self { link, token: Bearer::new(token) }
     }
 
     /// What to run.

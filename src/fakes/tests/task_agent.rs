@@ -68,7 +68,7 @@ impl Host {
         let invitation = Invitation {
             version: VERSION,
             socket,
-            key: "key".to_owned(),
+            key: protocol::frame::Key("key".to_owned()),
             root: directory.path().to_owned(),
             working_directory: None,
             outlive_ms: None,
@@ -83,7 +83,7 @@ impl Host {
     fn hello(&self) -> (Connection, bool) {
         let connection = self.listener.accept().unwrap();
         match hear(&connection) {
-            ToLaunchAgent::Hello { key, holds_task, .. } if key == "key" => (connection, holds_task),
+            ToLaunchAgent::Hello { key, holds_task, .. } if key.0 == "key" => (connection, holds_task),
             other => panic!("{other:?}"),
         }
     }

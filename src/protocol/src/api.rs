@@ -38,7 +38,7 @@ pub struct Resource {
 }
 
 /// A resource class token to make, or one that is. `token` is there only in the answer that makes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// Given by the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +54,17 @@ pub struct Token {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token")
+            .field("id", &self.id)
+            .field("resource_class", &self.resource_class)
+            .field("nickname", &self.nickname)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A list of the runner API.

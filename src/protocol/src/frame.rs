@@ -23,6 +23,17 @@ pub const MAX_FRAME: usize = 64 * 1024;
 /// The most descriptors beside one frame (`SCM_MAX_FD` is 253).
 pub const MAX_DESCRIPTORS: usize = 128;
 
+/// What a task-agent proves itself with. No log shows it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(pub String);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// The one line on a task-agent's standard input. The only thing it knows before it connects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
@@ -31,7 +42,7 @@ pub struct Invitation {
     /// Where the launch-agent listens for this task, now and after any restart of it.
     pub socket: PathBuf,
     /// Proves, in every [`ToLaunchAgent::Hello`], that the peer is the process that was invited.
-    pub key: String,
+    pub key: Key,
     /// The directory that is the task's own: home, working directory and temporary files lie in it. Absolute.
     pub root: PathBuf,
     /// The default working directory, where the operator configured one (`runner.working_directory`).
@@ -107,7 +118,7 @@ pub enum ToLaunchAgent {
         /// [`VERSION`] of the task-agent.
         version: u32,
         /// From the [`Invitation`].
-        key: String,
+        key: Key,
         /// Whether it has its task, journal and spools already.
         holds_task: bool,
         /// Whether it got [`ToTaskAgent::Begin`].
@@ -233,7 +244,8 @@ mod tests {
 
     #[test]
     fn frames_look_like_this_on_the_wire() {
-        let hello = ToLaunchAgent::Hello { version: 1, key: "k".to_owned(), holds_task: false, begun: false };
+        let hello =
+            ToLaunchAgent::Hello { version: 1, key: Key("k".to_owned()), holds_task: false, begun: false };
         let wanted = Wanted::SaveCache { key: "v1-deps".to_owned() };
         let frames = [
             encode(&hello).unwrap(),

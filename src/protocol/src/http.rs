@@ -55,7 +55,7 @@ pub struct Claim {
 }
 
 /// One claimed task. The first four fields are the public shape.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claimed {
     /// Stands for this lease.
     pub task_token: String,
@@ -73,6 +73,17 @@ pub struct Claimed {
     pub lease_ms: u64,
     /// The task-agent's program.
     pub agent: AgentProgram,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claimed")
+            .field("task_id", &self.task_id)
+            .field("epoch", &self.epoch)
+            .field("resource_class", &self.resource_class)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The program of a task-agent.
@@ -122,7 +133,7 @@ pub struct HeartbeatAnswer {
 }
 
 /// Gives a task back that never began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unclaim {
     /// Must be the token's own.
     pub task_id: TaskId,
@@ -131,6 +142,16 @@ pub struct Unclaim {
     /// Why, for the people who look. Extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for Unclaim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unclaim")
+            .field("task_id", &self.task_id)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How often a task may be given back before it fails.
@@ -283,4 +304,20 @@ pub struct SignedQuery {
 /// The digest of an empty content, which needs no upload to exist.
 pub fn is_empty_content(digest: &Digest) -> bool {
     digest.as_str() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_log_shows_a_token() {
+        let unclaim = Unclaim {
+            task_id: TaskId(uuid::Uuid::nil()),
+            task_token: "s3cret".to_owned(),
+            reason: Some("because".to_owned()),
+        };
+        let shown = format!("{unclaim:?} {:?}", crate::frame::Key("s3cret".to_owned()));
+        assert!(shown.contains("because") && !shown.contains("s3cret"), "{shown}");
+    }
 }

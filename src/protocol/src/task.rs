@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything a task-agent needs to run one task. Held by the control plane, fetched with the task token, handed
 /// over in a sealed memory file: it has secrets in it and never touches a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// Which task.
     pub task: TaskId,
@@ -31,6 +31,18 @@ pub struct TaskSpec {
     pub steps: Vec<Step>,
     /// After this many milliseconds the task is ended as timed out.
     pub max_run_time_ms: u64,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for TaskSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskSpec")
+            .field("task", &self.task)
+            .field("epoch", &self.epoch)
+            .field("job", &self.job)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One environment variable.

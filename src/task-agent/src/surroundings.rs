@@ -86,7 +86,7 @@ mod tests {
         Invitation {
             version: protocol::VERSION,
             socket: "/s".into(),
-            key: "k".to_owned(),
+            key: protocol::frame::Key("k".to_owned()),
             root: root.to_owned(),
             working_directory: working_directory.map(PathBuf::from),
             outlive_ms: None,

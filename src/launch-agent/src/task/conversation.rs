@@ -139,7 +139,7 @@ impl TaskActor {
         let is_candidate = self.conversation.candidates.contains_key(&number);
         match frame {
             ToLaunchAgent::Hello { version, key, holds_task, begun } => {
-                self.prove(number, version, &key)?;
+                self.prove(number, version, &key.0)?;
                 self.greet(holds_task, begun, ctx);
             }
             _ if is_candidate => return Err("it did not say hello first".to_owned()),

@@ -4,7 +4,7 @@ use super::dir::{ClaimRecord, TaskDir};
 use crate::host::Host;
 use protocol::{
     Outcome, VERSION,
-    frame::Invitation,
+    frame::{Invitation, Key},
     http::Claimed,
     journal::{MAX_RECORD, TaskEvent, read_from},
 };
@@ -231,7 +231,7 @@ fn invitation(
     let invitation = Invitation {
         version: VERSION,
         socket: dir.socket(),
-        key: record.key.clone(),
+        key: Key(record.key.clone()),
         root: root.to_owned(),
         working_directory,
         outlive_ms: host.settings.outlive.map(milliseconds),

@@ -2,7 +2,7 @@
 
 use protocol::{
     VERSION,
-    frame::{Answer, Invitation, MAX_DESCRIPTORS, ToLaunchAgent, ToTaskAgent, Wanted, decode, encode},
+    frame::{Answer, Invitation, Key, MAX_DESCRIPTORS, ToLaunchAgent, ToTaskAgent, Wanted, decode, encode},
     ids::StepNumber,
     invariants::journal_is_sound,
     journal::{Record, TaskEvent},
@@ -102,7 +102,7 @@ impl Host {
         let invitation = Invitation {
             version: VERSION,
             socket: directory.path().join("socket"),
-            key: KEY.to_owned(),
+            key: Key(KEY.to_owned()),
             root,
             working_directory: None,
             outlive_ms: None,
@@ -156,7 +156,7 @@ impl Host {
         assert!(readable(&[listener.as_fd()], Some(LONG)).unwrap()[0], "nobody connects");
         self.connection = Some(listener.accept().unwrap());
         match self.receive_any().0 {
-            ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun } if key == KEY => {
+            ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun } if key.0 == KEY => {
                 (holds_task, begun)
             }
             other => panic!("no hello: {other:?}"),
