@@ -11,12 +11,13 @@ mod carrying;
 mod conversation;
 pub(crate) mod dir;
 mod ending;
-mod journal;
+pub(crate) mod journal;
 mod launching;
 mod process;
 mod removal;
 mod socket;
 pub(crate) mod state;
+mod traces;
 
 use crate::{
     artifact_uploader::{ArtifactUploader, Request},

@@ -3,7 +3,7 @@
 use super::{HostState, Member, Supervisor};
 use crate::{
     status::TaskStatus,
-    task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, state::TaskState},
+    task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, journal, state::TaskState},
 };
 use actix::prelude::*;
 use protocol::{
@@ -47,6 +47,8 @@ pub(super) const PING_EVERY: u64 = 5;
 const HUNG: u32 = 4;
 /// How long the processes of a task without an actor are struck at a time.
 const STRIKE: Duration = Duration::from_secs(30);
+/// The pause before they are struck again, if some are left.
+const STRUCK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Task {
     fn new(record: ClaimRecord, class: Option<usize>, birth: Birth) -> Self {
@@ -110,7 +112,10 @@ impl Supervisor {
                     Err(_) => strays.push(task),
                 }
             }
-            strays.iter().for_each(|task| clear(&host, *task));
+            for task in strays {
+                // What is left is told, and is there again at the next start.
+                let _ = clear(&host, task, None);
+            }
             records
         });
         ctx.spawn(found.into_actor(self).map(|records, supervisor, ctx| {
@@ -188,11 +193,17 @@ impl Supervisor {
         ctx.run_later(pause, move |supervisor, ctx| supervisor.house(id, ctx));
     }
 
-    /// Not even the shortest way worked: its processes are ended without an actor, its lease runs out.
+    /// Not even the shortest way worked: its processes are ended without an actor, its lease runs out. Slot and account
+    /// are nobody else's before the last of them is gone.
     fn bury(&mut self, id: TaskId, ctx: &mut Context<Self>) {
-        let host = self.host.clone();
-        let cleared = spawn_blocking(move || clear(&host, id));
-        ctx.spawn(cleared.into_actor(self).map(move |_, supervisor, ctx| supervisor.let_go(id, ctx)));
+        let (host, slot) = (self.host.clone(), self.tasks.get(&id).map(|task| task.record.slot));
+        let cleared = spawn_blocking(move || clear(&host, id, slot));
+        ctx.spawn(cleared.into_actor(self).map(move |cleared, supervisor, ctx| match cleared {
+            Ok(true) => supervisor.let_go(id, ctx),
+            Ok(false) | Err(_) => {
+                ctx.run_later(STRUCK_AGAIN, move |supervisor, ctx| supervisor.bury(id, ctx));
+            }
+        }));
     }
 
     /// Nothing of the task is left: its slot is free.
@@ -257,14 +268,25 @@ impl Supervisor {
     }
 }
 
-/// Ends and removes everything of a task that has no actor.
-fn clear(host: &Arc<crate::host::Host>, task: TaskId) {
-    let containment = Containment::strongest(&task.to_string(), None);
+/// Ends and removes everything of a task that has no actor. False if processes of it are left.
+fn clear(host: &Arc<crate::host::Host>, task: TaskId, slot: Option<usize>) -> bool {
+    // As its journal says that they were held; without a word of that, by the strongest means there is.
+    let past = std::fs::read(host.task_dir(task).journal()).map(|text| journal::past(&text));
+    let past = past.unwrap_or_default();
+    let strongest = || Containment::strongest(&task.to_string(), None);
+    let mut containment = past.containment.unwrap_or_else(strongest);
+    past.process.into_iter().for_each(|process| containment.rooted_in(process));
+    match slot {
+        Some(slot) => host.accounts.take_again(slot, &mut containment),
+        None => containment.without_account(),
+    }
     if let Err(survivors) = containment.kill(STRIKE) {
-        return error!(host.log, "processes of a task are left"; "task" => %task, "error" => %survivors);
+        error!(host.log, "processes of a task are left"; "task" => %task, "error" => %survivors);
+        return false;
     }
     containment.remove();
     if let Err(error) = host.remove_task(task) {
         warn!(host.log, "what is left of a task cannot be removed"; "task" => %task, "error" => %error);
     }
+    true
 }

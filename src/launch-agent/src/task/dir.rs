@@ -18,6 +18,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// The directory of one task.
@@ -63,6 +64,11 @@ impl TaskDir {
     /// The claim, if there is a whole one.
     pub(crate) fn claim(&self) -> io::Result<ClaimRecord> {
         Ok(serde_json::from_slice(&std::fs::read(self.path.join("claim.json"))?)?)
+    }
+
+    /// Since when the task is on this host.
+    pub(crate) fn since(&self) -> io::Result<SystemTime> {
+        self.path.join("claim.json").metadata()?.modified()
     }
 
     /// All of it.

@@ -4,6 +4,7 @@ use super::{
     Birth, TaskActor, TaskNews,
     process::STRIKE,
     state::{Ending, TaskEvent, TaskState},
+    traces,
 };
 use crate::log_streamer::DrainLogs;
 use actix::prelude::*;
@@ -13,8 +14,8 @@ use protocol::{
     http::{End, Unclaim},
 };
 use sandbox::Containment;
-use slog::{info, warn};
-use std::time::Duration;
+use slog::{Logger, info, warn};
+use std::time::{Duration, SystemTime};
 use tokio::task::spawn_blocking;
 
 /// The task-agent keeps the grace itself; the host strikes so much later.
@@ -144,7 +145,15 @@ impl TaskActor {
     pub(super) fn finish(&mut self, ending: Ending, ctx: &mut Context<Self>) {
         let (host, task) = (self.parts.host.clone(), self.task);
         (self.streamer, self.uploader) = (None, None);
-        let removed = spawn_blocking(move || host.remove_task(task));
+        // One that is not another's by now.
+        let account = self.past.containment.as_ref().and_then(Containment::account);
+        let (dir, log) = (self.dir.clone(), self.log.clone());
+        let removed = spawn_blocking(move || {
+            if let (Some(account), Ok(since)) = (account, dir.since()) {
+                remove_traces(account, since, &log);
+            }
+            host.remove_task(task)
+        });
         ctx.spawn(removed.into_actor(self).map(move |removed, task, ctx| {
             if let Ok(Err(error)) = removed {
                 warn!(task.log, "what is left of the task cannot be removed"; "error" => %error);
@@ -158,6 +167,12 @@ impl TaskActor {
         info!(self.log, "the task is over"; "ending" => ?ending, "because" => because.as_deref().unwrap_or("-"));
         self.tell(TaskNews::Finished { task: self.task, ending, because });
         ctx.stop();
+    }
+}
+
+fn remove_traces(account: u32, since: SystemTime, log: &Logger) {
+    for (path, error) in traces::remove(account, since) {
+        warn!(log, "what the job left cannot be removed"; "path" => %path.display(), "error" => %error);
     }
 }
 
