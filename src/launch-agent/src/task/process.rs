@@ -70,7 +70,7 @@ pub(crate) fn make_ready(
     }
     let invitation = invitation(host, dir, record, &root, working_directory);
     let output = dir.open_output().map_err(|source| failed(dir.path(), source))?;
-    let containment = Containment::strongest(&task.to_string(), rights.own_account());
+    let containment = Containment::strongest(&record.claimed.allocation, rights.own_account());
     let notes = notes(&record.claimed, &rights, &containment, host);
     let launch = Launch {
         program,
