@@ -1,0 +1,215 @@
+//! Carries out a plan of faults against a house, each at its moment, and puts right what it did at the end.
+
+use crate::{
+    fault::{Fault, HostNumber},
+    history::History,
+    house::{House, Process},
+    patience,
+    proxy::Mode,
+    schedule::Strike,
+};
+use rustix::process::Signal;
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
+
+/// How long a disk may be in use by somebody who was just killed.
+const UNMOUNT: Duration = Duration::from_secs(10);
+
+/// The adversary of one house.
+#[derive(Debug)]
+pub struct Adversary<'h> {
+    house: &'h House,
+    history: &'h History,
+    began: Instant,
+    /// What is to be put right, and when.
+    pending: Vec<(u64, Remedy)>,
+    clock: i64,
+}
+
+/// What ends a fault that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    Continue(i32),
+    Open(HostNumber),
+    FreePlane,
+    FreeHost(HostNumber),
+    MendPlane,
+    MendHost(HostNumber),
+}
+
+impl<'h> Adversary<'h> {
+    /// Nothing is done yet.
+    pub fn new(house: &'h House, history: &'h History) -> Self {
+        Self { house, history, began: Instant::now(), pending: Vec::new(), clock: 0 }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Carries out the whole plan and puts everything right.
+    pub fn carry_out(mut self, plan: &[Strike]) -> io::Result<()> {
+        for strike in plan {
+            self.wait_until(strike.at)?;
+            let victim = match self.strike(&strike.fault) {
+                Ok(victim) => victim,
+                Err(error) => {
+                    self.history.note(format!("a fault could not be done: {error}"));
+                    continue;
+                }
+            };
+            self.history.struck(strike, victim);
+        }
+        self.relent()
+    }
+
+    fn wait_until(&mut self, at: u64) -> io::Result<()> {
+        loop {
+            self.pending.sort_by_key(|(due, _)| *due);
+            let next = self.pending.first().map_or(at, |(due, _)| at.min(*due));
+            thread::sleep(Duration::from_millis(next.saturating_sub(self.now())));
+            match self.pending.first().copied() {
+                Some((due, remedy)) if due <= at => {
+                    self.pending.remove(0);
+                    self.put_right(remedy)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits for the end of what lasts, and puts everything right.
+    fn relent(mut self) -> io::Result<()> {
+        let end = self.pending.iter().map(|(due, _)| *due).max();
+        self.wait_until(end.unwrap_or_default())?;
+        self.house.disarm()?;
+        self.house.hosts.iter().for_each(|host| {
+            host.proxy.disarm();
+            host.proxy.set(Mode::Open);
+        });
+        self.house.set_clock(0)
+    }
+
+    fn later(&mut self, length: u64, remedy: Remedy) {
+        self.pending.push((self.now() + length, remedy));
+    }
+
+    /// Does it; the task that it struck, where that is a task.
+    fn strike(&mut self, fault: &Fault) -> io::Result<Option<String>> {
+        let house = self.house;
+        match *fault {
+            Fault::KillAgent { host, down } => house.hosts[host].agent.kill(down),
+            Fault::KillPlane { down } => house.plane.kill(down),
+            Fault::StopAgent { host, length } => self.stop(house.hosts[host].agent.process(), length),
+            Fault::StopPlane { length } => self.stop(house.plane.process(), length),
+            Fault::KillTaskAgent { host, pick } => {
+                let Some((process, task)) = self.task_agent(host, pick) else { return Ok(None) };
+                process.signal(Signal::KILL);
+                return Ok(Some(task));
+            }
+            Fault::StopTaskAgent { host, pick, length } => {
+                let Some((process, task)) = self.task_agent(host, pick) else { return Ok(None) };
+                self.stop(Some(process), length);
+                return Ok(Some(task));
+            }
+            Fault::Panic { host, ref point } => house.arm(host, &point.0)?,
+            Fault::Tamper { host, route, how } => house.hosts[host].proxy.arm(route, how),
+            Fault::Cut { host, length } => self.close(host, Mode::Cut, length),
+            Fault::Silence { host, length } => self.close(host, Mode::Silent, length),
+            Fault::Clock { by } => {
+                self.clock += by;
+                house.set_clock(self.clock)?;
+            }
+            ref disk => self.strike_disk(disk)?,
+        }
+        Ok(None)
+    }
+
+    fn strike_disk(&mut self, fault: &Fault) -> io::Result<()> {
+        let house = self.house;
+        match *fault {
+            Fault::FullPlane { length } => {
+                house.plane_disk.fill()?;
+                self.later(length, Remedy::FreePlane);
+            }
+            Fault::FullHost { host, length } => {
+                house.hosts[host].disk.fill()?;
+                self.later(length, Remedy::FreeHost(host));
+            }
+            Fault::ReadOnlyPlane { length } => {
+                house.plane_disk.fail()?;
+                self.later(length, Remedy::MendPlane);
+            }
+            Fault::ReadOnlyHost { host, length } => {
+                house.hosts[host].disk.fail()?;
+                self.later(length, Remedy::MendHost(host));
+            }
+            Fault::PowerCutPlane { down } => {
+                house.plane.kill(u64::MAX);
+                house.plane_disk.cut_power()?;
+                self.later(down, Remedy::MendPlane);
+            }
+            Fault::PowerCutHost { host, down } => {
+                house.hosts[host].kill_everything();
+                house.hosts[host].disk.cut_power()?;
+                self.later(down, Remedy::MendHost(host));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn task_agent(&self, host: HostNumber, pick: u64) -> Option<(Process, String)> {
+        let mut agents = self.house.hosts[host].task_agents();
+        let number = u64::try_from(agents.len()).ok().filter(|number| *number > 0)?;
+        Some(agents.swap_remove(usize::try_from(pick % number).ok()?))
+    }
+
+    fn stop(&mut self, process: Option<Process>, length: u64) {
+        if let Some(process) = process {
+            process.signal(Signal::STOP);
+            self.later(length, Remedy::Continue(process.0));
+        }
+    }
+
+    fn close(&mut self, host: HostNumber, mode: Mode, length: u64) {
+        self.house.hosts[host].proxy.set(mode);
+        self.later(length, Remedy::Open(host));
+    }
+
+    fn put_right(&self, remedy: Remedy) -> io::Result<()> {
+        let house = self.house;
+        match remedy {
+            Remedy::Continue(process) => Process(process).signal(Signal::CONT),
+            Remedy::Open(host) => house.hosts[host].proxy.set(Mode::Open),
+            Remedy::FreePlane => house.plane_disk.free(),
+            Remedy::FreeHost(host) => house.hosts[host].disk.free(),
+            Remedy::MendPlane => {
+                house.plane.kill(u64::MAX);
+                patiently(|| house.plane_disk.mend())?;
+                house.plane_disk.free();
+                house.plane.start();
+            }
+            Remedy::MendHost(host) => {
+                let host = &house.hosts[host];
+                host.kill_everything();
+                patiently(|| host.disk.mend())?;
+                host.disk.free();
+                host.agent.start();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Until those that were killed have let go.
+fn patiently(mut mend: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let mut last = Ok(());
+    let mended = patience::until(UNMOUNT, || {
+        last = mend();
+        last.is_ok().then_some(())
+    });
+    mended.map_or(last, Ok)
+}
