@@ -1,21 +1,32 @@
 //! Contents as files of one directory.
 
-use crate::{BlobError, Content, Scope};
+use crate::{BlobError, Content, Scope, held::Held};
 use failpoints::Guard;
 use protocol::Digest;
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, ErrorKind, Seek},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 const INCOMING: &str = "incoming";
+
+/// A content that is held counts as new again; writing that down more often would say nothing more.
+const FRESH: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
     written: AtomicU64,
+    /// Which folders of a scope are known to be on disk themselves, a bit each.
+    settled: Mutex<HashMap<Scope, [u128; 2]>>,
+    held: Mutex<Held>,
 }
 
 /// A file that is not a content yet; unlinked when dropped before it was placed.
@@ -35,16 +46,66 @@ impl Drop for Incoming {
 impl Directory {
     pub(crate) fn open(path: PathBuf) -> Result<Self, BlobError> {
         let incoming = path.join(INCOMING);
-        make(&incoming)?;
+        make(&path, &incoming).map_err(|error| BlobError::system("make", &incoming, error))?;
         sweep(&incoming)?;
-        let directory = Self { path, written: AtomicU64::new(0) };
+        let directory = Self::at(path);
         // A directory that cannot be written to is found out now, not at the end of somebody's job.
         directory.incoming()?;
         Ok(directory)
     }
 
+    /// The directory as it is: nothing is made, nothing is swept.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        let (settled, held) = (Mutex::default(), Mutex::default());
+        Self { path, written: AtomicU64::new(0), settled, held }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a content of this size is there. From now on it is not removed, whoever names it takes some time.
+    pub(crate) fn hold(&self, scope: &Scope, digest: &Digest, size: u64) -> Result<bool, BlobError> {
+        // First, so that who removes has either done it or sees this.
+        self.held().insert(scope, digest);
+        let path = self.place(scope, digest);
+        match fs::metadata(&path) {
+            Ok(found) if found.len() == size => {
+                refresh(&path, &found);
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(BlobError::System { doing: "look at", path, source }),
+        }
+    }
+
+    /// Removes a content that nobody holds and that was not new after `limit`; its size, if it is gone now.
+    pub(crate) fn remove(
+        &self,
+        scope: &Scope,
+        digest: &Digest,
+        limit: SystemTime,
+    ) -> Result<Option<u64>, BlobError> {
+        let path = self.place(scope, digest);
+        let held = self.held();
+        if held.contains(scope, digest) {
+            return Ok(None);
+        }
+        let removed = fs::metadata(&path).and_then(|found| {
+            if found.modified()? >= limit {
+                return Ok(None);
+            }
+            fs::remove_file(&path).map(|()| Some(found.len()))
+        });
+        match removed {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            removed => removed.map_err(|error| BlobError::system("remove", &path, error)),
+        }
     }
 
     pub(crate) fn size(&self, scope: &Scope, digest: &Digest) -> Result<Option<u64>, BlobError> {
@@ -84,32 +145,55 @@ impl Directory {
     ) -> Result<(), BlobError> {
         let place = self.place(scope, digest);
         let folder = place.parent().expect("a content lies in a folder");
-        self.sync_and_move(incoming, folder, &place)
+        self.held().insert(scope, digest);
+        self.settle(scope, digest, folder)
+            .and_then(|()| sync_and_move(incoming, folder, &place))
             .map_err(|error| BlobError::system("store", &place, error))
     }
 
-    fn sync_and_move(&self, incoming: &mut Incoming, folder: &Path, place: &Path) -> io::Result<()> {
-        if !Guard::Fsync.is_out() {
-            incoming.file.sync_all()?;
+    /// Makes sure that a folder is there and on disk. One that is there may be another's, made but not synced yet, or
+    /// left so by a crash.
+    fn settle(&self, scope: &Scope, digest: &Digest, folder: &Path) -> io::Result<()> {
+        let settled = || self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = usize::from_str_radix(&digest.as_str()[..2], 16).expect("a digest is hexadecimal");
+        let (word, bit) = (number / 128, 1 << (number % 128));
+        if settled().get(scope).is_some_and(|words| words[word] & bit != 0) {
+            return Ok(());
         }
-        incoming.file.rewind()?;
-        if !folder.is_dir() {
-            fs::create_dir_all(folder)?;
-            sync(&self.path)?;
-            sync(folder.parent().expect("below the blob directory"))?;
-        }
-        fs::rename(&incoming.path, place)?;
-        sync(folder)
+        fs::create_dir_all(folder)?;
+        sync(folder.parent().expect("below the blob directory"))?;
+        sync(&self.path)?;
+        settled().entry(scope.clone()).or_default()[word] |= bit;
+        Ok(())
     }
 
-    fn place(&self, scope: &Scope, digest: &Digest) -> PathBuf {
+    pub(crate) fn place(&self, scope: &Scope, digest: &Digest) -> PathBuf {
         let digest = digest.as_str();
         self.path.join(scope.as_segment()).join(&digest[..2]).join(digest)
     }
 }
 
-fn make(incoming: &Path) -> Result<(), BlobError> {
-    fs::create_dir_all(incoming).map_err(|error| BlobError::system("make", incoming, error))
+fn sync_and_move(incoming: &mut Incoming, folder: &Path, place: &Path) -> io::Result<()> {
+    if !Guard::Fsync.is_out() {
+        incoming.file.sync_all()?;
+    }
+    incoming.file.rewind()?;
+    fs::rename(&incoming.path, place)?;
+    sync(folder)
+}
+
+/// A file that is held counts as new again. Where that cannot be written nothing can be removed either.
+fn refresh(path: &Path, found: &fs::Metadata) {
+    let now = SystemTime::now();
+    if found.modified().is_ok_and(|modified| modified + FRESH < now) {
+        let _ = File::open(path).and_then(|file| file.set_modified(now));
+    }
+}
+
+fn make(path: &Path, incoming: &Path) -> io::Result<()> {
+    fs::create_dir_all(incoming)?;
+    sync(path)?;
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync)
 }
 
 fn sweep(incoming: &Path) -> Result<(), BlobError> {

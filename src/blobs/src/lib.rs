@@ -9,12 +9,15 @@
 //! [`Writer`] and [`Content`] alone, so another place to keep contents needs no change of theirs.
 
 mod directory;
+mod held;
 mod scope;
 mod signed;
+mod stored;
 mod writer;
 
 pub use scope::Scope;
 pub use signed::{Access, SignatureError, Signer};
+pub use stored::{Folder, Stored};
 pub use writer::Writer;
 
 use bytes::Bytes;
@@ -108,6 +111,20 @@ impl Blobs {
     pub async fn size(&self, scope: &Scope, digest: &Digest) -> Result<Option<u64>, BlobError> {
         let (directory, scope, digest) = (self.directory.clone(), scope.clone(), digest.clone());
         blocking(move || directory.size(&scope, &digest)).await
+    }
+
+    /// Which of these contents are there with their sizes. All of them are held: until they were not asked for during
+    /// two rounds (see [`Blobs::turn`]) and their files are old, they are not removed.
+    pub async fn hold(
+        &self,
+        scope: &Scope,
+        contents: Vec<protocol::transfer::Content>,
+    ) -> Result<Vec<bool>, BlobError> {
+        let (directory, scope) = (self.directory.clone(), scope.clone());
+        let hold = move |content: &protocol::transfer::Content| {
+            directory.hold(&scope, &content.digest, content.size)
+        };
+        blocking(move || contents.iter().map(hold).collect()).await
     }
 
     /// Opens a content, if it is there.

@@ -1,7 +1,12 @@
 //! Tests of contents on a real directory.
 
 use super::*;
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    time::{Duration, SystemTime},
+};
 use tempfile::TempDir;
 
 fn digest_of(bytes: &[u8]) -> Digest {
@@ -169,4 +174,50 @@ async fn a_full_disk_is_said_so_and_leaves_nothing() {
     assert_eq!(blobs.size(&project(), &digest_of(&large)).await.unwrap(), None);
     assert_eq!(read(&blobs, &project(), &kept).await.unwrap(), b"fits");
     write(&blobs, b"fits again").await.unwrap();
+}
+
+fn age(blobs: &Blobs, digest: &Digest) {
+    let file = fs::File::open(blobs.path(&project(), digest)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600 * 24 * 7)).unwrap();
+}
+
+fn all(blobs: &Blobs) -> Vec<Stored> {
+    blobs.folders().unwrap().iter().flat_map(|folder| blobs.stored(folder).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_is_stored_is_listed_and_what_is_being_written_is_not() {
+    let folder = TempDir::new().unwrap();
+    let blobs = blobs(&folder).await;
+    let (digest, size) = write(&blobs, b"hello blobs").await.unwrap();
+    let mut writer = blobs.compose(&project()).await.unwrap();
+    writer.push(Bytes::from_static(b"half")).await.unwrap();
+    let stored = all(&Blobs::at(folder.path().join("blobs")));
+    assert_eq!(stored.len(), 1);
+    assert_eq!((&stored[0].content.digest, stored[0].content.size), (&digest, size));
+    assert_eq!(stored[0].path, blobs.path(&project(), &digest));
+}
+
+#[tokio::test]
+async fn an_old_content_is_removed_unless_it_was_asked_for_in_this_round_or_the_one_before() {
+    let folder = TempDir::new().unwrap();
+    let blobs = blobs(&folder).await;
+    let (digest, size) = write(&blobs, b"hello blobs").await.unwrap();
+    let remove = || blobs.remove(&project(), std::slice::from_ref(&digest), SystemTime::now()).unwrap();
+    age(&blobs, &digest);
+    assert!(remove().is_empty(), "it was only just stored");
+    blobs.turn();
+    assert!(remove().is_empty());
+    let wanted = protocol::transfer::Content { digest: digest.clone(), size };
+    let wrong = protocol::transfer::Content { digest: digest.clone(), size: size + 1 };
+    assert_eq!(blobs.hold(&project(), vec![wanted, wrong]).await.unwrap(), [true, false]);
+    blobs.turn();
+    assert!(remove().is_empty(), "somebody asked for it");
+    blobs.turn();
+    let week = Duration::from_secs(3600 * 24 * 6);
+    let limit = SystemTime::now() - week;
+    assert!(blobs.remove(&project(), std::slice::from_ref(&digest), limit).unwrap().is_empty());
+    age(&blobs, &digest);
+    assert_eq!(remove(), [size]);
+    assert!(all(&blobs).is_empty() && remove().is_empty());
 }

@@ -14,6 +14,7 @@
 
 mod api;
 mod blob_routes;
+mod data_dir;
 mod engine;
 mod logs;
 mod pipelines;
@@ -24,5 +25,5 @@ mod settings;
 mod start;
 mod web;
 
-pub use settings::{KeySource, Settings};
+pub use settings::{KeySource, Retention, Settings};
 pub use start::{Running, StartError, start};

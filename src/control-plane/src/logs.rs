@@ -19,13 +19,15 @@ mod tails;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use files::FileError;
-
-pub(crate) use files::LogName;
+pub(crate) use files::{FileError, LogName, all_files, path_of};
+pub(crate) use frames::raw_length;
 pub(crate) use place::Item;
 pub(crate) use read::Range;
 
-use crate::refusal::Refusal;
+use crate::{
+    data_dir::{LOGS, Removals},
+    refusal::Refusal,
+};
 use blobs::{BlobError, Blobs};
 use files::LogFiles;
 use protocol::{TaskId, stream::StreamError};
@@ -40,6 +42,7 @@ pub(crate) struct Logs {
     store: Store,
     blobs: Blobs,
     files: Arc<LogFiles>,
+    removals: Arc<Removals>,
     tails: Tails,
     /// As many bodies are decompressed at once as there are cores, which bounds the memory for it too.
     benches: Semaphore,
@@ -91,12 +94,17 @@ impl From<LogError> for Refusal {
 
 impl Logs {
     /// Opens the logs below a data directory.
-    pub(crate) fn open(data_dir: &Path, store: Store, blobs: Blobs) -> Result<Self, FileError> {
-        let files = Arc::new(LogFiles::open(data_dir.join("logs"))?);
+    pub(crate) fn open(
+        data_dir: &Path,
+        store: Store,
+        blobs: Blobs,
+        removals: Arc<Removals>,
+    ) -> Result<Self, FileError> {
+        let files = Arc::new(LogFiles::open(data_dir.join(LOGS))?);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (over, to_seal) = mpsc::unbounded_channel();
         let (benches, to_seal) = (Semaphore::new(cores), Mutex::new(to_seal));
-        Ok(Self { store, blobs, files, tails: Tails::default(), benches, over, to_seal })
+        Ok(Self { store, blobs, files, removals, tails: Tails::default(), benches, over, to_seal })
     }
 
     /// Wakes who waits for a task's logs: bytes or an end of them were committed.

@@ -12,11 +12,12 @@ pub(crate) mod live;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod restore;
+pub(crate) mod retention;
 pub(crate) mod stream;
 pub(crate) mod token;
 pub(crate) mod transfers;
 
-use crate::{logs::Logs, refusal::Refusal, secrets::Vault};
+use crate::{data_dir::Removals, logs::Logs, refusal::Refusal, secrets::Vault, settings::Retention};
 use access::Access;
 use clock::{Clock, Moment};
 use core::Core;
@@ -27,6 +28,7 @@ use projects::Projects;
 use protocol::{PipelineId, ResourceClass, TaskId, WorkflowId, feed::News, transfer::Content};
 use slog::{Logger, warn};
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -51,6 +53,9 @@ pub(crate) struct Plane {
     pub(crate) projects: Projects,
     pub(crate) rules: Rules,
     pub(crate) clock: Clock,
+    removals: Arc<Removals>,
+    /// The file that is as old as the last sweep.
+    swept: PathBuf,
     /// Turns true when held-open calls are to be answered at once.
     pub(crate) closing: watch::Receiver<bool>,
     /// How many calls are being answered.
@@ -72,6 +77,7 @@ pub(crate) struct Rules {
     pub(crate) page: Option<String>,
     /// The published task-agent.
     pub(crate) agent: Content,
+    pub(crate) retention: Retention,
 }
 
 /// What a plane is made of.
@@ -85,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) instances: Instances,
     pub(crate) rules: Rules,
+    pub(crate) removals: Arc<Removals>,
+    pub(crate) swept: PathBuf,
     pub(crate) closing: watch::Receiver<bool>,
 }
 
@@ -120,6 +128,8 @@ impl Plane {
             projects: Projects::default(),
             rules: parts.rules,
             clock: Clock::new(),
+            removals: parts.removals,
+            swept: parts.swept,
             closing: parts.closing,
             calls: watch::Sender::new(0),
             core: Mutex::default(),

@@ -1,6 +1,6 @@
 //! What only a pipeline's own jobs may know (contexts, project variables), sealed before it is remembered.
 
-use crate::settings::KeySource;
+use crate::{data_dir::write_private, settings::KeySource};
 use protocol::PipelineId;
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -8,13 +8,14 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-const FILE: &str = "secrets.key";
+/// The key's file in the data directory.
+pub(crate) const FILE: &str = "secrets.key";
 const KEY_LENGTH: usize = 32;
 
 /// Seals and opens under one key. Every sealed text is bound to its pipeline: moved to another, it does not open.
@@ -139,18 +140,11 @@ fn read(path: PathBuf) -> Result<[u8; KEY_LENGTH], KeyError> {
     }
 }
 
-/// Makes a key under another name first, so that a crash leaves a whole key or none.
 fn make(path: &Path) -> io::Result<[u8; KEY_LENGTH]> {
     let mut key = [0; KEY_LENGTH];
     SystemRandom::new().fill(&mut key).expect("the system has random bytes");
-    let new = path.with_extension("key.new");
-    let _ = fs::remove_file(&new);
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    file.write_all(format!("{hex}\n").as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    write_private(path, &hex)?;
     Ok(key)
 }
 

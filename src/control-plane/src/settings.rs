@@ -22,6 +22,48 @@ pub struct Settings {
     pub max_run_time: Duration,
     /// Every job goes to this class, whatever it names: for a control plane that serves one host alone.
     pub only_class: Option<ResourceClass>,
+    /// What is kept of what is over.
+    pub retention: Retention,
+}
+
+/// What is kept of what is over. What goes on is kept whatever this says, and so is the newest pipeline of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Pipelines of this age; none: of any.
+    pub pipelines_for: Option<Duration>,
+    /// The newest pipelines of each project, at most that many.
+    pub newest: u64,
+    /// Caches that were found or saved within this time.
+    pub caches_for: Duration,
+    /// The bytes of all caches; those used longest ago make room.
+    pub cache_bytes: u64,
+    /// How long a content, or the file of a log, that nothing names is kept for somebody who is about to name it.
+    pub unnamed_for: Duration,
+    /// How often it is seen to.
+    pub every: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const GIB: u64 = 1024 * 1024 * 1024;
+
+impl Retention {
+    /// For a control plane that serves many.
+    pub const SERVER: Self = Self {
+        pipelines_for: Some(Duration::from_secs(90 * DAY.as_secs())),
+        newest: 1000,
+        caches_for: Duration::from_secs(15 * DAY.as_secs()),
+        cache_bytes: 100 * GIB,
+        unnamed_for: DAY,
+        every: Duration::from_secs(60 * 60),
+    };
+    /// For one that is there for a run of one folder.
+    pub const LOCAL: Self = Self {
+        pipelines_for: None,
+        newest: 20,
+        caches_for: Duration::from_secs(30 * DAY.as_secs()),
+        cache_bytes: 20 * GIB,
+        ..Self::SERVER
+    };
 }
 
 /// Where the key comes from that encrypts secrets and signs URLs.
@@ -54,6 +96,7 @@ impl Settings {
             lease: Duration::from_secs(60),
             max_run_time: Duration::from_secs(5 * 60 * 60),
             only_class: None,
+            retention: Retention::SERVER,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Starting and stopping: everything is opened, or a sentence says what could not be.
 
 use crate::{
-    api, blob_routes, logs,
+    api, blob_routes, data_dir, logs,
     plane::{Parts, Plane, Rules, access::Access, instances::Instances, token},
     secrets::{KeyError, Vault},
     settings::Settings,
@@ -19,10 +19,9 @@ use logs::Logs;
 use protocol::transfer::Content;
 use slog::{Logger, error, info};
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
-    io::{self, Read, Write as _},
+    fs::File,
+    io,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -103,7 +102,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    fn directory(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn directory(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Directory { doing, path, source }
     }
@@ -115,7 +114,7 @@ impl StartError {
 
 /// Opens the data directory, takes up what was running, and serves. Must be called within an actix `System`.
 pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartError> {
-    let lock = lock(&settings.data_dir)?;
+    let lock = data_dir::take(&settings.data_dir)?;
     let listener = listen(settings.listen)?;
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
@@ -124,35 +123,10 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     plane.restore_all().await.map_err(StartError::remembered)?;
     let (server, serving) = serve(plane.clone(), listener)
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
-    let tasks = vec![serving, spawn(plane.clone().keep()), spawn(seal(plane.clone()))];
+    let tasks =
+        vec![serving, spawn(plane.clone().keep()), spawn(seal(plane.clone())), spawn(retain(plane.clone()))];
     info!(plane.log, "serving"; "address" => %address);
     Ok(Running { address, operator_token, plane, server, closing, tasks, _lock: lock })
-}
-
-/// One process at a time: the lock goes with the process, however it ends.
-fn lock(directory: &Path) -> Result<File, StartError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(StartError::directory("make", directory))?;
-    let path = directory.join("lock");
-    let opened = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let mut file = opened.map_err(StartError::directory("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut process = String::new();
-            // Whoever holds it may just be writing its name.
-            let _ = file.read_to_string(&mut process);
-            let (path, process) = (directory.to_owned(), process.trim().to_owned());
-            return Err(StartError::Locked { path, process });
-        }
-        Err(TryLockError::Error(source)) => return Err(StartError::directory("lock", &path)(source)),
-    }
-    let named = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    named.map_err(StartError::directory("write", &path))?;
-    Ok(file)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -168,14 +142,16 @@ async fn open(
     closing: watch::Receiver<bool>,
 ) -> Result<(Arc<Plane>, String), StartError> {
     let directory = &settings.data_dir;
-    let store = Store::open(&directory.join("store.db")).await?;
-    let blobs = Blobs::open(directory.join("blobs")).await?;
+    let store = Store::open(&directory.join(data_dir::STORE)).await?;
+    let blobs = Blobs::open(directory.join(data_dir::BLOBS)).await?;
     let vault = Vault::open(&settings.key, directory)?;
     let agent = publish(&blobs, &settings.agent_program).await?;
     let token = operator_token(settings)?;
     let access = Access::read(&store, token::hash(&token)).await.map_err(StartError::remembered)?;
     let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
-    let logs = Logs::open(directory, store.clone(), blobs.clone()).map_err(StartError::remembered)?;
+    let removals = Arc::new(data_dir::Removals::of(directory)?);
+    let logs = Logs::open(directory, store.clone(), blobs.clone(), removals.clone())
+        .map_err(StartError::remembered)?;
     let rules = Rules {
         lease: settings.lease,
         max_run_time: settings.max_run_time,
@@ -184,8 +160,10 @@ async fn open(
             .filter(|address| !address.ip().is_unspecified())
             .map(|address| format!("http://{address}")),
         agent,
+        retention: settings.retention,
     };
-    let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, closing };
+    let swept = directory.join(data_dir::SWEPT);
+    let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, removals, swept, closing };
     Ok((Plane::new(parts), token))
 }
 
@@ -200,31 +178,8 @@ async fn publish(blobs: &Blobs, program: &Path) -> Result<Content, StartError> {
 fn operator_token(settings: &Settings) -> Result<String, StartError> {
     match &settings.operator_token {
         Some(token) => Ok(token.clone()),
-        None => token_of_file(&settings.data_dir.join("operator-token")),
+        None => data_dir::operator_token(&settings.data_dir),
     }
-}
-
-/// The token in the file; removing the file makes another one at the next start.
-fn token_of_file(path: &Path) -> Result<String, StartError> {
-    match fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(StartError::directory("read", path)(error));
-        }
-        _ => {}
-    }
-    let token = token::new_token();
-    write_private(path, &token).map_err(StartError::directory("write", path))?;
-    Ok(token)
-}
-
-/// Writes beside and renames, so that a crash leaves a whole token or none.
-fn write_private(path: &Path, token: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    writeln!(file, "{token}")?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }
 
 fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, JoinHandle<()>)> {
@@ -283,6 +238,10 @@ impl Drop for Call<'_> {
 
 async fn seal(plane: Arc<Plane>) {
     plane.logs.seal_forever(&plane.log).await;
+}
+
+async fn retain(plane: Arc<Plane>) {
+    plane.retain_forever().await;
 }
 
 #[expect(

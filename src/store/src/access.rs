@@ -155,6 +155,15 @@ impl InstanceRow {
     }
 }
 
+/// Forgets the instances that were not seen since then.
+pub(crate) async fn forget_instances(
+    db: &mut SqliteConnection,
+    unseen_since_ms: i64,
+) -> Result<u64, StoreError> {
+    let query = sqlx::query("DELETE FROM instances WHERE last_connected_ms < ?").bind(unseen_since_ms);
+    Ok(query.execute(db).await?.rows_affected())
+}
+
 impl Store {
     /// All resource classes, by name.
     pub async fn classes(&self) -> Result<Vec<ClassRow>, StoreError> {

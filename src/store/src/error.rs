@@ -29,6 +29,12 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// There is none.
+    #[error("there is no store {}: name the data directory of a control plane", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The system or the database refused.
     #[error("cannot open the store {}: {source}; check the directory's rights and its free space", path.display())]
     Refused {

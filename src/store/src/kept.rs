@@ -24,6 +24,17 @@ pub struct CacheRow {
     pub saved_ms: i64,
 }
 
+/// A cache that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundCache {
+    /// The whole of it.
+    pub key: String,
+    /// The archive.
+    pub content: Content,
+    /// When it was last found or saved, as far as that was noted.
+    pub used_ms: i64,
+}
+
 /// A workspace layer.
 #[derive(Clone, Debug)]
 pub struct LayerRow {
@@ -63,8 +74,8 @@ pub(crate) async fn artifact(
 
 impl CacheRow {
     pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
-        const SQL: &str = "INSERT INTO caches (project, key, digest, size, saved_ms) VALUES (?, ?, ?, ?, ?) \
-                           ON CONFLICT (project, key) DO NOTHING";
+        const SQL: &str = "INSERT INTO caches (project, key, digest, size, saved_ms, used_ms) \
+                           VALUES (?, ?, ?, ?, ?5, ?5) ON CONFLICT (project, key) DO NOTHING";
         let query = sqlx::query(SQL)
             .bind(self.project.0)
             .bind(&self.key)
@@ -142,14 +153,18 @@ impl Store {
         project: ProjectId,
         key: &str,
         exact: bool,
-    ) -> Result<Option<(String, Content)>, StoreError> {
+    ) -> Result<Option<FoundCache>, StoreError> {
         // No key has a character after this one, so the range holds all that begin with the key.
-        const SQL: &str = "SELECT key, digest, size FROM caches WHERE project = ?1 AND key >= ?2 \
+        const SQL: &str = "SELECT key, digest, size, used_ms FROM caches WHERE project = ?1 AND key >= ?2 \
                            AND (key = ?2 OR (?3 AND key < ?2 || char(0x10FFFF))) \
                            ORDER BY key = ?2 DESC, saved_ms DESC, key DESC LIMIT 1";
         let query = sqlx::query(SQL).bind(project.0).bind(key).bind(!exact);
         let row = query.fetch_optional(&self.readers).await?;
-        row.map(|row| Ok((row.try_get("key")?, content(&row)?))).transpose()
+        let found = |row: &SqliteRow| {
+            let (key, used_ms) = (row.try_get("key")?, row.try_get("used_ms")?);
+            Ok(FoundCache { key, content: content(row)?, used_ms })
+        };
+        row.as_ref().map(found).transpose()
     }
 
     /// The layers that the tasks of one job persisted, by task index and request.

@@ -55,7 +55,7 @@ impl ChunkRow {
         Ok(query.execute(db).await?.rows_affected())
     }
 
-    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
         let file_offset: Option<i64> = row.try_get("file_offset")?;
         Ok(Self {
             task: TaskId(uuid(row, "task")?),

@@ -7,7 +7,10 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -64,25 +67,49 @@ async fn inspect(path: &Path) -> Result<(), OpenError> {
     if size == 0 {
         return Ok(());
     }
-    let options = options(path).read_only(true);
-    let mut connection =
-        SqliteConnection::connect_with(&options).await.map_err(|error| refused(path, error))?;
-    let verdict = judge(path, size, &mut connection).await;
+    recover(path).await?;
+    let mut connection = look(path).await?;
+    let mut verdict = judge(path, &mut connection).await;
+    if verdict.is_ok() && size <= CHECKED_WHOLE {
+        verdict = check(path, &mut connection).await;
+    }
     // Nothing was written: there is nothing that closing could lose.
     let _ = connection.close().await;
     verdict
 }
 
-async fn judge(path: &Path, size: u64, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+/// A crash while the file was made leaves a journal of its first pages, which whoever reads them has to take back.
+async fn recover(path: &Path) -> Result<(), OpenError> {
+    if !beside(path, "-journal").exists() {
+        return Ok(());
+    }
+    let asked = |error| refused(path, error);
+    let mut connection = SqliteConnection::connect_with(&options(path)).await.map_err(asked)?;
+    let _: i32 = number(&mut connection, "SELECT count(*) FROM sqlite_schema").await.map_err(asked)?;
+    connection.close().await.map_err(asked)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A connection that changes nothing. Where no other has left anything beside the file, it leaves nothing either.
+pub(crate) async fn look(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let alone = ["-wal", "-journal"].iter().all(|suffix| !beside(path, suffix).exists());
+    let options = options(path).read_only(true).immutable(alone);
+    SqliteConnection::connect_with(&options).await.map_err(|error| refused(path, error))
+}
+
+/// Whether this is a store of ours, and none that only a newer version understands.
+pub(crate) async fn judge(path: &Path, connection: &mut SqliteConnection) -> Result<(), OpenError> {
     let asked = |error| refused(path, error);
     let application: i32 = number(connection, "PRAGMA application_id").await.map_err(asked)?;
     let tables: i32 = number(connection, "SELECT count(*) FROM sqlite_schema").await.map_err(asked)?;
     if application != APPLICATION {
         // A crash between the first open and its first commit leaves an empty database, which is anybody's.
         return if tables == 0 { Ok(()) } else { Err(OpenError::Foreign { path: path.to_owned() }) };
-    }
-    if size <= CHECKED_WHOLE {
-        check(path, connection).await?;
     }
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
     let query = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";

@@ -1,4 +1,8 @@
-//! The store as its callers see it: groups, savepoints, guards, and files that are refused.
+//! The store as its callers see it: groups, guards, rows that are read as they were written.
+
+mod forgetting;
+mod looking;
+mod versions;
 
 use crate::{
     ChunkRow, ClassRow, Command, Guard, JobRow, OpenError, Phase, PipelineRow, Store, StoreError, TaskRow,
@@ -189,66 +193,12 @@ async fn a_closed_store_is_one_file() {
     assert_eq!(files, ["store.db"]);
 }
 
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_not_changed() {
-    let folder = TempDir::new().unwrap();
-    for bytes in [
-        &b"precious notes, and certainly no database"[..],
-        &[b"SQLite format 3\0".as_slice(), &[7; 4000]].concat(),
-    ] {
-        fs::write(path(&folder), bytes).unwrap();
-        let error = Store::open(&path(&folder)).await.unwrap_err();
-        assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
-        assert_eq!(fs::read(path(&folder)).unwrap(), bytes);
-    }
-}
-
-#[tokio::test]
-async fn a_damaged_store_is_refused_and_not_changed() {
-    let (folder, store) = store().await;
-    for number in 0..300 {
-        store.write(None, vec![add(&number.to_string())]).await.unwrap();
-    }
-    store.close().await;
-    let mut bytes = fs::read(path(&folder)).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..].fill(0x5a);
-    fs::write(path(&folder), &bytes).unwrap();
-    let error = Store::open(&path(&folder)).await.unwrap_err();
-    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
-    assert_eq!(fs::read(path(&folder)).unwrap(), bytes);
-}
-
+/// Changes rows behind the store's back, as another version or program may.
 async fn execute(folder: &TempDir, statement: &'static str) {
     let url = format!("sqlite://{}?mode=rwc", path(folder).display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_store_of_a_newer_version_is_refused() {
-    let (folder, store) = store().await;
-    store.close().await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (9999, 'later', 1, x'00', 0)";
-    execute(&folder, newer).await;
-    let error = Store::open(&path(&folder)).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 9999, .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_database_of_another_program_is_refused() {
-    let folder = TempDir::new().unwrap();
-    execute(&folder, "CREATE TABLE theirs (x)").await;
-    let error = Store::open(&path(&folder)).await.unwrap_err();
-    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_directory_that_is_not_there_is_named() {
-    let error = Store::open(&PathBuf::from("/nowhere/at/all/store.db")).await.unwrap_err();
-    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
 }
 
 #[tokio::test]
@@ -336,18 +286,10 @@ async fn a_cache_is_found_by_prefix_whatever_characters_its_key_has() {
     let caches =
         vec![cache("v%_x", 1, "a"), cache("v%_xé", 2, "b"), cache("vay", 3, "c"), cache("v%_x", 4, "d")];
     assert_eq!(store.write(None, caches).await.unwrap(), [1, 1, 1, 0]);
-    let found = async |key: &str| store.find_cache(project, key, false).await.unwrap().map(|(key, _)| key);
+    let found = async |key: &str| store.find_cache(project, key, false).await.unwrap().map(|cache| cache.key);
     assert_eq!(found("v%_").await.as_deref(), Some("v%_xé"));
     assert_eq!(found("v%_x").await.as_deref(), Some("v%_x"));
     assert_eq!(found("w").await, None);
-}
-
-/// Changes a row behind the store's back, as another version may have.
-async fn meddle(folder: &TempDir, sql: &'static str) {
-    let url = format!("sqlite://{}", path(folder).display());
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -355,7 +297,7 @@ async fn a_workflow_that_cannot_be_read_is_set_aside_with_its_holders_fenced() {
     let (folder, store) = store().await;
     with_task(&store).await;
     store.write(None, vec![Write::Secrets(PIPELINE, vec![1]), claimed(1)]).await.unwrap();
-    meddle(&folder, "UPDATE jobs SET definition = '{}', status = 'paused'").await;
+    execute(&folder, "UPDATE jobs SET definition = '{}', status = 'paused'").await;
     let error = store.live_workflow(WORKFLOW).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreadable { column: "definition", .. }), "{error:?}");
     let (workflow, message) = (WORKFLOW, "why".to_owned());

@@ -2,7 +2,7 @@
 
 use crate::{
     CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, ProjectId, StoreError, TaskRow,
-    TestsRow, TokenRow, WorkflowRow, access, aside, kept, logs, runs, steps, tasks,
+    TestsRow, TokenRow, WorkflowRow, access, aside, forget, kept, logs, runs, steps, tasks,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
@@ -153,6 +153,21 @@ pub enum Write {
     RemoveToken(Uuid),
     /// A runner instance was seen.
     Instance(ResourceClass, InstanceRow),
+    /// Forgets runner instances that were not seen since then.
+    ForgetInstances(i64),
+    /// A cache was found again.
+    CacheUsed(ProjectId, String, i64),
+    /// Forgets caches by their last use.
+    ForgetCaches {
+        /// Those not used since then go.
+        unused_since_ms: i64,
+        /// Of the others those used longest ago, until the rest has at most that many bytes.
+        most_bytes: u64,
+    },
+    /// Forgets tasks of a pipeline that is over, at most that many; its number is how many they were.
+    ForgetTasks(PipelineId, u32),
+    /// Forgets a pipeline that is over, once its tasks are forgotten.
+    ForgetPipeline(PipelineId),
 }
 
 type Number = Result<u64, StoreError>;
@@ -167,6 +182,8 @@ impl Write {
                 | Self::TaskRequeued { .. }
                 | Self::LogSealed(..)
                 | Self::RemoveClass { .. }
+                | Self::ForgetTasks(..)
+                | Self::ForgetPipeline(_)
         );
         !several
     }
@@ -256,6 +273,19 @@ impl Write {
             Self::Token(row) => row.insert(db).await,
             Self::RemoveToken(id) => access::remove_token(db, *id).await,
             Self::Instance(class, row) => row.upsert(db, class).await,
+            other => other.apply_to_the_past(db).await,
+        }
+    }
+
+    async fn apply_to_the_past(&self, db: &mut SqliteConnection) -> Number {
+        match self {
+            Self::ForgetInstances(unseen_since_ms) => access::forget_instances(db, *unseen_since_ms).await,
+            Self::CacheUsed(project, key, at_ms) => forget::cache_used(db, *project, key, *at_ms).await,
+            Self::ForgetCaches { unused_since_ms, most_bytes } => {
+                forget::caches(db, *unused_since_ms, *most_bytes).await
+            }
+            Self::ForgetTasks(pipeline, most) => forget::tasks(db, *pipeline, *most).await,
+            Self::ForgetPipeline(pipeline) => forget::pipeline(db, *pipeline).await,
             other => unreachable!("{other:?} is applied elsewhere"),
         }
     }

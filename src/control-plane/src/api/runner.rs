@@ -7,6 +7,7 @@ use super::{
 use crate::{
     plane::{
         Plane,
+        instances::{MOST_NAME, is_bounded},
         leases::{Ending, allocation},
     },
     refusal::Refusal,
@@ -35,6 +36,10 @@ const PLATFORM: &str = if cfg!(target_arch = "aarch64") { "linux/arm64" } else {
 async fn claim(runner: Runner, plane: Data<Plane>, claim: Json<Claim>) -> Result<HttpResponse, Refusal> {
     if let Some(platform) = claim.platform.as_deref().filter(|platform| *platform != PLATFORM) {
         let message = format!("no task-agent for {platform} is published here, only one for {PLATFORM}");
+        return Err(Refusal::Bad(message));
+    }
+    if !is_bounded(&claim) {
+        let message = format!("the names of an instance and its host have at most {MOST_NAME} bytes each");
         return Err(Refusal::Bad(message));
     }
     let mut tasks = plane.claim(&runner.0, &claim).await?;

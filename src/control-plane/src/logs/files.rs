@@ -3,15 +3,18 @@
 //! A place in a file is given out once and never again while this process lives, so that a write whose sender went
 //! away disturbs no other. What lies beyond the index after a crash was never acknowledged: it is cut off.
 
+use crate::data_dir;
 use failpoints::Guard;
 use protocol::{StepNumber, TaskId};
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 /// A log's name.
@@ -57,13 +60,20 @@ impl FileError {
 impl LogFiles {
     /// Makes the directory, if it is not there.
     pub(crate) fn open(directory: PathBuf) -> Result<Self, FileError> {
-        fs::create_dir_all(&directory).map_err(|error| FileError::new("make", &directory, error))?;
+        data_dir::make(&directory).map_err(|error| FileError::new("make", &directory, error))?;
         Ok(Self { directory, ends: Mutex::default() })
+    }
+
+    /// All files of logs that came between these times.
+    pub(crate) fn of_age(&self, ages: Range<SystemTime>) -> Vec<LogName> {
+        let is_meant = |found: &Metadata| found.modified().is_ok_and(|modified| ages.contains(&modified));
+        let all = all(&self.directory).filter(|(_, found)| is_meant(found));
+        all.map(|(log, _)| log).collect()
     }
 
     /// Where the frames of a log lie that is not sealed.
     pub(crate) fn open_path(&self, log: LogName) -> PathBuf {
-        self.folder(log.task).join(format!("{}.zst", log.step.0))
+        path_of(&self.directory, log.task, log.step)
     }
 
     /// Removes a log's file, whose frames lie elsewhere now, and the task's folder with the last one.
@@ -91,7 +101,7 @@ impl LogFiles {
     }
 
     fn append_to(&self, path: &Path, log: LogName, indexed_end: u64, frames: &[&[u8]]) -> io::Result<u64> {
-        let file = self.open_for_append(path, log.task)?;
+        let file = self.open_for_append(path, log)?;
         let length = frames.iter().map(|frame| frame.len() as u64).sum();
         let first = self.take_place(&file, log, indexed_end, length)?;
         let mut at = first;
@@ -105,24 +115,29 @@ impl LogFiles {
         Ok(first)
     }
 
-    fn open_for_append(&self, path: &Path, task: TaskId) -> io::Result<File> {
-        let existing = File::options().write(true).open(path);
-        match existing {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            opened => return opened,
+    /// A file whose name this process has not seen on disk yet may be another call's, made but not synced, or left so
+    /// by a crash.
+    fn open_for_append(&self, path: &Path, log: LogName) -> io::Result<File> {
+        let folder = self.folder(log.task);
+        let is_known = self.ends().get(&log.task).is_some_and(|steps| steps.contains_key(&log.step));
+        if is_known {
+            return File::options().write(true).open(path);
         }
-        let folder = self.folder(task);
         fs::create_dir_all(&folder)?;
         let file = File::options().write(true).create(true).truncate(false).open(path)?;
         if !Guard::Fsync.is_out() {
-            File::open(&folder)?.sync_all()?;
-            File::open(&self.directory)?.sync_all()?;
+            data_dir::sync(&folder)?;
+            data_dir::sync(&self.directory)?;
         }
         Ok(file)
     }
 
+    fn ends(&self) -> MutexGuard<'_, HashMap<TaskId, BTreeMap<StepNumber, u64>>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_place(&self, file: &File, log: LogName, indexed_end: u64, length: u64) -> io::Result<u64> {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = self.ends();
         let steps = ends.entry(log.task).or_default();
         if !steps.contains_key(&log.step) && file.metadata()?.len() > indexed_end {
             file.set_len(indexed_end)?;
@@ -135,8 +150,31 @@ impl LogFiles {
 
     /// Forgets where the logs of a task that is over end.
     pub(crate) fn forget(&self, task: TaskId) {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(&task);
+        self.ends().remove(&task);
     }
+}
+
+/// Where the frames of a log lie that is not sealed, below the directory of all.
+pub(crate) fn path_of(directory: &Path, task: TaskId, step: StepNumber) -> PathBuf {
+    directory.join(task.to_string()).join(format!("{}.zst", step.0))
+}
+
+/// All files of logs with their bytes. A folder that is just being removed has none any more.
+pub(crate) fn all_files(directory: &Path) -> impl Iterator<Item = (LogName, u64)> {
+    all(directory).map(|(log, found)| (log, found.len()))
+}
+
+fn all(directory: &Path) -> impl Iterator<Item = (LogName, Metadata)> {
+    let folders = fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    files.filter_map(|file| Some((name_of(&file.path())?, file.metadata().ok()?)))
+}
+
+/// The log of `<task>/<step>.zst`.
+fn name_of(file: &Path) -> Option<LogName> {
+    let step = file.file_name()?.to_str()?.strip_suffix(".zst")?.parse().ok()?;
+    let task = file.parent()?.file_name()?.to_str()?.parse().ok()?;
+    Some(LogName { task, step: StepNumber(step) })
 }
 
 #[cfg(test)]

@@ -40,10 +40,15 @@ impl Bench {
     }
 }
 
+/// How many bytes a frame holds; none where it is no frame of ours.
+pub(crate) fn raw_length(frame: &[u8]) -> Option<usize> {
+    with_raw(frame, <[u8]>::len)
+}
+
 /// Checks that the frame holds what the chunk says.
 pub(crate) fn check(chunk: &Chunk, frame: &[u8]) -> Result<(), BadFrame> {
     let length = chunk.length as usize;
-    if with_raw(frame, <[u8]>::len) == Some(length) {
+    if raw_length(frame) == Some(length) {
         return Ok(());
     }
     Err(BadFrame { step: chunk.step.0, offset: chunk.offset, length: chunk.length })

@@ -1,9 +1,10 @@
 //! Sealing: the frames of a log whose task is over, joined as they are into one object that stock `zstd -d` reads.
 
-use super::{LogError, LogName, Logs};
+use super::{LogError, LogName, Logs, blocking};
 use blobs::Scope;
 use protocol::{TaskId, transfer::Content};
 use slog::{Logger, warn};
+use std::{ops::Range, time::SystemTime};
 use store::{UnsealedBounds, UnsealedLog, Write};
 
 /// What may stay in the store: a log of a few small frames is as well off there.
@@ -49,7 +50,26 @@ impl Logs {
         let (digest, size) = object.finish().await?;
         let sealed = Write::LogSealed(log.task, log.step, Content { digest, size });
         self.store.write(None, vec![sealed]).await?;
-        self.files.remove(log)?;
+        // Where somebody copies just now the file stays, until files are swept.
+        self.removals.now(|| self.files.remove(log)).unwrap_or(Ok(()))?;
         Ok(())
+    }
+
+    /// Removes the files that no log needs: of logs that are sealed or forgotten, and of those that were never indexed.
+    /// How many they were.
+    pub(crate) async fn sweep(&self, ages: Range<SystemTime>) -> Result<u64, LogError> {
+        let files = self.files.clone();
+        let mut removed = 0;
+        for log in blocking(move || files.of_age(ages)).await {
+            if self.store.needs_log_file(log.task, log.step).await? {
+                continue;
+            }
+            match self.removals.now(|| self.files.remove(log)) {
+                Some(result) => result?,
+                None => return Ok(removed),
+            }
+            removed += 1;
+        }
+        Ok(removed)
     }
 }

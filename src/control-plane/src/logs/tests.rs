@@ -64,7 +64,8 @@ impl House {
 
 async fn reopened(folder: &TempDir, store: &Store) -> Logs {
     let blobs = Blobs::open(folder.path().join("blobs")).await.unwrap();
-    Logs::open(folder.path(), store.clone(), blobs).unwrap()
+    let removals = Arc::new(Removals::of(folder.path()).unwrap());
+    Logs::open(folder.path(), store.clone(), blobs, removals).unwrap()
 }
 
 fn row(item: Item) -> ChunkRow {
@@ -272,4 +273,33 @@ async fn a_short_log_is_left_in_the_store() {
     house.end().await;
     house.logs.seal_all(Some(TASK), &slog::Logger::root(slog::Discard, slog::o!())).await;
     assert_eq!(house.store.log(TASK, STEP).await.unwrap().unwrap().sealed, None);
+}
+
+/// The files of logs that came until now.
+fn until_now() -> std::ops::Range<std::time::SystemTime> {
+    std::time::UNIX_EPOCH..std::time::SystemTime::now() + Duration::from_secs(1)
+}
+
+#[tokio::test]
+async fn only_files_that_no_log_needs_are_swept() {
+    let house = House::new().await;
+    house.take(&noise(INLINE * 2), 0).await;
+    let file = house.folder.path().join(format!("logs/{TASK}/1.zst"));
+    let (never_indexed, forgotten) = (file.with_file_name("2.zst"), Uuid::from_u128(99));
+    let forgotten = house.folder.path().join(format!("logs/{forgotten}/1.zst"));
+    fs::create_dir(forgotten.parent().unwrap()).unwrap();
+    fs::write(&forgotten, "frames").unwrap();
+    fs::write(&never_indexed, "frames").unwrap();
+    assert_eq!(house.logs.sweep(until_now()).await.unwrap(), 1, "a task that runs may still write");
+    assert!(file.exists() && never_indexed.exists() && !forgotten.parent().unwrap().exists());
+    house.end().await;
+    assert_eq!(house.logs.sweep(until_now()).await.unwrap(), 1);
+    assert!(file.exists() && !never_indexed.exists());
+    let kept = crate::data_dir::keep_files(house.folder.path()).unwrap();
+    house.logs.seal(LOG).await.unwrap();
+    assert!(file.exists(), "somebody copies just now");
+    assert_eq!(house.logs.sweep(until_now()).await.unwrap(), 0);
+    drop(kept);
+    assert_eq!(house.logs.sweep(until_now()).await.unwrap(), 1);
+    assert!(!file.exists() && house.read(ALL).await.length > 0);
 }

@@ -16,6 +16,7 @@ use protocol::{
     api::{Created, NewPipeline, Refused},
     pipeline::{Executor, Job, Pipeline as Compiled, Workflow as CompiledWorkflow},
     task::Source,
+    transfer::Content,
 };
 use std::sync::Arc;
 use store::{Command, Guard, JobRow, PipelineRow, StoreError, WorkflowRow, Write};
@@ -44,7 +45,8 @@ impl Plane {
     async fn check_source(&self, new: &NewPipeline) -> Result<(), Refusal> {
         let Source::Archive { digest, size } = &new.source else { return Ok(()) };
         let scope = blobs::Scope::project(&new.project);
-        if self.blobs.size(&scope, digest).await? == Some(*size) {
+        let content = Content { digest: digest.clone(), size: *size };
+        if self.are_stored(&scope, vec![content]).await? == [true] {
             return Ok(());
         }
         Err(Refusal::Bad(format!("the source {digest} of {size} bytes is not there: send it first")))

@@ -67,6 +67,11 @@ impl Core {
         self.live.insert(workflow, live);
     }
 
+    /// Whether no workflow runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.lost.is_empty()
+    }
+
     pub(crate) fn workflow(&mut self, id: WorkflowId) -> Option<&mut Live> {
         self.live.get_mut(&id)
     }

@@ -10,6 +10,11 @@ use store::{InstanceRow, Store, StoreError, Write};
 /// How old the stored row of an instance may be: writing each call would cost more than it says.
 const STALE_MS: i64 = 60_000;
 
+/// More instances are served, but not noted.
+const MOST: usize = 10_000;
+/// The most bytes of what an instance says of itself.
+pub(crate) const MOST_NAME: usize = 256;
+
 /// All instances, newer than in the store by a minute at most.
 #[derive(Debug)]
 pub(crate) struct Instances {
@@ -35,7 +40,11 @@ impl Instances {
     /// Notes a call of an instance, and whether it got a task. What is to be written, if anything.
     pub(crate) fn seen(&self, class: &ResourceClass, claim: &Claim, used: bool, now: i64) -> Option<Write> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = known.entry((class.clone(), claim.name.clone()));
+        let name = (class.clone(), claim.name.clone());
+        if known.len() >= MOST && !known.contains_key(&name) {
+            return None;
+        }
+        let entry = known.entry(name);
         let known = entry.or_insert_with(|| Known { row: new_row(claim, now), stored_ms: 0 });
         let described = (&claim.hostname, &claim.ip, &claim.version);
         let changed = (&known.row.hostname, &known.row.ip, &known.row.version) != described;
@@ -52,6 +61,12 @@ impl Instances {
         Some(Write::Instance(class.clone(), known.row.clone()))
     }
 
+    /// Forgets those that were not seen since then.
+    pub(crate) fn forget(&self, unseen_since_ms: i64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| known.row.last_connected_ms >= unseen_since_ms);
+    }
+
     /// All of them, by class and name.
     pub(crate) fn all(&self) -> Vec<(ResourceClass, InstanceRow)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,6 +75,11 @@ impl Instances {
         all.sort_by(|(left, one), (right, other)| (left, &one.name).cmp(&(right, &other.name)));
         all
     }
+}
+
+/// Whether what an instance says of itself is of a length to remember.
+pub(crate) fn is_bounded(claim: &Claim) -> bool {
+    [&claim.name, &claim.hostname, &claim.ip, &claim.version].iter().all(|text| text.len() <= MOST_NAME)
 }
 
 fn new_row(claim: &Claim, now: i64) -> InstanceRow {

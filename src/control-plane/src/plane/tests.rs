@@ -1,9 +1,11 @@
 //! What becomes of memory when the store refuses.
 
-use super::{Plane, token};
+mod retention;
+
+use super::{Plane, leases::Ending, token};
 use crate::{KeySource, Running, Settings, refusal::Refusal, start};
 use protocol::{
-    Epoch, JobId, JobStatus, PipelineId, WorkflowStatus,
+    Epoch, JobId, JobStatus, Outcome, PipelineId, WorkflowStatus,
     api::{NewPipeline, Selection},
     http::{Claim, Claimed, Lease},
     task::Source,
@@ -126,6 +128,44 @@ async fn a_holder_is_asked_to_try_again_and_never_fenced_while_its_workflow_is_r
         }
     };
     assert!(!timeout(Duration::from_secs(10), begun).await.unwrap().canceled);
+    running.stop().await;
+}
+
+const TWO_JOBS: &str = "
+version: 2.1
+jobs:
+  build: {machine: true, resource_class: acme/linux, steps: [run: make]}
+  test: {machine: true, resource_class: acme/linux, steps: [run: make]}
+workflows: {all: {jobs: [build, test: {requires: [build]}]}}
+";
+
+#[actix_web::test]
+async fn a_dependent_whose_tasks_were_not_stored_is_queued_again_under_names_that_are() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let pipeline = plane.create_pipeline(new_pipeline(TWO_JOBS)).await.unwrap().id;
+    let claimed = claim(&plane).await.unwrap().remove(0);
+    let lease = Lease { task_id: claimed.task_id, epoch: claimed.epoch };
+    plane.begin(lease).await.unwrap();
+    let guard = guard(&plane, pipeline);
+    let ending = || Ending { outcome: Outcome::Success, message: None };
+    // Behind a write that fails, so that the tasks it makes are in memory and nowhere else.
+    let (tell, told) = oneshot::channel();
+    let done = Box::new(move |result: Result<Vec<u64>, StoreError>| tell.send(result.is_err()).unwrap());
+    plane.store.submit(Command { guard: Some(guard), writes: vec![Write::Class(class_row())], done });
+    assert!(plane.end(lease, ending()).await.is_err());
+    assert!(told.await.unwrap());
+    let again = async {
+        while plane.end(lease, ending()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), again).await.unwrap();
+    let dependent = claim(&plane).await.unwrap().remove(0);
+    let row = plane.store.task(dependent.task_id).await.unwrap().expect("it is in the store");
+    assert_eq!((row.epoch, dependent.epoch), (Epoch(1), Epoch(1)));
+    assert!(claim(&plane).await.unwrap().is_empty(), "and there is no second");
+    plane.begin(Lease { task_id: dependent.task_id, epoch: dependent.epoch }).await.unwrap();
     running.stop().await;
 }
 

@@ -16,10 +16,13 @@ use protocol::{
     transfer::{Content, Destination, Found, MAX_CACHE_KEY, is_safe_path},
 };
 use std::sync::Arc;
-use store::{CacheRow, LayerRow, TestsRow, Write};
+use store::{CacheRow, FoundCache, LayerRow, ProjectId, TestsRow, Write};
 
 /// How long a signed URL is good.
 const URL_MS: i64 = 6 * 60 * 60 * 1000;
+
+/// How old the noted use of a cache may be.
+const USE_NOTED_MS: i64 = 60 * 60 * 1000;
 
 impl Plane {
     /// Where to put contents; those that the project has need no URL.
@@ -29,14 +32,15 @@ impl Plane {
         contents: Vec<Content>,
     ) -> Result<Destinations, Refusal> {
         let scope = self.scope(lease)?;
-        let mut destinations = Vec::with_capacity(contents.len());
-        for Content { digest, size } in contents {
-            let is_there = self.is_stored(&scope, &Content { digest: digest.clone(), size }).await?;
-            let sign = || self.signer.put_url(&scope, &digest, size, wall_ms() + URL_MS);
-            let url = (!is_there).then(sign);
-            destinations.push(Destination { digest, url });
-        }
-        Ok(Destinations { destinations })
+        let stored = self.are_stored(&scope, contents.clone()).await?;
+        let sign = |Content { digest, size }: &Content| {
+            self.signer.put_url(&scope, digest, *size, wall_ms() + URL_MS)
+        };
+        let destinations = contents.into_iter().zip(stored).map(|(content, is_there)| {
+            let url = (!is_there).then(|| sign(&content));
+            Destination { digest: content.digest, url }
+        });
+        Ok(Destinations { destinations: destinations.collect() })
     }
 
     /// Remembers artifacts.
@@ -46,8 +50,9 @@ impl Plane {
             if !is_safe_path(&artifact.path) {
                 return Err(Refusal::Bad(format!("`{}` is no path for an artifact", artifact.path)));
             }
-            self.want_stored(&scope, &artifact.content).await?;
         }
+        let contents = artifacts.artifacts.iter().map(|artifact| artifact.content.clone());
+        self.want_stored(&scope, contents.collect()).await?;
         let task = lease.task_id;
         let rows = artifacts.artifacts.into_iter().map(|artifact| Write::Artifact(task, artifact));
         self.write_held(lease, rows.collect()).await.map(drop)
@@ -65,11 +70,22 @@ impl Plane {
         let scope = Scope::project(&pipeline.project_name);
         for key in &find.keys {
             let found = self.store.find_cache(pipeline.project, key, find.exact).await?;
-            if let Some((name, content)) = found {
-                return Ok(Some(self.found(&scope, name, content)));
+            let Some(cache) = found else { continue };
+            // Held, so that it stays until it is fetched. One that is lost is as good as none.
+            if self.are_stored(&scope, vec![cache.content.clone()]).await? == [true] {
+                self.note_use(pipeline.project, &cache);
+                return Ok(Some(self.found(&scope, cache.key, cache.content)));
             }
         }
         Ok(None)
+    }
+
+    /// Notes that a cache was found, unless that was noted lately. Nobody waits for it: what is lost is an hour of its age.
+    fn note_use(&self, project: ProjectId, cache: &FoundCache) {
+        let now = wall_ms();
+        if now - cache.used_ms > USE_NOTED_MS {
+            drop(self.store.queue(None, vec![Write::CacheUsed(project, cache.key.clone(), now)]));
+        }
     }
 
     /// Saves a cache; whether it is the first of its key.
@@ -78,7 +94,7 @@ impl Plane {
             return Err(Refusal::Bad(format!("a cache key has 1 to {MAX_CACHE_KEY} characters")));
         }
         let pipeline = self.pipeline_of(lease)?;
-        self.want_stored(&Scope::project(&pipeline.project_name), &save.content).await?;
+        self.want_stored(&Scope::project(&pipeline.project_name), vec![save.content.clone()]).await?;
         let (project, saved_ms) = (pipeline.project, wall_ms());
         let row = CacheRow { project, key: save.key, content: save.content, saved_ms };
         let numbers = self.write_held(lease, vec![Write::Cache(row)]).await?;
@@ -87,7 +103,7 @@ impl Plane {
 
     /// Adds a workspace layer.
     pub(crate) async fn persist_layer(&self, lease: Lease, layer: PersistLayer) -> Result<(), Refusal> {
-        self.want_stored(&self.scope(lease)?, &layer.content).await?;
+        self.want_stored(&self.scope(lease)?, vec![layer.content.clone()]).await?;
         let row = LayerRow { task: lease.task_id, request: layer.request, content: layer.content };
         self.write_held(lease, vec![Write::Layer(row)]).await.map(drop)
     }
@@ -128,16 +144,22 @@ impl Plane {
         self.held(lease, |(live, _), _| scope_of(live))
     }
 
-    async fn is_stored(&self, scope: &Scope, content: &Content) -> Result<bool, Refusal> {
-        let is_nothing = is_empty_content(&content.digest) && content.size == 0;
-        Ok(is_nothing || self.blobs.size(scope, &content.digest).await? == Some(content.size))
+    /// Which of these contents are there. All of them are kept until there was time to name them.
+    pub(crate) async fn are_stored(
+        &self,
+        scope: &Scope,
+        contents: Vec<Content>,
+    ) -> Result<Vec<bool>, Refusal> {
+        let is_nothing = |content: &Content| is_empty_content(&content.digest) && content.size == 0;
+        let nothing: Vec<_> = contents.iter().map(is_nothing).collect();
+        let stored = self.blobs.hold(scope, contents).await?;
+        Ok(stored.into_iter().zip(nothing).map(|(is_there, is_nothing)| is_there || is_nothing).collect())
     }
 
-    async fn want_stored(&self, scope: &Scope, content: &Content) -> Result<(), Refusal> {
-        if self.is_stored(scope, content).await? {
-            return Ok(());
-        }
-        let Content { digest, size } = content;
+    async fn want_stored(&self, scope: &Scope, contents: Vec<Content>) -> Result<(), Refusal> {
+        let stored = self.are_stored(scope, contents.clone()).await?;
+        let Some(missing) = stored.iter().position(|is_there| !is_there) else { return Ok(()) };
+        let Content { digest, size } = &contents[missing];
         Err(Refusal::Bad(format!("the content {digest} of {size} bytes is not stored: send it first")))
     }
 

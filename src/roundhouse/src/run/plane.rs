@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use crate::failure::{Failure, OrFail, causes};
-use control_plane::{KeySource, Settings, StartError};
+use control_plane::{KeySource, Retention, Settings, StartError};
 use ring::rand::{SecureRandom, SystemRandom};
 use slog::Logger;
 use std::{
@@ -20,6 +20,7 @@ pub(crate) fn settings(place: &Place, program: &Path, token: &str) -> Result<Set
     settings.operator_token = Some(token.to_owned());
     settings.key = KeySource::Memory(random()?);
     settings.only_class = Some(super::agent::class());
+    settings.retention = Retention::LOCAL;
     Ok(settings)
 }
 
