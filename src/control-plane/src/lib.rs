@@ -13,7 +13,9 @@
 //! [`start()`] opens the data directory and serves; [`Running`] is what it came to.
 
 mod api;
+mod backup;
 mod blob_routes;
+mod check;
 mod data_dir;
 mod engine;
 mod logs;
@@ -25,5 +27,7 @@ mod settings;
 mod start;
 mod web;
 
+pub use backup::{BackedUp, BackupError, backup};
+pub use check::{CheckError, Checked, check};
 pub use settings::{KeySource, Retention, Settings};
 pub use start::{Running, StartError, start};

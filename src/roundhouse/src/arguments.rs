@@ -6,8 +6,8 @@ mod selection;
 
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use operator::{
-    Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server, Token,
-    TokenCommand,
+    Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,
+    ServerCommand, Token, TokenCommand,
 };
 pub(crate) use selection::{Output, Selection};
 
@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Run a repository's workflows here and now, on this machine
     Run(Box<Run>),
     /// Run the control plane: pipelines, logs, artifacts, the page
-    Server(Server),
+    Server(Box<Server>),
     /// Run a launch-agent: claim tasks from a control plane and run them on this machine
     LaunchAgent(LaunchAgent),
     /// Make, list and delete resource classes of a control plane

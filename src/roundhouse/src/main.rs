@@ -58,7 +58,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         Command::Pipeline(pipeline) => match &pipeline.command {
             PipelineCommand::Run(options) => pipeline::run(options),
         },
-        Command::Server(options) => server::server(options).map(|()| exit::SUCCESS),
+        Command::Server(options) => server::server(options),
         Command::LaunchAgent(options) => launch::launch_agent(options).map(|()| exit::SUCCESS),
         Command::ResourceClass(classes) => {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)

@@ -2,6 +2,7 @@
 
 use super::Selection;
 use clap::{Args, Subcommand};
+use control_plane::Retention;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where a control plane is, and by which right.
@@ -22,9 +23,14 @@ pub(crate) struct Connection {
 
 /// `roundhouse server`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Server {
+    /// Without one: serve.
+    #[command(subcommand)]
+    pub(crate) command: Option<ServerCommand>,
+
     /// Where everything it remembers lies; made if missing
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/roundhouse/server")]
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub(crate) data_dir: PathBuf,
 
     /// Where to listen
@@ -42,7 +48,70 @@ pub(crate) struct Server {
     /// How to write the log on standard error
     #[arg(long, value_enum, default_value_t = crate::logging::Format::Color, value_name = "FORMAT")]
     pub(crate) log_format: crate::logging::Format,
+
+    /// Keep at most so many pipelines of each project; what runs is always kept
+    #[arg(long, value_name = "N", default_value_t = Retention::SERVER.newest, help_heading = "What is kept")]
+    pub(crate) keep_pipelines: u64,
+
+    /// Keep pipelines for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 90, help_heading = "What is kept")]
+    pub(crate) keep_days: u64,
+
+    /// Keep caches for so many days after their last use
+    #[arg(long, value_name = "DAYS", default_value_t = 15, help_heading = "What is kept")]
+    pub(crate) keep_caches_days: u64,
+
+    /// Keep at most so many GiB of caches, those used last
+    #[arg(long, value_name = "GIB", default_value_t = 100, help_heading = "What is kept")]
+    pub(crate) keep_caches_gib: u64,
+
+    /// How often that is seen to
+    #[arg(long, value_name = "DURATION", default_value = "60m", value_parser = lease, hide = true)]
+    pub(crate) keep_every: Duration,
+
+    /// How long a content that nothing names stays
+    #[arg(long, value_name = "DURATION", default_value = "1440m", value_parser = lease, hide = true)]
+    pub(crate) keep_unnamed: Duration,
 }
+
+impl Server {
+    /// What is kept of what is over.
+    pub(crate) fn retention(&self) -> Retention {
+        let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 60 * 60));
+        Retention {
+            pipelines_for: Some(days(self.keep_days)),
+            newest: self.keep_pipelines,
+            caches_for: days(self.keep_caches_days),
+            cache_bytes: self.keep_caches_gib.saturating_mul(1 << 30),
+            unnamed_for: self.keep_unnamed,
+            every: self.keep_every,
+        }
+    }
+}
+
+/// What can be done with a control plane's data directory, whether it serves or not.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Check that all a data directory remembers is there and whole; each fault is a line, and the exit status 1
+    Check {
+        /// The data directory
+        #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+        data_dir: PathBuf,
+        /// Read every content and every log as well
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Copy a data directory as it is now; `roundhouse server --data-dir TARGET` serves the copy
+    Backup {
+        /// The data directory
+        #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+        data_dir: PathBuf,
+        /// Where nothing is yet
+        target: PathBuf,
+    },
+}
+
+const DATA_DIR: &str = "/var/lib/roundhouse/server";
 
 fn lease(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
