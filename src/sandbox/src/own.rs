@@ -38,6 +38,19 @@ impl AsFd for ChildSignals {
     }
 }
 
+/// By which somebody outside has a process end, or begin anew.
+const ORDERS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+
+/// From now on orders wait while this thread is the only one, also over an exec: for the program that comes then.
+pub fn hold_orders() -> io::Result<()> {
+    Ok(SigSet::from_iter(ORDERS).thread_block()?)
+}
+
+/// From now on orders come through again, those that waited first.
+pub fn take_orders() -> io::Result<()> {
+    Ok(SigSet::from_iter(ORDERS).thread_unblock()?)
+}
+
 /// From now on orphans among this process's descendants become its children, whatever sessions they are in.
 pub fn become_subreaper() -> io::Result<()> {
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)

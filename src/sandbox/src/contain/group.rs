@@ -13,6 +13,8 @@ use std::{
 /// The directory below this process's own group in which each task has one.
 const OURS: &str = "roundhouse";
 const MEMBERS: &str = "cgroup.procs";
+/// Where systemd puts what it runs beside the main process of a unit whose group is delegated, such as `ExecStopPost=`.
+const BESIDE: &str = ".control";
 const TRIES: usize = 8;
 
 /// A control group.
@@ -152,7 +154,16 @@ fn own_group(kind: &str, controller: &str) -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| membership(line, controller))?;
     let inside = Path::new(own).strip_prefix(&root).ok()?;
-    Some(point.join(inside))
+    Some(point.join(of_the_service(inside)))
+}
+
+/// The group of the main process, whichever process of the service asks. No controller is enabled below it, so that it may
+/// hold processes and groups: a service manager can start the main process there again while tasks still run.
+fn of_the_service(own: &Path) -> &Path {
+    match own.parent() {
+        Some(service) if own.ends_with(BESIDE) => service,
+        _ => own,
+    }
 }
 
 /// Root and mount point of a line of mountinfo, if it is of that kind and has that controller.
@@ -194,6 +205,14 @@ mod tests {
         assert_eq!(mount(freezer, "cgroup2", ""), None);
         assert_eq!(mount(freezer, "cgroup", "memory"), None);
         assert_eq!(mount("", "cgroup", ""), None);
+    }
+
+    #[test]
+    fn what_runs_beside_a_service_finds_the_groups_of_its_tasks() {
+        let service = Path::new("system.slice/roundhouse-launch-agent.service");
+        assert_eq!(of_the_service(service), service);
+        assert_eq!(of_the_service(&service.join(".control")), service);
+        assert_eq!(of_the_service(Path::new("")), Path::new(""));
     }
 
     #[test]
