@@ -1,8 +1,9 @@
-//! How a program starts a launch-agent within itself, drains it, ends it, and learns that nothing of it is left.
+//! How a program starts a launch-agent within itself, drains it, hands it over, ends it, and learns that nothing of it is left.
 
 use crate::{
     config::Settings,
-    host::{Host, StartError},
+    host::{Host, StartError, state::HostState},
+    pulse::Pulse,
     status::Status,
     supervisor::{Command, Supervisor},
 };
@@ -29,6 +30,15 @@ pub struct Finished {
 
 /// Starts a launch-agent. May be called from any thread.
 pub fn start(settings: Settings, log: Logger) -> Result<Handle, StartError> {
+    begin(settings, log, HostState::Serving)
+}
+
+/// Starts one that claims nothing: it adopts the tasks that an earlier one left, ends them, and is over.
+pub fn sweep(settings: Settings, log: Logger) -> Result<Handle, StartError> {
+    begin(settings, log, HostState::Stopping)
+}
+
+fn begin(settings: Settings, log: Logger, state: HostState) -> Result<Handle, StartError> {
     let (host, lock) = Host::open(settings, log)?;
     let host = Arc::new(host);
     raise_descriptor_limit(&host.log);
@@ -36,8 +46,8 @@ pub fn start(settings: Settings, log: Logger) -> Result<Handle, StartError> {
     let (over, finished) = watch::channel(None);
     let thread = std::thread::Builder::new().name("launch-agent".to_owned());
     let run = move || {
-        let end = System::new().block_on(live(host, inbox));
-        drop(lock);
+        let end = System::new().block_on(live(host, inbox, state));
+        lock.give_back();
         // Nobody may be there to hear it.
         let _ = over.send(Some(end));
     };
@@ -54,11 +64,11 @@ pub fn log_panics(log: &Logger) {
     });
 }
 
-async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>) -> Finished {
-    info!(host.log, "the launch-agent serves"; "name" => &host.settings.name, "control plane" => host.transport.url());
-    let root = |ctx: &mut Context<Supervisor>| {
+async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>, state: HostState) -> Finished {
+    info!(host.log, "the launch-agent is {:?}", state; "name" => &host.settings.name, "control plane" => host.transport.url());
+    let root = move |ctx: &mut Context<Supervisor>| {
         ctx.add_message_stream(unfold(inbox, |mut inbox| async move { Some((inbox.recv().await?, inbox)) }));
-        Supervisor::new(host)
+        Supervisor::new(host, state)
     };
     supervise::run_with(root).await.into()
 }
@@ -74,6 +84,20 @@ impl Handle {
     /// call of this, are killed at once.
     pub fn stop_now(&self) {
         let _ = self.commands.send(Command::StopNow);
+    }
+
+    /// Ends its actors and leaves the tasks as they are, for the program that takes this one's place. False where it is to
+    /// end anyway: then that goes on.
+    pub async fn hand_over(&self) -> bool {
+        let (answer, left) = oneshot::channel();
+        self.commands.send(Command::HandOver(answer)).is_ok() && left.await.is_ok()
+    }
+
+    /// That it lives: answered once its Supervisor and all its LeaseKeepers have answered. None once it is over.
+    pub async fn pulse(&self) -> Option<Pulse> {
+        let (answer, pulse) = oneshot::channel();
+        self.commands.send(Command::Pulse(answer)).ok()?;
+        pulse.await.ok()
     }
 
     /// How it stands; none once it is over.

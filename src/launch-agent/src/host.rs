@@ -3,24 +3,29 @@
 pub(crate) mod state;
 
 use crate::{
-    config::Settings,
+    config::{LogTarget, Settings},
     shelf::Shelf,
     task::dir::{TaskDir, remove_tree},
 };
 use client::Transport;
 use protocol::TaskId;
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{Access, FlockOperation, flock, statvfs};
 use sandbox::{
     Account,
     account::{AccountError, Pool},
 };
 use slog::Logger;
 use std::{
+    convert::Infallible,
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
 };
 use tokio::sync::Semaphore;
 
@@ -42,7 +47,12 @@ pub(crate) struct Host {
     /// `runner.user`.
     pub(crate) user: Option<Account>,
     tasks: PathBuf,
+    /// Gone with whoever uses the host last.
+    _in_use: Sender<Infallible>,
 }
+
+/// How long threads of tasks may outlast their actors.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Held as long as a launch-agent lives: two on one state directory would adopt the same tasks, two on one task directory
 /// would clear away each other's.
@@ -50,6 +60,7 @@ pub(crate) struct Host {
 pub(crate) struct Lock {
     _state: File,
     _tasks: File,
+    in_use: Receiver<Infallible>,
 }
 
 /// Why a launch-agent cannot start.
@@ -88,6 +99,14 @@ pub enum StartError {
         "runner.user: only root can run jobs as `{0}`: start the launch-agent as root, or as that account"
     )]
     NotRoot(String),
+    /// Its log cannot be written.
+    #[error("cannot log to {}: {source}", path.display())]
+    Log {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The thread of its actors cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -106,7 +125,8 @@ impl Host {
             open_to_passage(path).map_err(|source| directory(path, source))?;
         }
         archive::spread(&settings.work_dir);
-        let lock = Lock::take(&settings.state_dir, &settings.work_dir)?;
+        let (in_use, is_used) = channel();
+        let lock = Lock::take(&settings.state_dir, &settings.work_dir, is_used)?;
         let agents = settings.state_dir.join("agents");
         let programs =
             Shelf::of_programs(agents.clone(), is_root).map_err(|source| directory(&agents, source))?;
@@ -116,10 +136,36 @@ impl Host {
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         let contents = Arc::new(contents);
         let accounts = Pool::default();
-        Ok((
-            Self { settings, log, transport, programs, contents, transfers, is_root, accounts, user, tasks },
-            lock,
-        ))
+        let host = Self {
+            settings,
+            log,
+            transport,
+            programs,
+            contents,
+            transfers,
+            is_root,
+            accounts,
+            user,
+            tasks,
+            _in_use: in_use,
+        };
+        Ok((host, lock))
+    }
+
+    /// Whether [`Host::open`] would work, as far as can be seen without changing anything, beside one that is open.
+    pub(crate) fn check(settings: &Settings) -> Result<(), StartError> {
+        if settings.classes.is_empty() {
+            return Err(StartError::NoToken);
+        }
+        account(settings, rustix::process::geteuid().is_root())?;
+        for path in [&settings.state_dir, &settings.work_dir, &settings.cache_dir] {
+            may_be_made(path).map_err(|source| directory(path, source))?;
+        }
+        if let LogTarget::File(path) = &settings.logging.target {
+            may_be_written(path).map_err(|source| StartError::Log { path: path.clone(), source })?;
+        }
+        Transport::new(settings.api.clone())?;
+        Ok(())
     }
 
     /// The directory of a task.
@@ -188,6 +234,23 @@ fn directory(path: &Path, source: io::Error) -> StartError {
     StartError::Directory { path: path.to_owned(), source }
 }
 
+/// Whether it is a directory of ours to write in, or the nearest there is above it.
+fn may_be_made(path: &Path) -> io::Result<()> {
+    let nearest = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    // As root everything may be written; what is no directory is no directory all the same.
+    rustix::fs::access(nearest.join("."), Access::WRITE_OK | Access::EXEC_OK).map_err(Into::into)
+}
+
+fn may_be_written(file: &Path) -> io::Result<()> {
+    match OpenOptions::new().append(true).open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+            Ok(rustix::fs::access(directory.unwrap_or(Path::new(".")), Access::WRITE_OK | Access::EXEC_OK)?)
+        }
+        opened => opened.map(drop),
+    }
+}
+
 /// A directory through which every account may go; which only we list and write, if it is made here.
 fn open_to_passage(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o711).create(path)?;
@@ -203,12 +266,18 @@ fn open_to_passage(path: &Path) -> io::Result<()> {
 }
 
 impl Lock {
-    fn take(state_dir: &Path, work_dir: &Path) -> Result<Self, StartError> {
+    fn take(state_dir: &Path, work_dir: &Path, in_use: Receiver<Infallible>) -> Result<Self, StartError> {
         let state = lock_file(state_dir)?;
         // The directory itself is locked: it may be others' too, and nothing is left in it.
         let tasks = File::open(work_dir).map_err(|source| directory(work_dir, source))?;
         lock(&tasks, work_dir, "unknown")?;
-        Ok(Self { _state: state, _tasks: tasks })
+        Ok(Self { _state: state, _tasks: tasks, in_use })
+    }
+
+    /// Gives everything back once nobody uses the host any more, or after a while.
+    pub(crate) fn give_back(self) {
+        // The sender sends nothing: it is dropped, or somebody hangs.
+        let _ = self.in_use.recv_timeout(PARTING);
     }
 }
 
@@ -248,11 +317,12 @@ mod tests {
             std::fs::create_dir(&path).unwrap();
             path
         });
-        let held = Lock::take(&one, &tasks).unwrap();
-        let refused = Lock::take(&one, &other).unwrap_err().to_string();
+        let take = |state: &PathBuf, tasks: &PathBuf| Lock::take(state, tasks, channel().1);
+        let held = take(&one, &tasks).unwrap();
+        let refused = take(&one, &other).unwrap_err().to_string();
         assert!(refused.contains(&format!("(pid {})", std::process::id())), "{refused}");
-        assert!(matches!(Lock::take(&other, &tasks), Err(StartError::InUse { path, .. }) if path == tasks));
-        drop(held);
-        Lock::take(&one, &tasks).unwrap();
+        assert!(matches!(take(&other, &tasks), Err(StartError::InUse { path, .. }) if path == tasks));
+        held.give_back();
+        take(&one, &tasks).unwrap();
     }
 }

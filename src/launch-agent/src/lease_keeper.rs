@@ -25,6 +25,12 @@ pub(crate) struct Running {
     pub(crate) shortest: Duration,
 }
 
+/// From the Supervisor: do your heartbeats turn? They do also where none is answered, for nothing could be done about that
+/// here; no where one has not come to any end for [`STALLED`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub(crate) struct Turning;
+
 /// What the Supervisor hears: tasks to be ended. A lease that is not the task's any more is old news.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
@@ -55,6 +61,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_AFTER_OLD_NEWS: Duration = Duration::from_millis(500);
 /// The longest a heartbeat is held open.
 const LONGEST_HOLD: Duration = Duration::from_secs(20);
+/// Longer than any hold, the client's patience and the pause after a failure together.
+const STALLED: Duration = Duration::from_secs(120);
 
 impl LeaseKeeper {
     /// Runs on its own thread.
@@ -147,5 +155,13 @@ impl Handler<Running> for LeaseKeeper {
         let now = Instant::now();
         let begins = if self.begins > now { self.begins } else { self.begins + SHORTEST_PAUSE };
         self.beat_after(begins.saturating_duration_since(now), ctx);
+    }
+}
+
+impl Handler<Turning> for LeaseKeeper {
+    type Result = bool;
+
+    fn handle(&mut self, _: Turning, _: &mut Context<Self>) -> bool {
+        self.running.leases.is_empty() || self.begins.elapsed() < STALLED
     }
 }

@@ -12,10 +12,10 @@
 //!
 //! | from | to | message | when lost |
 //! |---|---|---|---|
-//! | [`Handle`] | Supervisor | `Drain`, `StopNow`, `Standings` | asked again |
+//! | [`Handle`] | Supervisor | `Drain`, `StopNow`, `HandOver`, `Standings`, `Pulse` | asked again |
 //! | Supervisor | Poller | `Room { slots }` | lent again at the next change, each second |
 //! | Poller | Supervisor | `Claimed`, `Failed`, `Refused`, `Ready` | the lease runs out, the control plane queues again |
-//! | Supervisor | LeaseKeeper | `Running` | told at each change |
+//! | Supervisor | LeaseKeeper | `Running`, `Turning` | told at each change; asked again |
 //! | LeaseKeeper | Supervisor | `LeaseNews { canceled, fenced }` | in the answer of the next heartbeat |
 //! | Supervisor | TaskActor | `CancelTask { why }` | told to each new actor of the task |
 //! | Supervisor | TaskActor | `Ping` | four in a row: it hangs |
@@ -42,11 +42,15 @@ mod host;
 mod lease_keeper;
 mod log_streamer;
 mod poller;
+mod pulse;
+mod reload;
 mod shelf;
 mod status;
 mod supervisor;
 mod task;
 
-pub use handle::{Finished, Handle, log_panics, start};
+pub use handle::{Finished, Handle, log_panics, start, sweep};
 pub use host::StartError;
+pub use pulse::Pulse;
+pub use reload::{Program, ReloadError, assurance, take_orders};
 pub use status::{PollerStatus, Status, TaskStatus};

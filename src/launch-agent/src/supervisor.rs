@@ -2,6 +2,7 @@
 
 mod household;
 mod slots;
+mod succession;
 
 use crate::{
     Finished,
@@ -12,6 +13,7 @@ use crate::{
     },
     lease_keeper::{LeaseKeeper, LeaseNews},
     poller::{News, Poller, PollerNews, Room},
+    pulse::Pulse,
     status::{PollerStatus, Status},
     task::TaskNews,
 };
@@ -37,8 +39,12 @@ pub(crate) enum Command {
     Drain,
     /// End all tasks, then end.
     StopNow,
+    /// Leave all tasks to the program that takes this one's place; answered as that happens.
+    HandOver(oneshot::Sender<()>),
     /// How do you stand?
     Standings(oneshot::Sender<Status>),
+    /// Are you there, and all your LeaseKeepers?
+    Pulse(oneshot::Sender<Pulse>),
 }
 
 /// A child of the Supervisor.
@@ -56,6 +62,8 @@ pub(crate) enum Member {
 pub(crate) struct Supervisor {
     host: Arc<Host>,
     state: HostState,
+    /// Who waits for the tasks to be left to another program.
+    successor: Option<oneshot::Sender<()>>,
     slots: Slots,
     tokens: Vec<Token>,
     tasks: BTreeMap<TaskId, Task>,
@@ -93,7 +101,8 @@ const HOLD: Duration = Duration::from_secs(50);
 const SHARED_HOLD: Duration = Duration::from_secs(5);
 
 impl Supervisor {
-    pub(crate) fn new(host: Arc<Host>) -> Self {
+    /// In the state that it is to begin in.
+    pub(crate) fn new(host: Arc<Host>, state: HostState) -> Self {
         let total = match host.settings.mode {
             Mode::Continuous => host.settings.concurrency,
             Mode::SingleTask => 1,
@@ -102,7 +111,8 @@ impl Supervisor {
         let tokens = host.settings.classes.iter().map(|_| Token::default()).collect();
         Self {
             host,
-            state: HostState::Serving,
+            state,
+            successor: None,
             slots,
             tokens,
             tasks: BTreeMap::new(),
@@ -123,14 +133,16 @@ impl Supervisor {
         self.state = state;
         match effect {
             None => {}
+            Some(HostEffect::Settle) => self.hand_over(ctx),
             Some(HostEffect::EndClaims) => self.end_claims(ctx),
             Some(HostEffect::EndTasks) => self.end_tasks(ctx),
-            Some(HostEffect::Leave) => ctx.stop(),
+            Some(HostEffect::Leave) => self.leave(ctx),
         }
     }
 
     /// A claim under way is let go: what it may bring is queued again, for it never begins.
     fn end_claims(&mut self, ctx: &mut Context<Self>) {
+        self.successor = None;
         self.tokens.iter_mut().for_each(|token| token.poller = None);
         let longest = self.host.settings.max_run_time;
         ctx.run_later(longest, |supervisor, ctx| supervisor.apply(HostEvent::Stop, ctx));
@@ -138,6 +150,7 @@ impl Supervisor {
     }
 
     fn end_tasks(&mut self, ctx: &mut Context<Self>) {
+        self.successor = None;
         self.tokens.iter_mut().for_each(|token| token.poller = None);
         let tasks: Vec<_> = self.tasks.keys().copied().collect();
         tasks.into_iter().for_each(|task| self.cancel(task, CancelReason::Shutdown));
@@ -309,6 +322,8 @@ impl Handler<Command> for Supervisor {
         match command {
             Command::Drain => self.apply(HostEvent::Drain, ctx),
             Command::StopNow => self.apply(HostEvent::Stop, ctx),
+            Command::HandOver(successor) => self.succeed(successor, ctx),
+            Command::Pulse(answer) => self.pulse(answer, ctx),
             Command::Standings(answer) => {
                 failpoints::hit("supervisor:standings", TaskId(Uuid::nil()));
                 // Whoever asked may have gone.

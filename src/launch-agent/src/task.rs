@@ -83,6 +83,8 @@ pub(crate) struct Parts {
     pub(crate) host: Arc<Host>,
     pub(crate) record: ClaimRecord,
     pub(crate) birth: Birth,
+    /// Whether no LeaseKeeper has it: the token it was claimed with is no longer configured.
+    pub(crate) keeps_own_lease: bool,
     pub(crate) supervisor: WeakRecipient<TaskNews>,
 }
 
@@ -227,6 +229,7 @@ impl Actor for TaskActor {
             return self.apply(TaskEvent::NotLaunched, ctx);
         }
         self.take_up(ctx);
+        self.keep_own_lease(ctx);
         match self.is_abandoned() && self.state.may_have_agent() {
             true => self.apply(TaskEvent::Abandoned, ctx),
             false => self.state.resume().into_iter().for_each(|effect| self.perform(effect, ctx)),

@@ -93,6 +93,15 @@ pub(crate) struct LaunchAgent {
     /// The configuration file (YAML); environment variables override it
     #[arg(long, short, value_name = "FILE", env = "ROUNDHOUSE_LAUNCH_AGENT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Only say whether it would start: whether the configuration is sound and its directories can be used
+    #[arg(long, conflicts_with = "sweep")]
+    pub(crate) check: bool,
+
+    /// Only end and clear away the tasks that a launch-agent left which is not coming back. Run by systemd after it ended
+    /// (ExecStopPost=), it does so only where that killed it because stopping took too long
+    #[arg(long)]
+    pub(crate) sweep: bool,
 }
 
 /// `roundhouse config`.

@@ -1,17 +1,25 @@
 //! `roundhouse launch-agent`: the launch-agent as a long-lived process.
 
+mod life;
+mod orders;
+mod reports;
+mod sweep;
+
 use crate::{
     arguments::LaunchAgent,
     connect::block_on,
-    failure::{Failure, OrFail},
-    follow::Interrupts,
-    logging, say,
+    failure::{Failure, OrFail, causes},
+    logging::{self, Log},
+    notify::Notifier,
+    say,
 };
 use launch_agent::{
-    Finished,
-    config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, LogTarget, Logging},
+    Finished, Program,
+    config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, LogTarget, Logging, Settings},
 };
-use slog::{Level, Logger};
+use life::{Close, Life};
+use orders::Orders;
+use slog::Level;
 
 /// Claims and runs tasks until it is told to end: first it lets its tasks end, the second time it ends them.
 pub(crate) fn launch_agent(options: &LaunchAgent) -> Result<(), Failure> {
@@ -22,26 +30,41 @@ pub(crate) fn launch_agent(options: &LaunchAgent) -> Result<(), Failure> {
     for warning in warnings {
         say::note(format_args!("{}\n", warning.trim_end()));
     }
-    let log = log(&settings.logging)?;
-    launch_agent::log_panics(&log);
-    block_on(async move {
-        let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
-        let handle =
-            launch_agent::start(settings, log.clone()).or_machinery("cannot start the launch-agent")?;
-        let mut finished = std::pin::pin!(handle.finished());
-        loop {
-            tokio::select! {
-                end = &mut finished => return ended(end),
-                times = interrupts.next() => if times == 1 {
-                    slog::info!(log, "claiming no more; ending once every task is over");
-                    handle.drain();
-                } else {
-                    slog::warn!(log, "ending every task now");
-                    handle.stop_now();
-                },
-            }
+    match options {
+        LaunchAgent { check: true, .. } => check(&settings),
+        LaunchAgent { sweep: true, .. } => sweep::sweep(settings),
+        _ => block_on(serve(settings)),
+    }
+}
+
+/// What a launch-agent asks of a program before it is replaced by it, and an operator before a reload.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    let places = launch_agent::assurance(settings).or_machinery("the launch-agent would not start")?;
+    let version = env!("CARGO_PKG_VERSION");
+    say::print(format_args!("roundhouse {version}: the launch-agent would start\n{places}\n"))
+}
+
+/// One launch-agent after another, where one that was to be replaced could not be.
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let mut orders = Orders::listen().or_machinery("cannot listen to signals")?;
+    launch_agent::take_orders().or_machinery("cannot listen to signals")?;
+    let program = Program::own().or_machinery("cannot tell where this program lies")?;
+    let notifier = Notifier::of_environment();
+    let mut refused = None;
+    loop {
+        let log = log(&settings.logging)?;
+        launch_agent::log_panics(&log);
+        let handle = launch_agent::start(settings.clone(), log.clone());
+        let handle = handle.or_machinery("cannot start the launch-agent")?;
+        let life = Life { handle, log, settings: &settings, program: &program, notifier: &notifier };
+        refused.into_iter().for_each(|why| life.not_reloaded(why));
+        if let Close::Over(finished) = life.live(&mut orders).await {
+            return ended(finished);
         }
-    })
+        drop(life);
+        refused = (!orders.has_come()).then(|| causes(&program.replace()));
+        launch_agent::take_orders().or_machinery("cannot listen to signals")?;
+    }
 }
 
 fn ended(end: Finished) -> Result<(), Failure> {
@@ -53,7 +76,7 @@ fn ended(end: Finished) -> Result<(), Failure> {
     }
 }
 
-fn log(logging: &Logging) -> Result<Logger, Failure> {
+fn log(logging: &Logging) -> Result<Log, Failure> {
     let level = match logging.level {
         LogLevel::Debug => Level::Debug,
         LogLevel::Info => Level::Info,

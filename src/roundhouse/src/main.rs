@@ -10,6 +10,7 @@ mod failure;
 mod follow;
 mod launch;
 mod logging;
+mod notify;
 mod pipeline;
 mod program;
 mod report;

@@ -19,7 +19,8 @@ use crate::{
     connect::{self, Access, failed},
     failure::{Failure, OrFail},
     follow::{Followed, Interrupts},
-    logging, program,
+    logging::{self, Log},
+    program,
     request::Request,
     say,
     show::Show,
@@ -32,7 +33,6 @@ use protocol::{
     api::{Created, NewPipeline},
     task::Source,
 };
-use slog::Logger;
 use std::{
     fs::OpenOptions,
     io::IsTerminal,
@@ -67,7 +67,7 @@ fn state_dir(options: &arguments::Run) -> Result<PathBuf, Failure> {
     std::path::absolute(&found).or_usage(format!("--state-dir {}", found.display()))
 }
 
-fn log(options: &arguments::Run, place: &Place) -> Result<Logger, Failure> {
+fn log(options: &arguments::Run, place: &Place) -> Result<Log, Failure> {
     if options.verbose {
         return Ok(logging::to_stderr(logging::Format::Color, slog::Level::Debug));
     }
@@ -85,7 +85,7 @@ struct Run<'a> {
     request: Request,
     program: PathBuf,
     place: Place,
-    log: Logger,
+    log: Log,
     began: Instant,
 }
 

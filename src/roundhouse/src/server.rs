@@ -5,7 +5,9 @@ use crate::{
     connect::block_on,
     failure::{Failure, OrFail},
     follow::Interrupts,
-    logging, program,
+    logging,
+    notify::Notifier,
+    program,
 };
 use control_plane::{BackupError, CheckError, Settings};
 use protocol::exit;
@@ -35,7 +37,11 @@ fn serve(options: &Server) -> Result<(), Failure> {
             .await
             .or_machinery("cannot start the control plane")?;
         slog::info!(log, "listening"; "address" => %running.address, "data" => %options.data_dir.display());
+        let notifier = Notifier::of_environment();
+        notifier.status(&format!("listening on {}", running.address));
+        notifier.ready();
         interrupts.next().await;
+        notifier.stopping();
         slog::info!(log, "ending");
         running.stop().await;
         Ok(())

@@ -1,7 +1,8 @@
 //! The settings of a launch-agent as plain data: nothing missing, nothing contradictory.
 
 use crate::config::Secret;
-use protocol::ids::ResourceClass;
+use protocol::{Digest, ids::ResourceClass};
+use sha2::{Digest as _, Sha256};
 use std::{
     num::NonZero,
     path::{Path, PathBuf},
@@ -70,6 +71,13 @@ pub struct ClassSettings {
     pub token: Secret,
     /// The most of this class's tasks at once; none: as many as the host has room for.
     pub concurrency: Option<usize>,
+}
+
+impl ClassSettings {
+    /// By which the token is known again, without being told.
+    pub(crate) fn fingerprint(&self) -> String {
+        Digest::of_bytes(&Sha256::digest(self.token.expose()).into()).to_string()
+    }
 }
 
 /// How long a launch-agent lives.

@@ -1,10 +1,12 @@
-//! The life of a launch-agent, as a table: it serves, drains, and is done. Pure.
+//! The life of a launch-agent, as a table: it serves, drains or hands over, and is done. Pure.
 
 /// Where a launch-agent is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostState {
     /// It claims and runs tasks.
     Serving,
+    /// It claims no more and leaves its tasks to the program that takes its place.
+    HandingOver,
     /// It claims no more and waits for its tasks.
     Draining,
     /// It has told its tasks to end.
@@ -16,6 +18,10 @@ pub(crate) enum HostState {
 /// What can happen to it, in any order, more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostEvent {
+    /// Another program is to take its place, under the tasks that run.
+    HandOver,
+    /// No task is just being launched.
+    Settled,
     /// It is to end: the first signal, the end of its single task, idleness, or too many failures of its leases.
     Drain,
     /// It is to end now: the second signal, or a drain that took too long.
@@ -27,6 +33,8 @@ pub(crate) enum HostEvent {
 /// What its Supervisor must do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostEffect {
+    /// Claim no more, and say so once no task is just being launched.
+    Settle,
     /// Claim no more; a drain is bounded in time.
     EndClaims,
     /// Claim no more and tell every task to end; one that was told before is killed at once.
@@ -40,9 +48,11 @@ impl HostState {
     pub(crate) fn on(self, event: HostEvent) -> (Self, Option<HostEffect>) {
         use {HostEvent::*, HostState::*};
         match (self, event) {
-            (Serving, Drain) => (Draining, Some(HostEffect::EndClaims)),
+            (Serving, HandOver) => (HandingOver, Some(HostEffect::Settle)),
+            (HandingOver, Settled) => (Done, Some(HostEffect::Leave)),
+            (Serving | HandingOver, Drain) => (Draining, Some(HostEffect::EndClaims)),
             // Once more: whoever asks twice has no patience for the grace.
-            (Serving | Draining | Stopping, Stop) => (Stopping, Some(HostEffect::EndTasks)),
+            (Serving | HandingOver | Draining | Stopping, Stop) => (Stopping, Some(HostEffect::EndTasks)),
             (Draining | Stopping, Empty) => (Done, Some(HostEffect::Leave)),
             _ => (self, None),
         }
@@ -57,8 +67,8 @@ mod tests {
     #[test]
     fn the_table_is_the_documented_one() {
         let mut table = String::new();
-        for state in [Serving, Draining, Stopping, Done] {
-            for event in [Drain, Stop, Empty] {
+        for state in [Serving, HandingOver, Draining, Stopping, Done] {
+            for event in [HandOver, Settled, Drain, Stop, Empty] {
                 let (next, effect) = state.on(event);
                 let effect = effect.map_or_else(String::new, |effect| format!("  {effect:?}"));
                 table += &format!("{state:?} + {event:?} -> {next:?}{effect}\n");

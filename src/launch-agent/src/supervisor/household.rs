@@ -1,13 +1,14 @@
 //! The tasks of a host: taken on, adopted from an earlier life, housed again when their actors fail, let go.
 
-use super::{HostState, Member, Supervisor};
+use super::{HostEvent, HostState, Member, Supervisor};
 use crate::{
+    config::Mode,
     status::TaskStatus,
     task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, journal, state::TaskState},
 };
 use actix::prelude::*;
 use protocol::{
-    ResourceClass, TaskId,
+    TaskId,
     frame::CancelReason,
     http::{Claimed, Lease},
 };
@@ -66,6 +67,16 @@ impl Task {
         }
     }
 
+    /// Whether it was claimed by this launch-agent and has no process yet, as far as is known.
+    pub(super) fn is_launched_now(&self) -> bool {
+        self.birth == Birth::Claimed && matches!(self.state, None | Some(TaskState::Starting))
+    }
+
+    /// Has it say in which state it is.
+    pub(super) fn ask(&self) {
+        self.actor.iter().for_each(|actor| actor.addr.do_send(Ping));
+    }
+
     fn send(&self, cancel: CancelTask) {
         self.actor.iter().for_each(|actor| actor.addr.do_send(cancel));
     }
@@ -92,7 +103,8 @@ impl Supervisor {
         info!(self.host.log, "a task is claimed"; "task" => %id, "class" => %claimed.resource_class);
         let slot = self.slots.take(Some(class));
         let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let record = ClaimRecord { claimed, key, slot };
+        let token = self.host.settings.classes[class].fingerprint();
+        let record = ClaimRecord { claimed, key, slot, token };
         let mut task = Task::new(record, Some(class), Birth::Claimed);
         // A claim that was on its way when all had to end: it is given back.
         task.cancel = (self.state == HostState::Stopping).then_some(CancelReason::Shutdown);
@@ -123,6 +135,10 @@ impl Supervisor {
             for record in records.expect("looking at directories does not panic") {
                 supervisor.adopt_one(record, ctx);
             }
+            if supervisor.host.settings.mode == Mode::SingleTask && !supervisor.tasks.is_empty() {
+                // It had its task before this life.
+                supervisor.apply(HostEvent::Drain, ctx);
+            }
             (0..supervisor.tokens.len()).for_each(|class| supervisor.tell_keeper(class));
             if supervisor.state != HostState::Serving {
                 supervisor.leave_if_empty(ctx);
@@ -132,7 +148,7 @@ impl Supervisor {
     }
 
     fn adopt_one(&mut self, record: ClaimRecord, ctx: &mut Context<Self>) {
-        let (id, class) = (record.claimed.task_id, self.class_of(&record.claimed.resource_class));
+        let (id, class) = (record.claimed.task_id, self.class_of(&record));
         info!(self.host.log, "a task is adopted"; "task" => %id, "slot" => record.slot);
         self.slots.take_again(record.slot, class);
         let mut task = Task::new(record, class, Birth::Adopted);
@@ -141,10 +157,13 @@ impl Supervisor {
         self.house(id, ctx);
     }
 
-    fn class_of(&self, wanted: &ResourceClass) -> Option<usize> {
+    /// Whose token keeps the lease of an adopted task. None where the configuration has it no more: another class's token
+    /// would only be told that the lease is lost.
+    fn class_of(&self, record: &ClaimRecord) -> Option<usize> {
         let classes = &self.host.settings.classes;
-        let named = classes.iter().position(|class| class.class.as_ref() == Some(wanted));
-        named.or_else(|| classes.iter().position(|class| class.class.is_none()))
+        let named =
+            classes.iter().position(|class| class.class.as_ref() == Some(&record.claimed.resource_class));
+        named.or_else(|| classes.iter().position(|class| class.fingerprint() == record.token))
     }
 
     /// Gives a task an actor on a thread of its own.
@@ -161,6 +180,7 @@ impl Supervisor {
             host: self.host.clone(),
             record: task.record.clone(),
             birth: task.birth.clone(),
+            keeps_own_lease: task.class.is_none(),
             supervisor,
         };
         let actor = start(ctx, home.arbiter(), Member::Task(id, task.life), move |_| TaskActor::new(parts));

@@ -36,6 +36,9 @@ pub(crate) struct ClaimRecord {
     pub(crate) key: String,
     /// Which of the host's slots it takes.
     pub(crate) slot: usize,
+    /// The fingerprint of the resource class token it was claimed with.
+    #[serde(default)]
+    pub(crate) token: String,
 }
 
 impl std::fmt::Debug for ClaimRecord {

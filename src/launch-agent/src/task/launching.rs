@@ -7,6 +7,7 @@ use super::{
     socket::watched,
     state::{TaskEvent, TaskState},
 };
+use crate::log_streamer::renewal;
 use actix::prelude::*;
 use client::{ClientError, TaskClient};
 use failpoints::Guard;
@@ -187,6 +188,18 @@ impl TaskActor {
             }
         };
         ctx.spawn(begun.into_actor(self).map(|answer, task, ctx| task.begin_answered(answer, ctx)));
+    }
+
+    /// Its streamer renews the lease. Whether it was canceled nobody else asks: leave is granted again, with that word.
+    pub(super) fn keep_own_lease(&mut self, ctx: &mut Context<Self>) {
+        if self.parts.keeps_own_lease {
+            let lease = Duration::from_millis(self.parts.record.claimed.lease_ms);
+            ctx.run_interval(renewal(lease), |task, ctx| {
+                if task.state == TaskState::Running {
+                    task.ask_begin(ctx);
+                }
+            });
+        }
     }
 
     fn begin_answered(&mut self, answer: Result<Granted, ClientError>, ctx: &mut Context<Self>) {

@@ -243,9 +243,13 @@ fn invitation(
     line
 }
 
+/// What a service manager says to the launch-agent alone.
+const THE_SERVICES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
 /// Those of the launch-agent's own variables that jobs get, and what identifies the launch to a `command_prefix`.
 fn environment(host: &Host, claimed: &Claimed) -> Vec<(String, String)> {
-    let passed = |name: &str| host.settings.environment.iter().any(|pattern| covers(pattern, name));
+    let covered = |name: &str| host.settings.environment.iter().any(|pattern| covers(pattern, name));
+    let passed = |name: &str| covered(name) && !THE_SERVICES.contains(&name);
     let own = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut environment: Vec<_> = own.filter(|(name, _)| passed(name)).collect();
