@@ -76,4 +76,26 @@ mod tests {
         }
         insta::assert_snapshot!(table);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_host_that_ends_claims_no_more_and_leaves_once(
+            events in proptest::collection::vec(proptest::sample::select(vec![Drain, Stop, Empty]), 0..30),
+        ) {
+            let (mut state, mut claims_ended, mut left) = (Serving, false, 0);
+            for event in events {
+                let (next, effect) = state.on(event);
+                proptest::prop_assert!(state != Done || (next, effect) == (Done, None), "done is done");
+                proptest::prop_assert!(state == Serving || next != Serving, "it never serves again");
+                proptest::prop_assert!(state != Stopping || next != Draining, "no patience comes back");
+                claims_ended |= matches!(effect, Some(HostEffect::EndClaims | HostEffect::EndTasks));
+                left += usize::from(effect == Some(HostEffect::Leave));
+                proptest::prop_assert!(left == 0 || claims_ended, "it leaves only what it told to end");
+                state = next;
+            }
+            proptest::prop_assert_eq!(left, usize::from(state == Done));
+            // Whatever came, these two end it.
+            proptest::prop_assert_eq!(state.on(Stop).0.on(Empty).0, Done);
+        }
+    }
 }

@@ -73,4 +73,50 @@ mod tests {
         }
         insta::assert_snapshot!(table);
     }
+
+    /// What comes in the end of what a Poller asked for.
+    fn comes_of(effect: PollerEffect, answer: PollerEvent) -> PollerEvent {
+        match effect {
+            PollerEffect::Ask => answer,
+            PollerEffect::BackOff | PollerEffect::Park => Due,
+            PollerEffect::SayReady => Room,
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_poller_never_asks_twice_at_once_and_asks_again_in_the_end(
+            noise in proptest::collection::vec(
+                (proptest::bool::ANY, proptest::sample::select(vec![Room, Answered, Failed, TokenRefused, Due])),
+                0..60,
+            ),
+        ) {
+            // What it waits for, beside what comes late and twice.
+            let (mut state, mut waited_for) = (Idle, Room);
+            for (is_due, event) in noise {
+                let is_of_a_claim = matches!(event, Answered | Failed | TokenRefused);
+                let event = match (is_due, waited_for) {
+                    (true, Answered) if is_of_a_claim => event,
+                    (true, waited_for) => waited_for,
+                    // Lent slots and late timers come whenever they like; the end of a claim only while one is held.
+                    (false, _) if is_of_a_claim => continue,
+                    (false, _) => event,
+                };
+                let (next, effect) = state.on(event);
+                let asks = effect == Some(PollerEffect::Ask);
+                proptest::prop_assert!(!asks || state != Asking, "one claim at a time");
+                proptest::prop_assert!(!asks || event == Room, "only for slots that were lent");
+                proptest::prop_assert!(next == state || effect.is_some(), "every change has its consequence");
+                if let Some(effect) = effect {
+                    waited_for = comes_of(effect, Answered);
+                }
+                state = next;
+            }
+            let mut events = std::iter::successors(Some((state, waited_for)), |(state, waited_for)| {
+                let (next, effect) = state.on(*waited_for);
+                Some((next, effect.map_or(*waited_for, |effect| comes_of(effect, Answered))))
+            });
+            proptest::prop_assert!(events.by_ref().take(8).any(|(state, _)| state == Asking), "it asks again");
+        }
+    }
 }

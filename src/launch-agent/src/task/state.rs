@@ -213,6 +213,9 @@ fn ending_of(why: CancelReason, begun: bool, outcome: Option<Outcome>) -> Ending
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use {TaskEvent::*, TaskState::*};

@@ -122,4 +122,36 @@ proptest! {
             prop_assert_eq!(task.after(Event::Finish { epoch, outcome: Outcome::Success }).1, Verdict::Fenced);
         }
     }
+
+    #[test]
+    fn an_event_that_comes_again_changes_nothing(events in prop::collection::vec(event(), 0..60)) {
+        let mut task = Task::new();
+        for event in events {
+            task = task.after(event).0;
+            prop_assert_eq!(task.after(event).0, task, "{:?}", event);
+        }
+    }
+
+    #[test]
+    fn a_task_ends_once_all_that_can_come_has_come(events in prop::collection::vec(event(), 0..60)) {
+        let left = events.into_iter().fold(Task::new(), |task, event| task.after(event).0);
+        // A launch-agent takes it and does what it must, whether it held it before or not.
+        let held = left.after(Event::Claim { until: u64::MAX }).0;
+        let begun = held.after(Event::Begin { epoch: held.epoch }).0;
+        let done = begun.after(Event::Finish { epoch: begun.epoch, outcome: Outcome::Success }).0;
+        prop_assert!(matches!(done.state, State::Ended(_)), "{:?}", done);
+        // Or nobody ever does, and somebody cancels it.
+        let alone = left.after(Event::Cancel).0.after(Event::Tick { now: u64::MAX }).0;
+        prop_assert!(matches!(alone.state, State::Ended(_)), "{:?}", alone);
+    }
+
+    #[test]
+    fn what_a_lost_holder_had_begun_is_not_run_again(events in prop::collection::vec(event(), 0..60)) {
+        let left = events.into_iter().fold(Task::new(), |task, event| task.after(event).0);
+        if matches!(left.state, State::Begun { .. }) {
+            let (gone, verdict) = left.after(Event::Tick { now: u64::MAX });
+            let outcome = if left.canceled { Outcome::Canceled } else { Outcome::InfrastructureFail };
+            prop_assert_eq!((gone.state, verdict), (State::Ended(outcome), Verdict::Over(outcome)));
+        }
+    }
 }

@@ -83,7 +83,7 @@ fn the_walks_of_a_workflow() {
 }
 
 /// A graph without cycles: each job requires some of those before it.
-fn shapes() -> impl Strategy<Value = Vec<Shape>> {
+pub(super) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     prop::collection::vec((prop::collection::vec(any::<Index>(), 0..3), 1..4_u32), 1..12).prop_map(|jobs| {
         let shape = |(place, (requires, parallelism)): (usize, (Vec<Index>, u32))| {
             let requires =
