@@ -73,6 +73,9 @@ pub enum StreamError {
     /// A chunk has no bytes, or more than [`MAX_CHUNK`].
     #[error("the log chunk at byte {0} is empty or over {MAX_CHUNK} bytes")]
     Chunk(usize),
+    /// A record has a payload.
+    #[error("the record at byte {0} has bytes after it, and no record has any")]
+    Surplus(usize),
 }
 
 /// Appends one item to a body.
@@ -107,7 +110,8 @@ fn item(cursor: &mut Cursor<'_>) -> Result<Item, StreamError> {
     let header_length = rest.u16().ok_or_else(torn)?;
     let header = rest.take(header_length.into()).ok_or_else(torn)?;
     match serde_json::from_slice(header).map_err(|_| StreamError::Header(at))? {
-        Header::Record(record) => Ok(Item::Record(record)),
+        Header::Record(record) if rest.is_empty() => Ok(Item::Record(record)),
+        Header::Record(_) => Err(StreamError::Surplus(at)),
         Header::Log(chunk) if (1..=MAX_CHUNK).contains(&(chunk.length as usize)) => {
             Ok(Item::Log { chunk, frame: rest.rest().to_vec() })
         }

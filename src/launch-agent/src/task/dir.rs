@@ -130,3 +130,45 @@ impl TaskDir {
 fn append_only(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Digest, Epoch, http::AgentProgram, transfer::Content};
+    use uuid::Uuid;
+
+    fn record(key: String, slot: usize) -> ClaimRecord {
+        let content = Content { digest: Digest::of_bytes(&[7; 32]), size: 9 };
+        let claimed = Claimed {
+            task_token: key.clone(),
+            agent_version: "1".to_owned(),
+            resource_class: "namespace/name".parse().unwrap(),
+            allocation: String::new(),
+            task_id: TaskId(Uuid::new_v4()),
+            epoch: Epoch(3),
+            lease_ms: 60_000,
+            agent: AgentProgram { content, url: "/program".to_owned() },
+        };
+        ClaimRecord { claimed, key, slot }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_claim_is_read_as_it_was_written_or_not_at_all(key: String, slot: usize, cut: usize, hostile: Vec<u8>) {
+            let root = tempfile::tempdir().unwrap();
+            let record = record(key, slot);
+            let dir = TaskDir::new(root.path(), record.claimed.task_id);
+            dir.create(&record).unwrap();
+            let read = dir.claim().unwrap();
+            proptest::prop_assert_eq!((&read.claimed, &read.key, read.slot), (&record.claimed, &record.key, slot));
+            let path = dir.path().join("claim.json");
+            let whole = std::fs::read(&path).unwrap();
+            for half in [&whole[..cut % whole.len()], &hostile, &[&whole[..], b"\0"].concat()] {
+                std::fs::write(&path, half).unwrap();
+                proptest::prop_assert!(dir.claim().is_err());
+            }
+        }
+    }
+}

@@ -334,6 +334,25 @@ mod tests {
         assert_eq!(outcome(&path), Some(Outcome::Success));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_journal_is_too_hostile_to_be_read_for_its_outcome(
+            steps in 0..5_u32, is_over: bool, garbage: Vec<u8>,
+        ) {
+            let event = |seq: u64| match u32::try_from(seq).unwrap() {
+                step if step < steps => TaskEvent::StepStarted { step: StepNumber(step) },
+                _ => TaskEvent::Ended { outcome: Outcome::Failed },
+            };
+            let length = u64::from(steps) + u64::from(is_over);
+            let lines = (0..length).map(|seq| Record { seq, at_ms: 0, event: event(seq) }.to_line());
+            let text = [lines.collect::<String>().as_bytes(), b"{", &garbage].concat();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let told = (is_over && steps > 0).then_some(Outcome::Failed);
+            proptest::prop_assert_eq!(outcome(file.path()), told);
+        }
+    }
+
     #[test]
     fn variables_are_passed_on_by_name_or_by_prefix() {
         assert!(covers("PATH", "PATH") && covers("LC_*", "LC_ALL"));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::task::dir::TaskDir;
+use proptest::prelude::*;
 use protocol::{Outcome, StepStatus, TaskId, invariants, stream::decode};
 use std::{io::Write, os::unix::fs::MetadataExt, path::PathBuf};
 use uuid::Uuid;
@@ -264,4 +265,45 @@ fn bytes_that_were_given_back_are_told_as_lost_in_one_line_where_they_are_wanted
     assert!(lost.starts_with(&format!("[{} bytes are lost here", PUNCH - 100)), "{}", &lost[..80]);
     assert_eq!(lost.find('\n'), Some(lost.len() - 1), "one line");
     assert!(log[..100].iter().chain(&log[log.len() - 10..]).all(|byte| *byte == b'x'));
+}
+
+/// What a job could make of the journal's bytes: records that lie, and no records at all.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let step = || prop_oneof![0..4_u32, any::<u32>()].prop_map(StepNumber);
+    let started = step().prop_map(|step| TaskEvent::StepStarted { step });
+    let ended = (step(), prop_oneof![0..300_u64, any::<u64>()]).prop_map(|(step, log_bytes)| {
+        TaskEvent::StepEnded { step, status: StepStatus::Failed, exit_code: None, duration_ms: 0, log_bytes }
+    });
+    let over = Just(TaskEvent::Ended { outcome: Outcome::Success });
+    let event = prop_oneof![4 => started, 4 => ended, 1 => over];
+    let records = prop::collection::vec(event, 0..40).prop_map(|events| {
+        let line = |(seq, event)| Record { seq, at_ms: i64::MIN, event }.to_line();
+        (0..).zip(events).map(line).collect::<String>().into_bytes()
+    });
+    (records, any::<Vec<u8>>()).prop_map(|(records, garbage)| [records, garbage].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_journal_is_too_hostile_to_send_the_logs(journal in hostile(), cut: usize, logs: [Vec<u8>; 3]) {
+        let mut files = Files::new();
+        for (step, log) in (1..).zip(&logs) {
+            files.write(step, log);
+        }
+        let mut outbox = files.outbox();
+        // It comes in two parts, and its reader is born again in between.
+        let (one, other) = journal.split_at(cut % (journal.len() + 1));
+        files.journal(one);
+        files.send(&mut outbox, Look::Growing);
+        files.journal(other);
+        let mut outbox = files.outbox();
+        files.send(&mut outbox, Look::Everywhere);
+        prop_assert_eq!(&files.stored.records, &journal::read(&journal).0);
+        for (step, log) in (1..).zip(&logs) {
+            prop_assert!(log.starts_with(files.log(step)), "what is sent is what was written");
+        }
+        prop_assert!(outbox.logs.len() <= 4 && outbox.growing.len() <= 4, "no step is invented");
+    }
 }
