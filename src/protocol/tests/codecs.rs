@@ -105,7 +105,7 @@ fn claimed() -> impl Strategy<Value = Claimed> {
             Claimed {
                 task_token,
                 agent_version,
-                resource_class: "namespace/name".parse().unwrap(),
+                resource_class: "namespace/name".parse().expect("it is a name"),
                 allocation,
                 task_id: TaskId(Uuid::from_u128(task)),
                 epoch: Epoch(epoch),

@@ -149,7 +149,7 @@ mod tests {
             lease_ms: 60_000,
             agent: AgentProgram { content, url: "/program".to_owned() },
         };
-        ClaimRecord { claimed, key, slot }
+        ClaimRecord { claimed, token: key.clone(), key, slot }
     }
 
     proptest::proptest! {
