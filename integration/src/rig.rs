@@ -283,6 +283,7 @@ pub fn pipeline(config: &str, class: &str) -> NewPipeline {
         contexts: std::collections::BTreeMap::new(),
         default_class: Some(class.parse().expect("a resource class")),
         native: false,
+        orbs: Vec::new(),
     }
 }
 

@@ -161,10 +161,15 @@ pub(crate) struct Failure {
 
 impl Call {
     pub(crate) fn new(method: Method, path: impl Into<String>, token: &Bearer) -> Self {
+        Self { token: Some(token.clone()), ..Self::open(method, path) }
+    }
+
+    /// One without a token.
+    pub(crate) fn open(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
             path: path.into(),
-            token: Some(token.clone()),
+            token: None,
             body: Bytes::new(),
             json: false,
             tries: Tries::All,

@@ -4,7 +4,8 @@
 //! Transport (Send, Clone: roots, proxies, address)
 //!    ├── runner(token)   ── Runner      claim, heartbeat
 //!    ├── task(token)     ── TaskClient  begin, stream, store, put, get, end …
-//!    └── operator(token) ── Operator    pipelines, feed, logs, tokens …
+//!    ├── operator(token) ── Operator    pipelines, feed, logs, tokens …
+//!    └── registry()      ── Registry    public orbs
 //!          each holds connections of its own, on the thread that made it
 //! ```
 //!
@@ -18,6 +19,7 @@ mod call;
 mod file;
 mod operator;
 mod proxy;
+mod registry;
 mod runner;
 mod task;
 mod transport;
@@ -27,6 +29,7 @@ pub use backoff::Backoff;
 pub use call::ClientError;
 pub use operator::{LogPart, Operator};
 pub use proxy::{Proxies, ProxyError};
+pub use registry::{PublicOrb, Registry};
 pub use runner::Runner;
 pub use task::{Saved, StreamAnswer, TaskClient};
 pub use transport::{Settings, Transport, TransportError};

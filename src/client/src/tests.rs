@@ -206,11 +206,28 @@ async fn a_wrong_configuration_comes_back_with_its_diagnostics() {
         contexts: Default::default(),
         default_class: None,
         native: false,
+        orbs: Vec::new(),
     };
     match operator(&server).create_pipeline(&pipeline).await.unwrap_err() {
         ClientError::Diagnosed(refused) => assert_eq!(refused.diagnostics, ["c:1:1: error"]),
         other => panic!("{other}"),
     }
+}
+
+#[actix_rt::test]
+async fn a_registry_is_asked_for_an_orb_without_a_token() {
+    let server = Server::plain();
+    let registry = Transport::new(Settings::new(server.url("http", "127.0.0.1"))).unwrap().registry();
+    server.serve(Answer::Body(
+        br#"{"data": {"orbVersion": {"version": "1.2.3", "source": "x: 1\n"}}}"#.to_vec(),
+    ));
+    let orb = registry.orb("a/b@1").await.unwrap().unwrap();
+    assert_eq!((orb.version.as_str(), orb.source.as_str()), ("1.2.3", "x: 1\n"));
+    server.serve(Answer::Body(br#"{"data": {"orbVersion": null}}"#.to_vec()));
+    assert_eq!(registry.orb("a/c@1").await.unwrap(), None);
+    let (line, headers) = server.heads().remove(0);
+    assert_eq!(line, "POST /graphql-unstable");
+    assert!(!headers.contains_key("authorization"));
 }
 
 #[actix_rt::test]

@@ -3,6 +3,7 @@
 use crate::{
     operator::Operator,
     proxy::{Proxies, Proxy},
+    registry::Registry,
     runner::Runner,
     task::TaskClient,
     tunnel::Tunnel,
@@ -99,6 +100,11 @@ impl Transport {
     /// Speaks with an operator's token.
     pub fn operator(&self, token: &str) -> Operator {
         Operator::new(self.link(), token)
+    }
+
+    /// Asks a public registry of orbs at this address.
+    pub fn registry(&self) -> Registry {
+        Registry::new(self.link())
     }
 
     fn link(&self) -> Link {

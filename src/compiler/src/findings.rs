@@ -184,11 +184,8 @@ impl Findings {
 /// An error with the innermost uses that led to it.
 fn with_uses(diagnostic: Diagnostic, uses: &Uses, sources: &Sources) -> Diagnostic {
     const SHOWN: usize = 3;
-    if !diagnostic.is_error() || uses.is_empty() {
-        return diagnostic;
-    }
-    let told =
-        uses.iter().rev().take(SHOWN).map(|(what, span)| format!("in {what}, used {}", sources.place(*span)));
+    let told = uses.iter().rev().filter(|_| diagnostic.is_error()).take(SHOWN);
+    let told = told.filter_map(|(what, span)| Some(format!("in {what}, used {}", sources.place(*span)?)));
     let help: Vec<String> = diagnostic.help.iter().cloned().chain(told).collect();
-    diagnostic.with_help(help.join("\n"))
+    if help.is_empty() { diagnostic } else { diagnostic.with_help(help.join("\n")) }
 }

@@ -41,6 +41,7 @@ mod scope;
 mod selection;
 mod steps;
 mod template;
+mod trial;
 mod unused;
 mod values;
 mod workflow;
@@ -53,7 +54,7 @@ use protocol::{
     pipeline::Pipeline,
 };
 use std::{collections::BTreeMap, sync::Arc};
-use yaml::{Diagnostic, Severity, Sources};
+use yaml::{Diagnostic, Node, Severity, Sources};
 
 /// What a configuration is compiled with: all that its text does not say.
 #[derive(Clone, Debug, Default)]
@@ -117,15 +118,25 @@ pub fn compile(text: &str, inputs: &Inputs) -> (Option<Pipeline>, Vec<Diagnostic
 
 /// Compiles a configuration for all that there is to say of it; `name` is its file, for messages.
 pub fn examine(name: &str, text: &str, inputs: &Inputs) -> Compilation {
+    examine_tree(name, text, inputs, |root| root)
+}
+
+/// The same of an orb's source: all its commands, executors and jobs are used once, with made-up arguments.
+pub fn examine_orb(name: &str, text: &str, inputs: &Inputs) -> Compilation {
+    examine_tree(name, text, inputs, |root| trial::configuration(&root))
+}
+
+fn examine_tree(name: &str, text: &str, inputs: &Inputs, whole: fn(Node) -> Node) -> Compilation {
     let mut sources = Sources::of(name, text);
     let (root, diagnostics) = yaml::parse(text);
     let findings = findings::Findings::default();
     diagnostics.into_iter().for_each(|diagnostic| findings.say(diagnostic));
-    let root = root.filter(|_| !findings.has_errors());
+    let root = root.filter(|_| !findings.has_errors()).map(whole);
     let compiled = root.and_then(|root| pipeline::compile(&root, inputs, &findings, &mut sources));
     let (pipeline, expanded) = compiled.unzip();
     let pipeline = pipeline.filter(|_| !findings.has_errors());
     let verdict = findings.into_verdict(&sources);
+    // What is but advice about a published orb is for its author.
     let of_text = |diagnostic: &Diagnostic| diagnostic.is_error() || diagnostic.span.start <= text.len();
     let said: Vec<Diagnostic> = verdict.said.into_iter().filter(of_text).collect();
     let is_whole = verdict.missed.is_empty() && !said.iter().any(Diagnostic::is_error);

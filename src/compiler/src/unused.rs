@@ -10,9 +10,12 @@ pub(crate) fn check(context: Context<'_>) {
     if !context.document.interpolates() {
         return;
     }
-    let document = context.document;
-    for section in [&document.jobs, &document.commands, &document.executors] {
-        section.definitions().for_each(|definition| check_definition(context, definition));
+    let own = context.sources.first().len();
+    let documents = context.library.documents.iter().filter(|document| document.region.start < own);
+    for document in documents {
+        for section in [&document.jobs, &document.commands, &document.executors] {
+            section.definitions().for_each(|definition| check_definition(context, definition));
+        }
     }
 }
 

@@ -106,6 +106,20 @@ pub struct NewPipeline {
     /// Whether jobs that name a `docker:` image run directly on the host.
     #[serde(default)]
     pub native: bool,
+    /// The published orbs that the configuration and its orbs name.
+    #[serde(default)]
+    pub orbs: Vec<GivenOrb>,
+}
+
+/// A published orb, as whoever starts a pipeline has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenOrb {
+    /// As the configuration names it: `namespace/name@1`.
+    pub reference: String,
+    /// The exact version that this is.
+    pub version: String,
+    /// Its packed text.
+    pub source: String,
 }
 
 /// What is to run of a configuration. Nothing set: all of it.

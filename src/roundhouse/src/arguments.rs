@@ -1,14 +1,18 @@
 //! The command line: every command, its options, and the help people read.
 
 mod assignment;
+mod config;
 mod operator;
+mod orb;
 mod selection;
 
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
+pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, OrbStore, Pack, Process, Validate};
 pub(crate) use operator::{
     Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,
     ServerCommand, Token, TokenCommand,
 };
+pub(crate) use orb::{Orb, OrbCommand};
 pub(crate) use selection::{Output, Selection};
 
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +49,8 @@ pub(crate) enum Command {
     Pipeline(Box<Pipeline>),
     /// Look at a configuration without running it
     Config(Config),
+    /// Check, pack, publish and fetch orbs
+    Orb(Orb),
 }
 
 /// `roundhouse run`.
@@ -104,38 +110,6 @@ pub(crate) struct LaunchAgent {
     pub(crate) sweep: bool,
 }
 
-/// `roundhouse config`.
-#[derive(Args, Debug)]
-#[command(arg_required_else_help = true)]
-pub(crate) struct Config {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) command: ConfigCommand,
-}
-
-/// What can be done with a configuration.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Check a configuration; errors are shown with file, line and column
-    Validate(Validate),
-}
-
-/// `roundhouse config validate`.
-#[derive(Args, Debug)]
-pub(crate) struct Validate {
-    /// The configuration
-    #[arg(default_value = ".circleci/config.yml", value_name = "FILE")]
-    pub(crate) path: PathBuf,
-
-    /// A pipeline parameter, as name=value; may be repeated
-    #[arg(long = "param", value_name = "K=V")]
-    pub(crate) parameters: Vec<Assignment>,
-
-    /// Accept jobs that name a docker image, as `roundhouse run --native` does
-    #[arg(long)]
-    pub(crate) native: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +163,8 @@ mod tests {
     #[test]
     fn the_help_names_every_command() {
         let help = Arguments::command().render_long_help().to_string();
-        for name in ["run", "server", "launch-agent", "resource-class", "token", "pipeline", "config"] {
+        for name in ["run", "server", "launch-agent", "resource-class", "token", "pipeline", "config", "orb"]
+        {
             assert!(help.contains(name), "{name} is missing in\n{help}");
         }
     }

@@ -31,6 +31,11 @@ impl Failure {
         Self { diagnostics, ..Self::usage(message) }
     }
 
+    /// What was looked at is wrong, at these places.
+    pub(crate) fn invalid(message: impl Into<String>, diagnostics: Vec<String>) -> Self {
+        Self { status: exit::JOB_FAILED, message: message.into(), diagnostics }
+    }
+
     /// Tells it on standard error.
     pub(crate) fn tell(&self) {
         for diagnostic in &self.diagnostics {

@@ -8,9 +8,11 @@ mod artifacts;
 mod connect;
 mod failure;
 mod follow;
+mod graph;
 mod launch;
 mod logging;
 mod notify;
+mod orb;
 mod pipeline;
 mod program;
 mod report;
@@ -67,6 +69,10 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Config(config) => match &config.command {
             ConfigCommand::Validate(options) => validate::validate(options).map(|()| exit::SUCCESS),
+            ConfigCommand::Process(options) => validate::process(options).map(|()| exit::SUCCESS),
+            ConfigCommand::Graph(options) => graph::graph(options).map(|()| exit::SUCCESS),
+            ConfigCommand::Pack(options) => validate::pack(options).map(|()| exit::SUCCESS),
         },
+        Command::Orb(orb) => orb::orb(&orb.command).map(|()| exit::SUCCESS),
     }
 }

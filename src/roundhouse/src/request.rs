@@ -3,6 +3,7 @@
 use crate::{
     arguments::Selection,
     failure::Failure,
+    orb::{self, Lent},
     validate,
     values::{self, ConfigFile},
 };
@@ -15,6 +16,7 @@ use protocol::{
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// What a user asks to run, complete and readable.
@@ -29,6 +31,7 @@ pub(crate) struct Request {
     selection: api::Selection,
     contexts: BTreeMap<String, Vec<Variable>>,
     native: bool,
+    orbs: Arc<Lent>,
 }
 
 impl Request {
@@ -42,6 +45,7 @@ impl Request {
             selection: values::selection(given),
             contexts: values::contexts(&given.contexts)?,
             native: given.native,
+            orbs: Arc::new(Lent::new(orb::store(&given.orbs)?)),
             folder,
         })
     }
@@ -53,6 +57,7 @@ impl Request {
             parameters: self.parameters.clone(),
             selection: self.selection.clone(),
             native: self.native,
+            orbs: Some(self.orbs.clone()),
             ..Inputs::default()
         };
         validate::check(&self.config, &inputs).map(|_| ())
@@ -78,6 +83,7 @@ impl Request {
             contexts: self.contexts.clone(),
             default_class,
             native: self.native,
+            orbs: self.orbs.given(),
         }
     }
 }

@@ -47,6 +47,41 @@ impl ConfigFile {
     }
 }
 
+impl ConfigFile {
+    /// As named, where `-` is standard input.
+    pub(crate) fn read_or_standard_input(named: &Path) -> Result<Self, Failure> {
+        if named != Path::new("-") {
+            return Self::read(Some(named), Path::new("."));
+        }
+        let text = std::io::read_to_string(std::io::stdin()).or_usage("cannot read standard input")?;
+        Ok(Self { shown: "standard input".to_owned(), text })
+    }
+}
+
+/// Pipeline parameters as one option gives them: `name=value`, a JSON object, or a file with a map.
+pub(crate) fn pipeline_parameters(given: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let option = "--pipeline-parameters";
+    let is_object = given.trim_start().starts_with('{');
+    if let Some((name, value)) = given.split_once('=').filter(|_| !is_object && !Path::new(given).exists()) {
+        return Ok(BTreeMap::from([(name.to_owned(), value.to_owned())]));
+    }
+    let (name, text) = match is_object {
+        true => ("the JSON object", given.to_owned()),
+        false => (given, read_text(Path::new(given), &format!("{option}: cannot read {given}"))?),
+    };
+    let (root, said) = yaml::parse(&text);
+    if let Some(error) = said.iter().find(|one| one.is_error()) {
+        return Err(Failure::usage(format!("{option}: {}", yaml::render(error, name, &text).trim_end())));
+    }
+    let wrong = || Failure::usage(format!("{option}: {name} must be a map of names and plain values"));
+    let root = root.filter(|root| root.is_null() || root.as_map().is_some()).ok_or_else(wrong)?;
+    let pair = |(key, value): &yaml::Entry| match (key.text(), value.text()) {
+        (Some(key), Some(value)) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(wrong()),
+    };
+    root.entries().iter().map(pair).collect()
+}
+
 fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
     let bytes = fs::read(path).or_usage(what)?;
     String::from_utf8(bytes).map_err(|error| {
@@ -158,6 +193,28 @@ mod tests {
         assert_eq!((found.value.as_str(), found.secret), ("hush", true));
         let missing = variable(&given, "--secret", true, |_| None).unwrap_err();
         assert!(missing.message.contains("this environment has no TOKEN"));
+    }
+
+    #[test]
+    fn pipeline_parameters_come_as_a_pair_an_object_or_a_file() {
+        let read = |given: &str| {
+            let pairs = pipeline_parameters(given).map_err(|failure| failure.message)?;
+            Ok::<_, String>(
+                pairs
+                    .into_iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+        };
+        assert_eq!(read("a=b=c").unwrap(), "a=b=c");
+        assert_eq!(read(r#"{"a": true, "b": 1, "c": "x y"}"#).unwrap(), "a=true b=1 c=x y");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "a: 1\nb: 'yes'\n").unwrap();
+        assert_eq!(read(file.path().to_str().unwrap()).unwrap(), "a=1 b=yes");
+        assert!(read("{a: [1]}").unwrap_err().contains("plain values"));
+        assert!(read("{a").unwrap_err().contains("no YAML"));
+        assert!(read("/nowhere").unwrap_err().contains("cannot read /nowhere"));
     }
 
     #[test]

@@ -56,11 +56,15 @@ impl Sources {
         render(&Diagnostic { span, ..diagnostic.clone() }, &source.name, &source.text)
     }
 
-    /// Where a span begins, in words: `at config.yml:3`.
-    pub fn place(&self, span: Span) -> String {
-        let Some(source) = self.source(span) else { return "elsewhere".to_owned() };
+    /// Where a span begins, in words: `at config.yml:3`; none if it is of no text.
+    pub fn place(&self, span: Span) -> Option<String> {
+        let source = self.source(span).filter(|source| span.start <= source.end())?;
         let line = position(&source.text, span.start - source.start).line;
-        if source.name.is_empty() { format!("in line {line}") } else { format!("at {}:{line}", source.name) }
+        Some(if source.name.is_empty() {
+            format!("in line {line}")
+        } else {
+            format!("at {}:{line}", source.name)
+        })
     }
 
     fn source(&self, span: Span) -> Option<&Source> {

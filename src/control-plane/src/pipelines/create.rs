@@ -10,10 +10,13 @@ use crate::{
     },
     refusal::Refusal,
 };
-use compiler::Inputs;
+use compiler::{
+    Inputs,
+    orb::{Missing, Orb, Orbs, Reference},
+};
 use protocol::{
     JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
-    api::{Created, NewPipeline, Refused},
+    api::{Created, GivenOrb, NewPipeline, Refused},
     pipeline::{Executor, Job, Pipeline as Compiled, Workflow as CompiledWorkflow},
     task::Source,
     transfer::Content,
@@ -266,6 +269,23 @@ fn engine(compiled: &CompiledWorkflow) -> Result<Workflow, Refusal> {
     Workflow::new(&shapes(&jobs)?).map_err(wrong)
 }
 
+/// The orbs that came with a pipeline: there are no others.
+#[derive(Debug)]
+struct Given(Vec<GivenOrb>);
+
+impl Orbs for Given {
+    fn find(&self, reference: &Reference) -> Result<Orb, Missing> {
+        let written = reference.to_string();
+        let found = self.0.iter().find(|orb| orb.reference == written);
+        let orb = |orb: &GivenOrb| Orb { version: orb.version.clone(), source: orb.source.clone() };
+        let missing = || Missing {
+            reason: "it did not come with the pipeline".to_owned(),
+            help: format!("`roundhouse orb import {written}`, where the pipeline is started"),
+        };
+        found.map(orb).ok_or_else(missing)
+    }
+}
+
 /// Compiles off the server's own threads: a large configuration takes its time.
 async fn compile(new: &NewPipeline, id: PipelineId, number: u64) -> Result<(Compiled, Vec<String>), Refusal> {
     let inputs = Inputs {
@@ -276,7 +296,7 @@ async fn compile(new: &NewPipeline, id: PipelineId, number: u64) -> Result<(Comp
         git: new.git.clone(),
         selection: new.selection.clone(),
         native: new.native,
-        orbs: None,
+        orbs: Some(Arc::new(Given(new.orbs.clone()))),
     };
     let (text, path) = (new.config.clone(), new.config_path.clone());
     let compiling = tokio::task::spawn_blocking(move || {

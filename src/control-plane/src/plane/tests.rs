@@ -56,6 +56,7 @@ fn new_pipeline(config: &str) -> NewPipeline {
         contexts: Default::default(),
         default_class: None,
         native: false,
+        orbs: Vec::new(),
     }
 }
 

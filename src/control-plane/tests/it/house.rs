@@ -144,6 +144,7 @@ pub(crate) fn new_pipeline(config: &str) -> NewPipeline {
         contexts: Default::default(),
         default_class: None,
         native: false,
+        orbs: Vec::new(),
     }
 }
 

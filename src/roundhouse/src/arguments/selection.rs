@@ -1,6 +1,6 @@
 //! The options that `run` and `pipeline run` share: which configuration, what of it, with which values.
 
-use super::{Assignment, ContextFile, assignment::variable};
+use super::{Assignment, ContextFile, OrbStore, assignment::variable};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -42,6 +42,9 @@ pub(crate) struct Selection {
     /// A context and the file of its variables (KEY=value lines), masked in every log
     #[arg(long = "context", value_name = "NAME=FILE", help_heading = "Values")]
     pub(crate) contexts: Vec<ContextFile>,
+
+    #[command(flatten)]
+    pub(crate) orbs: OrbStore,
 
     /// How to tell what happens: for people, or as one JSON document at the end
     #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
