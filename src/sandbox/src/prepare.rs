@@ -1,23 +1,23 @@
 //! Starts a program in a new process, and what happens there between birth and exec. Nothing in the child allocates, locks
-//! or panics: another thread may have held any lock when it was made.
+//! or panics: it shares its memory with threads that may hold any lock.
 
 use crate::{
     Identity,
-    birth::{Child, bear, hear_signals, wants_a_move},
+    birth::{Child, Home, bear, forget_handlers, hear_signals, wants_a_move},
     contain::Entrance,
     image::Image,
     launch::Started,
 };
 use nix::libc;
 use std::{
-    convert::Infallible,
     ffi::CString,
-    io::{self, PipeReader, Read},
+    io,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
+    sync::atomic::{AtomicI32, Ordering},
 };
 
 /// How much sooner the kernel ends a job than anything else when memory runs out.
@@ -62,13 +62,13 @@ impl Preparation {
     /// Starts it: the leader of a session of its own, with default signals, umask 022, the usual limit of descriptors, none
     /// open but the standard ones, and what else this says. Whatever fails before its program runs is an error here.
     pub(crate) fn start(&self) -> io::Result<Started> {
-        let (refusal, low) = io::pipe()?;
-        let teller = above_standard(low.as_fd())?;
-        drop(low);
-        let child = self.bear(&teller)?;
-        // The child's own end is the last one: the exec closes it.
-        drop(teller);
-        match executed(refusal).and_then(|()| Identity::of(child.pid)) {
+        let refusal = AtomicI32::new(0);
+        let child = self.bear(&refusal)?;
+        let identity = match refusal.into_inner() {
+            0 => Identity::of(child.pid),
+            number => Err(io::Error::from_raw_os_error(number)),
+        };
+        match identity {
             Ok(identity) => Ok(Started { identity, pidfd: child.pidfd }),
             Err(error) => {
                 // It is ending, or cannot be known: nobody is left behind. It cannot be gone before it was waited for.
@@ -79,30 +79,36 @@ impl Preparation {
     }
 
     /// In its group at once, or into it by its own hand where there is no such birth.
-    fn bear(&self, teller: &OwnedFd) -> io::Result<Child> {
+    fn bear(&self, refusal: &AtomicI32) -> io::Result<Child> {
         let group = self.entrance.as_ref().and_then(|entrance| entrance.directory.as_ref());
         if let Some(group) = group {
             // SAFETY: a life makes system calls on what was prepared, and nothing else.
-            match unsafe { bear(Some(group.as_fd()), &|| self.live(None, teller)) } {
+            match unsafe { bear(Home::Shared, Some(group.as_fd()), &|| self.live(None, refusal)) } {
                 Err(error) if wants_a_move(&error) => {}
                 born => return born,
             }
         }
         let door = self.entrance.as_ref().map(|entrance| &entrance.door);
         // SAFETY: as above.
-        unsafe { bear(None, &|| self.live(door, teller)) }
+        unsafe { bear(Home::Shared, None, &|| self.live(door, refusal)) }
     }
 
-    fn live(&self, door: Option<&OwnedFd>, teller: &OwnedFd) -> libc::c_int {
-        let Err(error) = self.become_it(door);
-        let refusal = error.raw_os_error().unwrap_or(libc::EINVAL).to_ne_bytes();
-        // SAFETY: the bytes are ours, the descriptor is open.
-        unsafe { libc::write(teller.as_raw_fd(), refusal.as_ptr().cast(), refusal.len()) };
+    /// Tells why it could not become its program where its parent sees it.
+    fn live(&self, door: Option<&OwnedFd>, refusal: &AtomicI32) -> libc::c_int {
+        let number = self.become_it(door);
+        refusal.store(number, Ordering::Release);
         NOT_EXECUTED
     }
 
-    fn become_it(&self, door: Option<&OwnedFd>) -> io::Result<Infallible> {
-        hear_signals();
+    fn become_it(&self, door: Option<&OwnedFd>) -> i32 {
+        match self.prepare(door) {
+            Ok(()) => self.image.execute(),
+            Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
+        }
+    }
+
+    fn prepare(&self, door: Option<&OwnedFd>) -> io::Result<()> {
+        forget_handlers();
         self.take_streams()?;
         // SAFETY: the string ends in NUL; the others take and return plain numbers.
         unsafe {
@@ -121,7 +127,8 @@ impl Preparation {
         }
         close_on_exec()?;
         limit_descriptors();
-        Err(io::Error::from_raw_os_error(self.image.execute()))
+        hear_signals();
+        Ok(())
     }
 
     fn take_streams(&self) -> io::Result<()> {
@@ -136,16 +143,6 @@ impl Preparation {
 /// A copy that no standard stream of the child overwrites.
 fn above_standard(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, ABOVE_STANDARD)?)
-}
-
-/// Waits until the child's program runs, or for what the child says before it ends.
-fn executed(mut refusal: PipeReader) -> io::Result<()> {
-    let mut told = Vec::new();
-    refusal.read_to_end(&mut told)?;
-    match <[u8; 4]>::try_from(told) {
-        Ok(number) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(number))),
-        Err(_) => Ok(()),
-    }
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
@@ -185,7 +182,7 @@ pub(crate) fn take_rights(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> 
     }
 }
 
-/// Everything above the standard three is closed by the exec; not before it, for the parent hears of a failed exec there.
+/// Everything above the standard three is closed by the exec; the door of its group among them.
 fn close_on_exec() -> io::Result<()> {
     // SAFETY: plain numbers; `fcntl` on a number that is no descriptor changes nothing.
     unsafe {

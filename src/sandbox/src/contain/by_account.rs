@@ -2,7 +2,7 @@
 
 use crate::{
     Identity,
-    birth::{Child, bear},
+    birth::{Child, Home, bear},
     contain::descendants,
     identity::Stat,
     packet::readable,
@@ -69,7 +69,7 @@ fn signal_all_of(uid: u32, signal: i32) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "root's processes are not one task's"));
     }
     // SAFETY: system calls on plain numbers, and nothing else.
-    let striker = unsafe { bear(None, &|| strike_as(uid, signal)) }?;
+    let striker = unsafe { bear(Home::Copied, None, &|| strike_as(uid, signal)) }?;
     within(STRIKE, &striker)
 }
 
@@ -118,7 +118,7 @@ mod tests {
             unsafe { if is_striker { libc::pause() } else { 1 } }
         };
         // SAFETY: system calls on plain numbers.
-        let striker = unsafe { bear(None, &life) }.unwrap();
+        let striker = unsafe { bear(Home::Copied, None, &life) }.unwrap();
         while !runs_as(striker.pid, ACCOUNT) {
             assert!(Identity::of(striker.pid).is_ok_and(|one| one.is_alive()), "it is no striker");
             std::thread::yield_now();
@@ -131,7 +131,7 @@ mod tests {
             libc::c_int::from(!(became && refused))
         };
         // SAFETY: system calls on plain numbers.
-        let job = unsafe { bear(None, &stop) }.unwrap();
+        let job = unsafe { bear(Home::Copied, None, &stop) }.unwrap();
         assert_eq!(job.wait().unwrap().exit_status(), Some(0), "the job may not signal the striker");
         striker.kill().unwrap();
     }
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_striker_that_does_not_come_to_its_end_is_ended() {
         // SAFETY: one system call.
-        let idle = unsafe { bear(None, &|| libc::pause()) }.unwrap();
+        let idle = unsafe { bear(Home::Copied, None, &|| libc::pause()) }.unwrap();
         within(Duration::from_millis(10), &idle).unwrap();
         assert!(Identity::of(idle.pid).is_err(), "it is gone and was waited for");
     }
