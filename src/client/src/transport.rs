@@ -13,7 +13,12 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem, pem::PemObject},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// Where the control plane is and how to reach it.
 #[derive(Clone, Debug)]
@@ -65,6 +70,11 @@ pub struct Transport {
     shared: Arc<Shared>,
 }
 
+thread_local! {
+    /// Of this thread, each with the way it belongs to. They are of one runtime: a thread that has tasks has no other.
+    static KEPT: RefCell<Vec<(Weak<Shared>, awc::Client)>> = const { RefCell::new(Vec::new()) };
+}
+
 #[derive(Debug)]
 struct Shared {
     base: String,
@@ -92,9 +102,9 @@ impl Transport {
         Runner::new(self.link(), token)
     }
 
-    /// Speaks with a task token.
+    /// Speaks with a task token, over the connections that all tasks of this thread have one after the other.
     pub fn task(&self, token: &str) -> TaskClient {
-        TaskClient::new(self.link(), token)
+        TaskClient::new(Link { http: self.kept_connections(), transport: self.clone() }, token)
     }
 
     /// Speaks with an operator's token.
@@ -109,6 +119,19 @@ impl Transport {
 
     fn link(&self) -> Link {
         Link { http: self.connections(), transport: self.clone() }
+    }
+
+    fn kept_connections(&self) -> awc::Client {
+        KEPT.with_borrow_mut(|kept| {
+            kept.retain(|(of, _)| of.strong_count() > 0);
+            let own = kept.iter().find(|(of, _)| of.as_ptr() == Arc::as_ptr(&self.shared));
+            if let Some((_, connections)) = own {
+                return connections.clone();
+            }
+            let connections = self.connections();
+            kept.push((Arc::downgrade(&self.shared), connections.clone()));
+            connections
+        })
     }
 
     fn connections(&self) -> awc::Client {

@@ -205,7 +205,10 @@ impl Pump {
         };
         self.note(&start);
         let mut outbox = resumed(self.parts.dir.clone(), start).await?;
-        let (mut bodies, mut look) = (VecDeque::new(), Look::Everywhere);
+        // What stands in the host's step of a task that begins goes with what the task says first.
+        let begins = outbox.is_at_start() && !self.wake.draining.get();
+        let mut look = if begins { self.rest().await? } else { Look::Everywhere };
+        let mut bodies = VecDeque::new();
         loop {
             let last = self.wake.draining.get();
             let look_now = if last { Look::Everywhere } else { std::mem::replace(&mut look, Look::Growing) };

@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use supervise::{Child, ChildExited, Home, Restarts, Tolerance, Verdict, start, start_beside};
+use supervise::{Child, ChildExited, Home, Homes, Restarts, Tolerance, Verdict, start, start_beside};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -67,6 +67,8 @@ pub(crate) struct Supervisor {
     slots: Slots,
     tokens: Vec<Token>,
     tasks: BTreeMap<TaskId, Task>,
+    /// For the tasks' actors.
+    homes: Homes,
     /// Claimed again while the task's last lease on this very host is not over yet.
     reclaimed: Vec<(Claimed, usize)>,
     /// Whether tasks of an earlier life are still being looked for.
@@ -116,6 +118,7 @@ impl Supervisor {
             slots,
             tokens,
             tasks: BTreeMap::new(),
+            homes: Homes::default(),
             reclaimed: Vec::new(),
             is_adopting: true,
             paused: None,
@@ -260,6 +263,7 @@ impl Supervisor {
         if self.ticks.is_multiple_of(household::PING_EVERY) {
             self.ping_tasks(ctx);
         }
+        self.homes.thin_out();
         let idle = self.host.settings.idle_timeout.is_some_and(|most| self.idle_since.elapsed() >= most);
         if idle && self.tasks.is_empty() && !self.is_adopting {
             info!(self.host.log, "no task for runner.idle_timeout");
@@ -309,6 +313,8 @@ impl Actor for Supervisor {
             self.start_keeper(class, ctx);
             self.start_poller(class, ctx);
         }
+        // For the first task; one that cannot be had now is asked for again.
+        Home::new().into_iter().for_each(|home| self.homes.give_back(home));
         self.adopt(ctx);
         ctx.run_interval(TICK, Self::tick);
     }

@@ -37,6 +37,37 @@ impl Home {
     }
 }
 
+/// Homes whose actors left them in order, each for one task after the other: what begins in one finds a thread that runs,
+/// and its connections.
+#[derive(Debug, Default)]
+pub struct Homes {
+    empty: Vec<Home>,
+}
+
+/// More than these are not kept: a thread of its own costs a task little.
+const EMPTY: usize = 8;
+
+impl Homes {
+    /// An empty one, or a fresh one.
+    pub fn take(&mut self) -> io::Result<Home> {
+        self.empty.pop().map_or_else(Home::new, Ok)
+    }
+
+    /// Never one in which an actor failed or hung.
+    pub fn give_back(&mut self, home: Home) {
+        if self.empty.len() < EMPTY {
+            self.empty.push(home);
+        }
+    }
+
+    /// For now and then: gives up all but one of those that nobody takes, one after the other.
+    pub fn thin_out(&mut self) {
+        if self.empty.len() > 1 {
+            self.empty.remove(0);
+        }
+    }
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
         self.arbiter.stop();

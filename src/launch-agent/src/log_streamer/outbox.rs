@@ -18,8 +18,9 @@ use std::{
     io,
     ops::Range,
     os::unix::fs::FileExt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
+use zstd::bulk::Compressor;
 
 /// The most raw log bytes of one draft. Text makes one body of it, what cannot be compressed a few.
 const MAX_RAW: usize = 8 * MAX_CHUNK;
@@ -31,6 +32,8 @@ const PUNCH: u64 = 1024 * 1024;
 const BLOCK: usize = 4096;
 /// For logs: fast, and text shrinks to a tenth all the same.
 const LEVEL: i32 = 1;
+/// So many compressors are kept while nobody needs them.
+const IDLE_COMPRESSORS: usize = 2;
 
 /// Reads a task's files from where the control plane's copy ends.
 #[derive(Debug)]
@@ -98,6 +101,11 @@ impl Outbox {
             outbox.note(&record);
         }
         Ok(outbox)
+    }
+
+    /// Whether the control plane has nothing.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.next_record == 0 && self.logs.is_empty()
     }
 
     /// The next draft, and everything it takes counts as sent. None: there is nothing new.
@@ -266,8 +274,22 @@ impl Piece {
                 chunk
             }
         };
-        Ok(Item::Log { chunk, frame: zstd::bulk::compress(raw, LEVEL)? })
+        Ok(Item::Log { chunk, frame: compressed(raw)? })
     }
+}
+
+/// By one of the process's few compressors: making one takes longer than compressing a few lines, and it is large.
+fn compressed(raw: &[u8]) -> io::Result<Vec<u8>> {
+    static IDLE: Mutex<Vec<Compressor<'static>>> = Mutex::new(Vec::new());
+    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let free = idle().pop();
+    let mut compressor = free.map_or_else(|| Compressor::new(LEVEL), Ok)?;
+    let frame = compressor.compress(raw);
+    let mut idle = idle();
+    if idle.len() < IDLE_COMPRESSORS {
+        idle.push(compressor);
+    }
+    frame
 }
 
 /// A piece of a spool that the control plane has.

@@ -168,7 +168,7 @@ impl Supervisor {
 
     /// Gives a task an actor on a thread of its own.
     fn house(&mut self, id: TaskId, ctx: &mut Context<Self>) {
-        let home = match Home::new() {
+        let home = match self.homes.take() {
             Ok(home) => home,
             Err(error) => return self.task_failed(id, &format!("no thread for it: {error}"), ctx),
         };
@@ -228,7 +228,9 @@ impl Supervisor {
 
     /// Nothing of the task is left: its slot is free.
     pub(super) fn let_go(&mut self, id: TaskId, ctx: &mut Context<Self>) {
-        let Some(task) = self.tasks.remove(&id) else { return };
+        let Some(mut task) = self.tasks.remove(&id) else { return };
+        drop(task.actor.take());
+        task.home.take().into_iter().for_each(|home| self.homes.give_back(home));
         self.slots.release(task.record.slot, task.class);
         self.idle_since = Instant::now();
         task.class.into_iter().for_each(|class| self.tell_keeper(class));

@@ -8,7 +8,10 @@ use protocol::{
     http::Claimed,
     journal::{MAX_RECORD, TaskEvent, read_from},
 };
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{getegid, geteuid},
+};
 use sandbox::{
     Account, Containment,
     account::AccountError,
@@ -134,8 +137,8 @@ impl Rights {
             None if host.is_root && !by_prefix => (Some(host.accounts.of_slot(slot)?), true),
             None => (None, false),
         };
-        let current = Account::current();
-        let account = account.filter(|account| account.uid != current.uid || account.gid != current.gid);
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+        let account = account.filter(|account| account.uid != uid || account.gid != gid);
         Ok(Self { account, is_own, by_prefix })
     }
 

@@ -8,6 +8,7 @@ use std::{
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// The directory below this process's own group in which each task has one.
@@ -149,8 +150,7 @@ fn made(own: &Path, task: &str) -> Option<PathBuf> {
 
 /// The directory of this process's own group in the hierarchy of this kind and controller.
 fn own_group(kind: &str, controller: &str) -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let (root, point) = mounts.lines().find_map(|line| mount(line, kind, controller))?;
+    let (root, point) = mounts().lines().find_map(|line| mount(line, kind, controller))?;
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| membership(line, controller))?;
     let inside = Path::new(own).strip_prefix(&root).ok()?;
@@ -164,6 +164,12 @@ fn of_the_service(own: &Path) -> &Path {
         Some(service) if own.ends_with(BESIDE) => service,
         _ => own,
     }
+}
+
+/// As they were when they were first asked for: the kernel takes long to write down many.
+fn mounts() -> &'static str {
+    static MOUNTS: OnceLock<String> = OnceLock::new();
+    MOUNTS.get_or_init(|| fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
 }
 
 /// Root and mount point of a line of mountinfo, if it is of that kind and has that controller.
