@@ -2,10 +2,11 @@
 
 use crate::{
     Store, StoreError,
+    batch::Batch,
     columns::{bytes, uuid, word},
 };
 use protocol::ResourceClass;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 /// A resource class.
@@ -56,15 +57,15 @@ pub struct InstanceRow {
 }
 
 impl ClassRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str =
             "INSERT INTO resource_classes (id, class, description, created_ms) VALUES (?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.id))
             .bind(self.class.as_str())
             .bind(&self.description)
             .bind(self.created_ms);
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -77,30 +78,25 @@ impl ClassRow {
     }
 }
 
-pub(crate) async fn remove_class(
-    db: &mut SqliteConnection,
-    id: Uuid,
-    force: bool,
-) -> Result<u64, StoreError> {
+pub(crate) fn remove_class(batch: &mut Batch, id: Uuid, force: bool) {
     if force {
         const SQL: &str =
             "DELETE FROM tokens WHERE class = (SELECT class FROM resource_classes WHERE id = ?)";
-        sqlx::query(SQL).bind(bytes(&id)).execute(&mut *db).await?;
+        batch.statement(SQL).bind(bytes(&id));
     }
-    let query = sqlx::query("DELETE FROM resource_classes WHERE id = ?").bind(bytes(&id));
-    Ok(query.execute(db).await?.rows_affected())
+    batch.statement("DELETE FROM resource_classes WHERE id = ?").bind(bytes(&id));
 }
 
 impl TokenRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO tokens (id, class, nickname, hash, created_ms) VALUES (?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.id))
             .bind(self.class.as_str())
             .bind(&self.nickname)
             .bind(self.hash.as_slice())
             .bind(self.created_ms);
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -116,20 +112,16 @@ impl TokenRow {
     }
 }
 
-pub(crate) async fn remove_token(db: &mut SqliteConnection, id: Uuid) -> Result<u64, StoreError> {
-    let query = sqlx::query("DELETE FROM tokens WHERE id = ?").bind(bytes(&id));
-    Ok(query.execute(db).await?.rows_affected())
+pub(crate) fn remove_token(batch: &mut Batch, id: Uuid) {
+    batch.statement("DELETE FROM tokens WHERE id = ?").bind(bytes(&id));
 }
 
 impl InstanceRow {
-    pub(crate) async fn upsert(
-        &self,
-        db: &mut SqliteConnection,
-        class: &ResourceClass,
-    ) -> Result<u64, StoreError> {
+    pub(crate) fn upsert(&self, batch: &mut Batch, class: &ResourceClass) {
         const SQL: &str = "INSERT OR REPLACE INTO instances (class, name, hostname, ip, version, \
                            first_connected_ms, last_connected_ms, last_used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(class.as_str())
             .bind(&self.name)
             .bind(&self.hostname)
@@ -138,7 +130,6 @@ impl InstanceRow {
             .bind(self.first_connected_ms)
             .bind(self.last_connected_ms)
             .bind(self.last_used_ms);
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<(ResourceClass, Self), StoreError> {
@@ -156,12 +147,8 @@ impl InstanceRow {
 }
 
 /// Forgets the instances that were not seen since then.
-pub(crate) async fn forget_instances(
-    db: &mut SqliteConnection,
-    unseen_since_ms: i64,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("DELETE FROM instances WHERE last_connected_ms < ?").bind(unseen_since_ms);
-    Ok(query.execute(db).await?.rows_affected())
+pub(crate) fn forget_instances(batch: &mut Batch, unseen_since_ms: i64) {
+    batch.statement("DELETE FROM instances WHERE last_connected_ms < ?").bind(unseen_since_ms);
 }
 
 impl Store {

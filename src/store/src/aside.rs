@@ -1,8 +1,7 @@
 //! Ends a workflow whose rows cannot be understood, without reading what they say.
 
-use crate::{StoreError, columns::bytes};
+use crate::{batch::Batch, columns::bytes};
 use protocol::WorkflowId;
-use sqlx::SqliteConnection;
 
 /// Its holders are fenced by the next epoch.
 const TASKS: &str = "UPDATE tasks SET phase = 'ended', epoch = epoch + 1, outcome = 'infrastructure_fail', \
@@ -19,16 +18,10 @@ const SECRETS: &str = "DELETE FROM secrets WHERE pipeline = (SELECT pipeline FRO
                        AND NOT EXISTS (SELECT 1 FROM workflows w \
                        WHERE w.pipeline = secrets.pipeline AND w.status IN ('running', 'failing'))";
 
-pub(crate) async fn set_aside(
-    db: &mut SqliteConnection,
-    workflow: WorkflowId,
-    message: &str,
-    at_ms: i64,
-) -> Result<u64, StoreError> {
+pub(crate) fn set_aside(batch: &mut Batch, workflow: WorkflowId, message: &str, at_ms: i64) {
     let id = bytes(&workflow.0);
-    sqlx::query(TASKS).bind(message).bind(at_ms).bind(id).execute(&mut *db).await?;
-    sqlx::query(JOBS).bind(at_ms).bind(id).execute(&mut *db).await?;
-    let changed = sqlx::query(WORKFLOW).bind(id).execute(&mut *db).await?.rows_affected();
-    sqlx::query(SECRETS).bind(id).execute(&mut *db).await?;
-    Ok(changed)
+    batch.statement(TASKS).bind(message).bind(at_ms).bind(id);
+    batch.statement(JOBS).bind(at_ms).bind(id);
+    batch.statement(WORKFLOW).bind(id);
+    batch.statement(SECRETS).bind(id);
 }

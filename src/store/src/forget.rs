@@ -4,10 +4,11 @@
 
 use crate::{
     ProjectId, Store, StoreError,
+    batch::Batch,
     columns::{bytes, int, uuid},
 };
 use protocol::{Digest, PipelineId, StepNumber, TaskId};
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
 /// Which pipelines that are over are kept. The newest of a project always is, whatever the clock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,50 +76,30 @@ const PIPELINE: [&str; 4] = [
 ];
 
 /// Forgets tasks of a pipeline that is over, at most that many; how many they were.
-pub(crate) async fn tasks(
-    db: &mut SqliteConnection,
-    pipeline: PipelineId,
-    most: u32,
-) -> Result<u64, StoreError> {
-    let mut forgotten = 0;
+pub(crate) fn tasks(batch: &mut Batch, pipeline: PipelineId, most: u32) {
     for statement in TASKS {
-        let query = sqlx::query(statement).bind(bytes(&pipeline.0)).bind(most);
-        forgotten = query.execute(&mut *db).await?.rows_affected();
+        batch.statement(statement).bind(bytes(&pipeline.0)).bind(most);
     }
-    Ok(forgotten)
 }
 
 /// Forgets a pipeline that is over and has no task any more; a conflict where it has.
-pub(crate) async fn pipeline(db: &mut SqliteConnection, pipeline: PipelineId) -> Result<u64, StoreError> {
-    let mut forgotten = 0;
+pub(crate) fn pipeline(batch: &mut Batch, pipeline: PipelineId) {
     for statement in PIPELINE {
-        let query = sqlx::query(statement).bind(bytes(&pipeline.0));
-        forgotten = query.execute(&mut *db).await?.rows_affected();
+        batch.statement(statement).bind(bytes(&pipeline.0));
     }
-    Ok(forgotten)
 }
 
 /// Forgets caches not used since then, and those used longest ago until the others have at most that many bytes.
-pub(crate) async fn caches(
-    db: &mut SqliteConnection,
-    unused_since_ms: i64,
-    most_bytes: u64,
-) -> Result<u64, StoreError> {
+pub(crate) fn caches(batch: &mut Batch, unused_since_ms: i64, most_bytes: u64) {
     const SQL: &str = "DELETE FROM caches WHERE used_ms < ? OR (project, key) IN (SELECT project, key FROM \
                        (SELECT project, key, sum(size) OVER (ORDER BY used_ms DESC, project, key) AS total \
                        FROM caches) WHERE total > ?)";
-    let query = sqlx::query(SQL).bind(unused_since_ms).bind(int(most_bytes));
-    Ok(query.execute(db).await?.rows_affected())
+    batch.statement(SQL).bind(unused_since_ms).bind(int(most_bytes));
 }
 
-pub(crate) async fn cache_used(
-    db: &mut SqliteConnection,
-    project: ProjectId,
-    key: &str,
-    at_ms: i64,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE caches SET used_ms = max(used_ms, ?) WHERE project = ? AND key = ?");
-    Ok(query.bind(at_ms).bind(project.0).bind(key).execute(db).await?.rows_affected())
+pub(crate) fn cache_used(batch: &mut Batch, project: ProjectId, key: &str, at_ms: i64) {
+    const SQL: &str = "UPDATE caches SET used_ms = max(used_ms, ?) WHERE project = ? AND key = ?";
+    batch.statement(SQL).bind(at_ms).bind(project.0).bind(key);
 }
 
 impl Store {

@@ -2,6 +2,7 @@
 
 use crate::{
     ProjectId, Store, StoreError,
+    batch::Batch,
     columns::{bytes, count, digest, int, json, uuid},
 };
 use protocol::{
@@ -9,7 +10,7 @@ use protocol::{
     api::TestCounts,
     transfer::{Artifact, Content, TestCase, TestResult},
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 /// A cache.
 #[derive(Clone, Debug)]
@@ -57,60 +58,57 @@ pub struct TestsRow {
     pub cases: Vec<TestCase>,
 }
 
-pub(crate) async fn artifact(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    artifact: &Artifact,
-) -> Result<u64, StoreError> {
+pub(crate) fn artifact(batch: &mut Batch, task: TaskId, artifact: &Artifact) {
     const SQL: &str = "INSERT INTO artifacts (task, path, digest, size) VALUES (?, ?, ?, ?) \
                        ON CONFLICT (task, path) DO UPDATE SET digest = excluded.digest, size = excluded.size";
-    let query = sqlx::query(SQL)
+    batch
+        .statement(SQL)
         .bind(bytes(&task.0))
         .bind(&artifact.path)
         .bind(artifact.content.digest.as_str())
         .bind(int(artifact.content.size));
-    Ok(query.execute(db).await?.rows_affected())
 }
 
 impl CacheRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO caches (project, key, digest, size, saved_ms, used_ms) \
-                           VALUES (?, ?, ?, ?, ?5, ?5) ON CONFLICT (project, key) DO NOTHING";
-        let query = sqlx::query(SQL)
+                           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (project, key) DO NOTHING";
+        batch
+            .statement(SQL)
             .bind(self.project.0)
             .bind(&self.key)
             .bind(self.content.digest.as_str())
             .bind(int(self.content.size))
+            .bind(self.saved_ms)
             .bind(self.saved_ms);
-        Ok(query.execute(db).await?.rows_affected())
     }
 }
 
 impl LayerRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO layers (task, request, digest, size) VALUES (?, ?, ?, ?) \
                            ON CONFLICT (task, request) DO NOTHING";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.task.0))
             .bind(int(self.request))
             .bind(self.content.digest.as_str())
             .bind(int(self.content.size));
-        Ok(query.execute(db).await?.rows_affected())
     }
 }
 
 impl TestsRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT OR REPLACE INTO tests (task, request, passed, failed, skipped, cases) \
                            VALUES (?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.task.0))
             .bind(int(self.request))
             .bind(self.number(TestResult::Success))
             .bind(self.number(TestResult::Failure))
             .bind(self.number(TestResult::Skipped))
             .bind(json(&self.cases));
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn number(&self, result: TestResult) -> i64 {

@@ -11,6 +11,7 @@
 
 mod access;
 mod aside;
+mod batch;
 mod columns;
 mod error;
 mod forget;

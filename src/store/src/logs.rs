@@ -2,10 +2,11 @@
 
 use crate::{
     Store, StoreError,
+    batch::Batch,
     columns::{bytes, count, digest, int, small, uuid},
 };
 use protocol::{PipelineId, StepNumber, TaskId, transfer::Content};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
 /// One stored chunk of a log: an independent zstd frame.
@@ -41,10 +42,11 @@ pub struct LogRow {
 }
 
 impl ChunkRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO chunks (task, step, start, length, stored, file_offset, frame) \
                            VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.task.0))
             .bind(self.step.0)
             .bind(int(self.start))
@@ -52,7 +54,6 @@ impl ChunkRow {
             .bind(self.stored)
             .bind(self.file_offset.map(int))
             .bind(self.frame.as_deref());
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -85,45 +86,29 @@ impl LogRow {
     }
 }
 
-pub(crate) async fn length(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    step: StepNumber,
-    length: u64,
-) -> Result<u64, StoreError> {
+pub(crate) fn length(batch: &mut Batch, task: TaskId, step: StepNumber, length: u64) {
     const SQL: &str = "INSERT INTO logs (task, step, length) VALUES (?, ?, ?) \
                        ON CONFLICT (task, step) DO UPDATE SET length = excluded.length";
-    let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0).bind(int(length));
-    Ok(query.execute(db).await?.rows_affected())
+    batch.statement(SQL).bind(bytes(&task.0)).bind(step.0).bind(int(length));
 }
 
-pub(crate) async fn sealed(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    step: StepNumber,
-    content: &Content,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE logs SET digest = ?, size = ? WHERE task = ? AND step = ?")
+pub(crate) fn sealed(batch: &mut Batch, task: TaskId, step: StepNumber, content: &Content) {
+    batch
+        .statement("UPDATE logs SET digest = ?, size = ? WHERE task = ? AND step = ?")
         .bind(content.digest.as_str())
         .bind(int(content.size))
         .bind(bytes(&task.0))
         .bind(step.0);
-    query.execute(&mut *db).await?;
-    place_in_object(db, task, step).await
+    place_in_object(batch, task, step);
 }
 
 /// The object holds the frames in order, so each lies behind the sum of those before it.
-async fn place_in_object(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    step: StepNumber,
-) -> Result<u64, StoreError> {
+fn place_in_object(batch: &mut Batch, task: TaskId, step: StepNumber) {
     const SQL: &str = "UPDATE chunks SET frame = NULL, file_offset = before.stored FROM (SELECT start, \
                        coalesce(sum(stored) OVER (ORDER BY start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) \
-                       AS stored FROM chunks WHERE task = ?1 AND step = ?2) AS before \
-                       WHERE chunks.task = ?1 AND chunks.step = ?2 AND chunks.start = before.start";
-    let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0);
-    Ok(query.execute(db).await?.rows_affected())
+                       AS stored FROM chunks WHERE task = ? AND step = ?) AS before \
+                       WHERE chunks.task = ? AND chunks.step = ? AND chunks.start = before.start";
+    batch.statement(SQL).bind(bytes(&task.0)).bind(step.0).bind(bytes(&task.0)).bind(step.0);
 }
 
 impl Store {

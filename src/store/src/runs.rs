@@ -2,6 +2,7 @@
 
 use crate::{
     LogRow, StepRow, Store, StoreError, TaskRow,
+    batch::Batch,
     columns::{bytes, count, int, json, small, structure, uuid, word},
 };
 use protocol::{
@@ -11,7 +12,7 @@ use protocol::{
     task::Source,
     transfer::Artifact,
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 /// A project's key in this store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,36 +115,29 @@ pub struct PipelineRows {
     pub tests: Vec<(TaskId, TestCounts)>,
 }
 
-pub(crate) async fn project(db: &mut SqliteConnection, name: &str) -> Result<u64, StoreError> {
+pub(crate) fn project(batch: &mut Batch, name: &str) {
     const SQL: &str =
         "INSERT INTO projects (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id";
-    let id: i64 = sqlx::query(SQL).bind(name).fetch_one(db).await?.try_get(0)?;
-    Ok(id.unsigned_abs())
+    batch.statement(SQL).bind(name);
 }
 
-pub(crate) async fn next_numbers(
-    db: &mut SqliteConnection,
-    project: ProjectId,
-    pipeline: u64,
-    job: u64,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE projects SET next_pipeline = ?, next_job = ? WHERE id = ?");
-    let query = query.bind(int(pipeline)).bind(int(job)).bind(project.0);
-    Ok(query.execute(db).await?.rows_affected())
+pub(crate) fn next_numbers(batch: &mut Batch, project: ProjectId, pipeline: u64, job: u64) {
+    let query = batch.statement("UPDATE projects SET next_pipeline = ?, next_job = ? WHERE id = ?");
+    query.bind(int(pipeline)).bind(int(job)).bind(project.0);
 }
 
 impl PipelineRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str =
             "INSERT INTO pipelines (id, project, number, created_ms, source, git) VALUES (?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(self.project.0)
             .bind(int(self.number))
             .bind(self.created_ms)
             .bind(json(&self.source))
             .bind(json(&self.git));
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -158,35 +152,28 @@ impl PipelineRow {
     }
 }
 
-pub(crate) async fn insert_secrets(
-    db: &mut SqliteConnection,
-    pipeline: PipelineId,
-    sealed: &[u8],
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("INSERT INTO secrets (pipeline, sealed) VALUES (?, ?)");
-    Ok(query.bind(bytes(&pipeline.0)).bind(sealed).execute(db).await?.rows_affected())
+pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
+    let query = batch.statement("INSERT INTO secrets (pipeline, sealed) VALUES (?, ?)");
+    query.bind(bytes(&pipeline.0)).bind(sealed);
 }
 
-pub(crate) async fn forget_secrets(
-    db: &mut SqliteConnection,
-    pipeline: PipelineId,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("DELETE FROM secrets WHERE pipeline = ?");
-    Ok(query.bind(bytes(&pipeline.0)).execute(db).await?.rows_affected())
+pub(crate) fn forget_secrets(batch: &mut Batch, pipeline: PipelineId) {
+    let query = batch.statement("DELETE FROM secrets WHERE pipeline = ?");
+    query.bind(bytes(&pipeline.0));
 }
 
 impl WorkflowRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str =
             "INSERT INTO workflows (id, pipeline, place, name, status, canceled) VALUES (?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(bytes(&self.pipeline.0))
             .bind(self.place)
             .bind(&self.name)
             .bind(self.status.to_string())
             .bind(self.canceled);
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -201,25 +188,22 @@ impl WorkflowRow {
     }
 }
 
-pub(crate) async fn workflow_status(
-    db: &mut SqliteConnection,
-    id: WorkflowId,
-    status: WorkflowStatus,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE workflows SET status = ? WHERE id = ?");
-    Ok(query.bind(status.to_string()).bind(bytes(&id.0)).execute(db).await?.rows_affected())
+pub(crate) fn workflow_status(batch: &mut Batch, id: WorkflowId, status: WorkflowStatus) {
+    let query = batch.statement("UPDATE workflows SET status = ? WHERE id = ?");
+    query.bind(status.to_string()).bind(bytes(&id.0));
 }
 
-pub(crate) async fn workflow_canceled(db: &mut SqliteConnection, id: WorkflowId) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE workflows SET canceled = 1 WHERE id = ?");
-    Ok(query.bind(bytes(&id.0)).execute(db).await?.rows_affected())
+pub(crate) fn workflow_canceled(batch: &mut Batch, id: WorkflowId) {
+    let query = batch.statement("UPDATE workflows SET canceled = 1 WHERE id = ?");
+    query.bind(bytes(&id.0));
 }
 
 impl JobRow {
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO jobs (id, workflow, place, number, class, definition, status, started_ms, \
                            ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(bytes(&self.workflow.0))
             .bind(self.place)
@@ -229,7 +213,6 @@ impl JobRow {
             .bind(self.status.to_string())
             .bind(self.started_ms)
             .bind(self.ended_ms);
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -247,17 +230,16 @@ impl JobRow {
     }
 }
 
-pub(crate) async fn job_status(
-    db: &mut SqliteConnection,
+pub(crate) fn job_status(
+    batch: &mut Batch,
     job: JobId,
     status: JobStatus,
     started_ms: Option<i64>,
     ended_ms: Option<i64>,
-) -> Result<u64, StoreError> {
+) {
     const SQL: &str = "UPDATE jobs SET status = ?, started_ms = coalesce(started_ms, ?), \
                        ended_ms = coalesce(ended_ms, ?) WHERE id = ?";
-    let query = sqlx::query(SQL).bind(status.to_string()).bind(started_ms).bind(ended_ms).bind(bytes(&job.0));
-    Ok(query.execute(db).await?.rows_affected())
+    batch.statement(SQL).bind(status.to_string()).bind(started_ms).bind(ended_ms).bind(bytes(&job.0));
 }
 
 impl Store {

@@ -2,10 +2,11 @@
 
 use crate::{
     Store, StoreError,
+    batch::Batch,
     columns::{bytes, int, small, uuid, word},
 };
 use protocol::{PipelineId, StepNumber, StepStatus, TaskId};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 /// A step that started.
 #[derive(Clone, Debug)]
@@ -38,35 +39,29 @@ impl StepRow {
     }
 }
 
-pub(crate) async fn started(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    step: StepNumber,
-    at_ms: i64,
-) -> Result<u64, StoreError> {
+pub(crate) fn started(batch: &mut Batch, task: TaskId, step: StepNumber, at_ms: i64) {
     const SQL: &str = "INSERT INTO steps (task, number, status, started_ms) VALUES (?, ?, 'running', ?) \
                        ON CONFLICT DO NOTHING";
-    let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0).bind(at_ms);
-    Ok(query.execute(db).await?.rows_affected())
+    batch.statement(SQL).bind(bytes(&task.0)).bind(step.0).bind(at_ms);
 }
 
-pub(crate) async fn ended(
-    db: &mut SqliteConnection,
+pub(crate) fn ended(
+    batch: &mut Batch,
     task: TaskId,
     step: StepNumber,
     status: StepStatus,
     exit_code: Option<i32>,
     duration_ms: u64,
-) -> Result<u64, StoreError> {
+) {
     const SQL: &str =
         "UPDATE steps SET status = ?, exit_code = ?, duration_ms = ? WHERE task = ? AND number = ?";
-    let query = sqlx::query(SQL)
+    batch
+        .statement(SQL)
         .bind(status.to_string())
         .bind(exit_code)
         .bind(int(duration_ms))
         .bind(bytes(&task.0))
         .bind(step.0);
-    Ok(query.execute(db).await?.rows_affected())
 }
 
 impl Store {

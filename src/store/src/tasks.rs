@@ -2,10 +2,11 @@
 
 use crate::{
     Store, StoreError,
+    batch::Batch,
     columns::{bytes, count, int, optional_word, small, uuid},
 };
 use protocol::{Epoch, JobId, Outcome, PipelineId, TaskId, WorkflowId};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,15 +110,15 @@ impl TaskRow {
         }
     }
 
-    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO tasks (id, job, node_index, phase, queued_ms) VALUES (?, ?, ?, ?, ?)";
-        let query = sqlx::query(SQL)
+        batch
+            .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(bytes(&self.job.0))
             .bind(self.index)
             .bind(self.phase.word())
             .bind(self.queued_ms);
-        Ok(query.execute(db).await?.rows_affected())
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -141,82 +142,58 @@ impl TaskRow {
     }
 }
 
-pub(crate) async fn insert_lease(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    epoch: Epoch,
-    hash: &[u8; 32],
-) -> Result<(), StoreError> {
-    let query = sqlx::query("INSERT INTO leases (hash, task, epoch) VALUES (?, ?, ?)");
-    query.bind(hash.as_slice()).bind(bytes(&task.0)).bind(int(epoch.0)).execute(db).await?;
-    Ok(())
+pub(crate) fn insert_lease(batch: &mut Batch, task: TaskId, epoch: Epoch, hash: &[u8; 32]) {
+    let query = batch.statement("INSERT INTO leases (hash, task, epoch) VALUES (?, ?, ?)");
+    query.bind(hash.as_slice()).bind(bytes(&task.0)).bind(int(epoch.0));
 }
 
-pub(crate) async fn claimed(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    epoch: Epoch,
-    runner: &str,
-    host: &str,
-    at_ms: i64,
-) -> Result<u64, StoreError> {
+pub(crate) fn claimed(batch: &mut Batch, task: TaskId, epoch: Epoch, runner: &str, host: &str, at_ms: i64) {
     const SQL: &str =
         "UPDATE tasks SET phase = 'claimed', epoch = ?, runner = ?, host = ?, claimed_ms = ? WHERE id = ?";
-    let query = sqlx::query(SQL).bind(int(epoch.0)).bind(runner).bind(host).bind(at_ms).bind(bytes(&task.0));
-    Ok(query.execute(db).await?.rows_affected())
+    batch.statement(SQL).bind(int(epoch.0)).bind(runner).bind(host).bind(at_ms).bind(bytes(&task.0));
 }
 
-pub(crate) async fn begun(db: &mut SqliteConnection, task: TaskId) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE tasks SET phase = 'begun' WHERE id = ?").bind(bytes(&task.0));
-    Ok(query.execute(db).await?.rows_affected())
+pub(crate) fn begun(batch: &mut Batch, task: TaskId) {
+    batch.statement("UPDATE tasks SET phase = 'begun' WHERE id = ?").bind(bytes(&task.0));
 }
 
-pub(crate) async fn requeued(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    unclaims: u32,
-) -> Result<u64, StoreError> {
+pub(crate) fn requeued(batch: &mut Batch, task: TaskId, unclaims: u32) {
     for forget in [
         "DELETE FROM chunks WHERE task = ?",
         "DELETE FROM logs WHERE task = ?",
         "DELETE FROM steps WHERE task = ?",
     ] {
-        sqlx::query(forget).bind(bytes(&task.0)).execute(&mut *db).await?;
+        batch.statement(forget).bind(bytes(&task.0));
     }
-    let query = sqlx::query("UPDATE tasks SET phase = 'queued', unclaims = ?, next_record = 0 WHERE id = ?");
-    Ok(query.bind(unclaims).bind(bytes(&task.0)).execute(db).await?.rows_affected())
+    const SQL: &str = "UPDATE tasks SET phase = 'queued', unclaims = ?, next_record = 0 WHERE id = ?";
+    batch.statement(SQL).bind(unclaims).bind(bytes(&task.0));
 }
 
-pub(crate) async fn canceled(db: &mut SqliteConnection, task: TaskId) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE tasks SET canceled = 1 WHERE id = ?").bind(bytes(&task.0));
-    Ok(query.execute(db).await?.rows_affected())
+pub(crate) fn canceled(batch: &mut Batch, task: TaskId) {
+    batch.statement("UPDATE tasks SET canceled = 1 WHERE id = ?").bind(bytes(&task.0));
 }
 
-pub(crate) async fn ended(
-    db: &mut SqliteConnection,
+pub(crate) fn ended(
+    batch: &mut Batch,
     (task, epoch): (TaskId, Epoch),
     outcome: Outcome,
     message: Option<&str>,
     at_ms: i64,
-) -> Result<u64, StoreError> {
+) {
     const SQL: &str =
         "UPDATE tasks SET phase = 'ended', epoch = ?, outcome = ?, message = ?, ended_ms = ? WHERE id = ?";
-    let query = sqlx::query(SQL)
+    batch
+        .statement(SQL)
         .bind(int(epoch.0))
         .bind(outcome.to_string())
         .bind(message)
         .bind(at_ms)
         .bind(bytes(&task.0));
-    Ok(query.execute(db).await?.rows_affected())
 }
 
-pub(crate) async fn next_record(
-    db: &mut SqliteConnection,
-    task: TaskId,
-    next: u64,
-) -> Result<u64, StoreError> {
-    let query = sqlx::query("UPDATE tasks SET next_record = ? WHERE id = ?").bind(int(next));
-    Ok(query.bind(bytes(&task.0)).execute(db).await?.rows_affected())
+pub(crate) fn next_record(batch: &mut Batch, task: TaskId, next: u64) {
+    let query = batch.statement("UPDATE tasks SET next_record = ? WHERE id = ?").bind(int(next));
+    query.bind(bytes(&task.0));
 }
 
 impl Store {

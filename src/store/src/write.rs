@@ -1,14 +1,13 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, ProjectId, StoreError, TaskRow,
-    TestsRow, TokenRow, WorkflowRow, access, aside, forget, kept, logs, runs, steps, tasks,
+    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, ProjectId, TaskRow, TestsRow,
+    TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs, steps, tasks,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
     WorkflowStatus, transfer::Artifact,
 };
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 /// One change. Its number is how many rows it changed, unless it says otherwise.
@@ -170,25 +169,9 @@ pub enum Write {
     ForgetPipeline(PipelineId),
 }
 
-type Number = Result<u64, StoreError>;
-
 impl Write {
-    /// Whether it is whole or not at all by itself.
-    pub(crate) fn is_one_statement(&self) -> bool {
-        let several = matches!(
-            self,
-            Self::SetAside { .. }
-                | Self::TaskClaimed { .. }
-                | Self::TaskRequeued { .. }
-                | Self::LogSealed(..)
-                | Self::RemoveClass { .. }
-                | Self::ForgetTasks(..)
-                | Self::ForgetPipeline(_)
-        );
-        !several
-    }
-
-    pub(crate) async fn apply(&self, db: &mut SqliteConnection) -> Number {
+    /// Adds its statements. What the last of them says is its number.
+    pub(crate) fn add_to(&self, batch: &mut Batch) {
         match self {
             Self::Project(_)
             | Self::NextNumbers { .. }
@@ -200,7 +183,7 @@ impl Write {
             | Self::WorkflowCanceled(_)
             | Self::SetAside { .. }
             | Self::Job(_)
-            | Self::JobStatus { .. } => self.apply_to_runs(db).await,
+            | Self::JobStatus { .. } => self.add_to_runs(batch),
             Self::Task(_)
             | Self::TaskClaimed { .. }
             | Self::TaskBegun(_)
@@ -209,84 +192,84 @@ impl Write {
             | Self::TaskEnded { .. }
             | Self::NextRecord(..)
             | Self::StepStarted { .. }
-            | Self::StepEnded { .. } => self.apply_to_tasks(db).await,
-            _ => self.apply_to_the_rest(db).await,
+            | Self::StepEnded { .. } => self.add_to_tasks(batch),
+            _ => self.add_to_the_rest(batch),
         }
     }
 
-    async fn apply_to_runs(&self, db: &mut SqliteConnection) -> Number {
+    fn add_to_runs(&self, batch: &mut Batch) {
         match self {
-            Self::Project(name) => runs::project(db, name).await,
+            Self::Project(name) => runs::project(batch, name),
             Self::NextNumbers { project, pipeline, job } => {
-                runs::next_numbers(db, *project, *pipeline, *job).await
+                runs::next_numbers(batch, *project, *pipeline, *job)
             }
-            Self::Pipeline(row) => row.insert(db).await,
-            Self::Secrets(pipeline, sealed) => runs::insert_secrets(db, *pipeline, sealed).await,
-            Self::ForgetSecrets(pipeline) => runs::forget_secrets(db, *pipeline).await,
-            Self::Workflow(row) => row.insert(db).await,
-            Self::WorkflowStatus(id, status) => runs::workflow_status(db, *id, *status).await,
-            Self::WorkflowCanceled(id) => runs::workflow_canceled(db, *id).await,
+            Self::Pipeline(row) => row.insert(batch),
+            Self::Secrets(pipeline, sealed) => runs::insert_secrets(batch, *pipeline, sealed),
+            Self::ForgetSecrets(pipeline) => runs::forget_secrets(batch, *pipeline),
+            Self::Workflow(row) => row.insert(batch),
+            Self::WorkflowStatus(id, status) => runs::workflow_status(batch, *id, *status),
+            Self::WorkflowCanceled(id) => runs::workflow_canceled(batch, *id),
             Self::SetAside { workflow, message, at_ms } => {
-                aside::set_aside(db, *workflow, message, *at_ms).await
+                aside::set_aside(batch, *workflow, message, *at_ms)
             }
-            Self::Job(row) => row.insert(db).await,
+            Self::Job(row) => row.insert(batch),
             Self::JobStatus { job, status, started_ms, ended_ms } => {
-                runs::job_status(db, *job, *status, *started_ms, *ended_ms).await
+                runs::job_status(batch, *job, *status, *started_ms, *ended_ms)
             }
             other => unreachable!("{other:?} changes no run"),
         }
     }
 
-    async fn apply_to_tasks(&self, db: &mut SqliteConnection) -> Number {
+    fn add_to_tasks(&self, batch: &mut Batch) {
         match self {
-            Self::Task(row) => row.insert(db).await,
+            Self::Task(row) => row.insert(batch),
             Self::TaskClaimed { task, epoch, hash, runner, host, at_ms } => {
-                tasks::insert_lease(db, *task, *epoch, hash).await?;
-                tasks::claimed(db, *task, *epoch, runner, host, *at_ms).await
+                tasks::insert_lease(batch, *task, *epoch, hash);
+                tasks::claimed(batch, *task, *epoch, runner, host, *at_ms)
             }
-            Self::TaskBegun(task) => tasks::begun(db, *task).await,
-            Self::TaskRequeued { task, unclaims } => tasks::requeued(db, *task, *unclaims).await,
-            Self::TaskCanceled(task) => tasks::canceled(db, *task).await,
+            Self::TaskBegun(task) => tasks::begun(batch, *task),
+            Self::TaskRequeued { task, unclaims } => tasks::requeued(batch, *task, *unclaims),
+            Self::TaskCanceled(task) => tasks::canceled(batch, *task),
             Self::TaskEnded { task, epoch, outcome, message, at_ms } => {
-                tasks::ended(db, (*task, *epoch), *outcome, message.as_deref(), *at_ms).await
+                tasks::ended(batch, (*task, *epoch), *outcome, message.as_deref(), *at_ms)
             }
-            Self::NextRecord(task, next) => tasks::next_record(db, *task, *next).await,
-            Self::StepStarted { task, step, at_ms } => steps::started(db, *task, *step, *at_ms).await,
+            Self::NextRecord(task, next) => tasks::next_record(batch, *task, *next),
+            Self::StepStarted { task, step, at_ms } => steps::started(batch, *task, *step, *at_ms),
             Self::StepEnded { task, step, status, exit_code, duration_ms } => {
-                steps::ended(db, *task, *step, *status, *exit_code, *duration_ms).await
+                steps::ended(batch, *task, *step, *status, *exit_code, *duration_ms)
             }
             other => unreachable!("{other:?} changes no task"),
         }
     }
 
-    async fn apply_to_the_rest(&self, db: &mut SqliteConnection) -> Number {
+    fn add_to_the_rest(&self, batch: &mut Batch) {
         match self {
-            Self::Chunk(row) => row.insert(db).await,
-            Self::LogLength(task, step, length) => logs::length(db, *task, *step, *length).await,
-            Self::LogSealed(task, step, content) => logs::sealed(db, *task, *step, content).await,
-            Self::Artifact(task, artifact) => kept::artifact(db, *task, artifact).await,
-            Self::Cache(row) => row.insert(db).await,
-            Self::Layer(row) => row.insert(db).await,
-            Self::Tests(row) => row.insert(db).await,
-            Self::Class(row) => row.insert(db).await,
-            Self::RemoveClass { id, force } => access::remove_class(db, *id, *force).await,
-            Self::Token(row) => row.insert(db).await,
-            Self::RemoveToken(id) => access::remove_token(db, *id).await,
-            Self::Instance(class, row) => row.upsert(db, class).await,
-            other => other.apply_to_the_past(db).await,
+            Self::Chunk(row) => row.insert(batch),
+            Self::LogLength(task, step, length) => logs::length(batch, *task, *step, *length),
+            Self::LogSealed(task, step, content) => logs::sealed(batch, *task, *step, content),
+            Self::Artifact(task, artifact) => kept::artifact(batch, *task, artifact),
+            Self::Cache(row) => row.insert(batch),
+            Self::Layer(row) => row.insert(batch),
+            Self::Tests(row) => row.insert(batch),
+            Self::Class(row) => row.insert(batch),
+            Self::RemoveClass { id, force } => access::remove_class(batch, *id, *force),
+            Self::Token(row) => row.insert(batch),
+            Self::RemoveToken(id) => access::remove_token(batch, *id),
+            Self::Instance(class, row) => row.upsert(batch, class),
+            other => other.add_to_the_past(batch),
         }
     }
 
-    async fn apply_to_the_past(&self, db: &mut SqliteConnection) -> Number {
+    fn add_to_the_past(&self, batch: &mut Batch) {
         match self {
-            Self::ForgetInstances(unseen_since_ms) => access::forget_instances(db, *unseen_since_ms).await,
-            Self::CacheUsed(project, key, at_ms) => forget::cache_used(db, *project, key, *at_ms).await,
+            Self::ForgetInstances(unseen_since_ms) => access::forget_instances(batch, *unseen_since_ms),
+            Self::CacheUsed(project, key, at_ms) => forget::cache_used(batch, *project, key, *at_ms),
             Self::ForgetCaches { unused_since_ms, most_bytes } => {
-                forget::caches(db, *unused_since_ms, *most_bytes).await
+                forget::caches(batch, *unused_since_ms, *most_bytes)
             }
-            Self::ForgetTasks(pipeline, most) => forget::tasks(db, *pipeline, *most).await,
-            Self::ForgetPipeline(pipeline) => forget::pipeline(db, *pipeline).await,
-            other => unreachable!("{other:?} is applied elsewhere"),
+            Self::ForgetTasks(pipeline, most) => forget::tasks(batch, *pipeline, *most),
+            Self::ForgetPipeline(pipeline) => forget::pipeline(batch, *pipeline),
+            other => unreachable!("{other:?} is added elsewhere"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The one writer: takes all commands that wait into one transaction, and answers each after the commit.
 
-use crate::{StoreError, Write};
+use crate::{StoreError, Write, batch::Batch};
 use protocol::WorkflowId;
 use sqlx::{Connection, SqliteConnection};
 use std::collections::HashMap;
@@ -66,6 +66,22 @@ struct Pending {
     result: Result<Vec<u64>, StoreError>,
 }
 
+/// What makes several writes one.
+struct Frame {
+    begin: &'static str,
+    end: &'static str,
+    undo: &'static str,
+}
+
+/// A command of several of one transaction: where a row breaks a rule, it fails alone.
+const ONE_OF_SEVERAL: Frame = Frame {
+    begin: "SAVEPOINT command",
+    end: "RELEASE command",
+    undo: "ROLLBACK TO command; RELEASE command",
+};
+/// A command that has the transaction to itself.
+const ALONE: Frame = Frame { begin: "BEGIN IMMEDIATE", end: "COMMIT", undo: "ROLLBACK" };
+
 pub(crate) struct Writer {
     connection: SqliteConnection,
     /// The last generation of each workflow that a write failed in.
@@ -124,16 +140,21 @@ impl Writer {
         group: Vec<Command>,
         pending: &mut Vec<Pending>,
     ) -> Result<(), StoreError> {
-        let mut outcome = self.execute("BEGIN IMMEDIATE").await;
+        let is_alone = group.len() == 1;
+        let mut outcome = if is_alone { Ok(()) } else { self.execute("BEGIN IMMEDIATE").await };
+        let frame = if is_alone { &ALONE } else { &ONE_OF_SEVERAL };
         for Command { guard, writes, done } in group {
             let result = match &outcome {
-                Ok(()) => self.command(guard, &writes).await,
+                Ok(()) => self.command(guard, &writes, frame).await,
                 Err(error) => Err(error.clone()),
             };
             if let Err(error) = &result {
                 self.failed_command(error, guard, &mut outcome);
             }
             pending.push(Pending { guard, done, result });
+        }
+        if is_alone {
+            return outcome;
         }
         if outcome.is_ok() {
             outcome = self.execute("COMMIT").await;
@@ -160,32 +181,31 @@ impl Writer {
         }
     }
 
-    async fn command(&mut self, guard: Option<Guard>, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
+    async fn command(
+        &mut self,
+        guard: Option<Guard>,
+        writes: &[Write],
+        frame: &Frame,
+    ) -> Result<Vec<u64>, StoreError> {
         if guard.is_some_and(|guard| self.is_poisoned(guard)) {
             return Err(StoreError::Superseded);
         }
-        if let [only] = writes
-            && only.is_one_statement()
-        {
-            return Ok(vec![only.apply(&mut self.connection).await?]);
+        let mut batch = Batch::default();
+        batch.statement(frame.begin);
+        for write in writes {
+            write.add_to(&mut batch);
+            batch.end_write();
         }
-        self.execute("SAVEPOINT command").await?;
-        let result = self.apply_all(writes).await;
-        if let Err(StoreError::Conflict(_)) = &result {
-            self.execute("ROLLBACK TO command").await?;
-        }
-        if matches!(result, Ok(_) | Err(StoreError::Conflict(_))) {
-            self.execute("RELEASE command").await?;
+        batch.statement(frame.end);
+        let result = batch.run(&mut self.connection).await;
+        if let Err(error) = &result {
+            // Where the disk or the database failed, SQLite may have undone it by itself already.
+            let undone = self.execute(frame.undo).await;
+            if matches!(error, StoreError::Conflict(_)) {
+                undone?;
+            }
         }
         result
-    }
-
-    async fn apply_all(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
-        let mut numbers = Vec::with_capacity(writes.len());
-        for write in writes {
-            numbers.push(write.apply(&mut self.connection).await?);
-        }
-        Ok(numbers)
     }
 
     async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
