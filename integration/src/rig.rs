@@ -41,6 +41,7 @@ pub struct Server {
     pub token: String,
     /// Its data directory.
     pub data: PathBuf,
+    transport: client::Transport,
     program: Running,
 }
 
@@ -137,7 +138,9 @@ impl Rig {
             lines(&program.log).iter().skip(before).find_map(|line| told(line, "listening", "address"))
         });
         let token = fs::read_to_string(data.join("operator-token")).expect("a started server has written it");
-        Server { url: format!("http://{address}"), token: token.trim().to_owned(), data, program }
+        let url = format!("http://{address}");
+        let transport = client::Transport::new(client::Settings::new(&url)).expect("its address is sound");
+        Server { url, token: token.trim().to_owned(), data, transport, program }
     }
 
     /// A launch-agent for these classes, each with its token, with room for `concurrency` tasks; it keeps its state in
@@ -192,11 +195,9 @@ impl Drop for Rig {
 }
 
 impl Server {
-    /// The operator's side of its API.
+    /// The operator's side of its API, with connections of its own.
     pub fn operator(&self) -> client::Operator {
-        let transport =
-            client::Transport::new(client::Settings::new(&self.url)).expect("its address is sound");
-        transport.operator(&self.token)
+        self.transport.operator(&self.token)
     }
 
     /// Makes a resource class with a token, and gives the token.
