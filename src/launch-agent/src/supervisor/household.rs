@@ -295,7 +295,8 @@ fn clear(host: &Arc<crate::host::Host>, task: TaskId, slot: Option<usize>) -> bo
     // As its journal says that they were held; without a word of that, by the strongest means there is.
     let past = std::fs::read(host.task_dir(task).journal()).map(|text| journal::past(&text));
     let past = past.unwrap_or_default();
-    let strongest = || Containment::strongest(&task.to_string(), None);
+    let lease = host.task_dir(task).claim().map(|record| record.claimed.allocation);
+    let strongest = || Containment::strongest(&lease.unwrap_or_else(|_| task.to_string()), None);
     let mut containment = past.containment.unwrap_or_else(strongest);
     past.process.into_iter().for_each(|process| containment.rooted_in(process));
     match slot {

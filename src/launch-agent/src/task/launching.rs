@@ -101,8 +101,8 @@ impl TaskActor {
             Err(why) => return self.not_launched(why, ctx),
         };
         ready.notes.iter().for_each(|note| self.notebook.say(note));
-        self.notebook.write(&Entry::Launching(ready.containment.clone()));
-        self.past.containment = Some(ready.containment.clone());
+        self.notebook.write(&Entry::Launching(ready.place.containment().clone()));
+        self.past.containment = Some(ready.place.containment().clone());
         let started = async move {
             let started = spawn_blocking(move || process::start(ready)).await;
             started.map_err(|error| error.to_string())?.map_err(|error| error.to_string())

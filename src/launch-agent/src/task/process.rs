@@ -29,9 +29,34 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) launch: Launch,
-    pub(crate) containment: Containment,
+    pub(crate) place: Place,
     /// What the host's step says about it.
     pub(crate) notes: Vec<String>,
+}
+
+/// Where a process is to run. Dropped before one was started there, as where the task was over meanwhile or its actor
+/// failed, it is removed: nobody else knows of it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    root: PathBuf,
+    containment: Option<Containment>,
+}
+
+impl Place {
+    /// What is to hold the process.
+    pub(crate) fn containment(&self) -> &Containment {
+        self.containment.as_ref().expect("it is taken by the start, which takes the place as well")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(containment) = self.containment.take() {
+            containment.remove();
+            // Nothing is in it yet.
+            let _ = std::fs::remove_dir(&self.root);
+        }
+    }
 }
 
 /// A process that cannot be made ready or started.
@@ -73,6 +98,7 @@ pub(crate) fn make_ready(
     }
     let invitation = invitation(host, dir, record, &root, working_directory);
     let output = dir.open_output().map_err(|source| failed(dir.path(), source))?;
+    // Of this lease: the next one's may be on this host too.
     let containment = Containment::strongest(&record.claimed.allocation, rights.own_account());
     let notes = notes(&record.claimed, &rights, &containment, host);
     let launch = Launch {
@@ -81,16 +107,18 @@ pub(crate) fn make_ready(
         prefix: host.settings.command_prefix.clone(),
         account: rights.account.clone(),
         environment: environment(host, &record.claimed),
-        directory: root,
+        directory: root.clone(),
         stdin: invitation,
         error_output: output,
     };
-    Ok(Ready { launch, containment, notes })
+    let place = Place { root, containment: Some(containment) };
+    Ok(Ready { launch, place, notes })
 }
 
 /// Starts it. The containment knows its root afterwards.
 pub(crate) fn start(ready: Ready) -> Result<(Started, Containment), ProcessError> {
-    let Ready { launch, mut containment, .. } = ready;
+    let Ready { launch, mut place, .. } = ready;
+    let mut containment = place.containment.take().expect("a place is taken once");
     let started = launch.start(&mut containment)?;
     Ok((started, containment))
 }
