@@ -155,6 +155,13 @@ fn every_message_to_every_actor_is_a_place_where_a_test_has_it_fail() {
             .collect::<Vec<_>>()
     });
     none("begin with `failpoints::hit(\"<actor>:<message>\", task)`", deaf);
+    let struck = source::read("integration/chaos/src/fault.rs");
+    let places = files().into_iter().filter(|file| file.path.starts_with("src/launch-agent/src/"));
+    let unknown = places.flat_map(|file| {
+        let hits: Vec<_> = file.text.split("failpoints::hit(").skip(1).map(str::to_owned).collect();
+        hits.into_iter().filter_map(|hit| Some(format!("\"{}\"", hit.split('"').nth(1)?)))
+    });
+    none("the chaos suite strikes there", unknown.filter(|place| !struck.contains(place)));
 }
 
 /// Names that say nothing.

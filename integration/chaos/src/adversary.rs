@@ -49,8 +49,8 @@ impl<'h> Adversary<'h> {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Carries out the whole plan and puts everything right.
-    pub fn carry_out(mut self, plan: &[Strike]) -> io::Result<()> {
+    /// Carries out the whole plan and puts everything right; how many panics were armed and never came.
+    pub fn carry_out(mut self, plan: &[Strike]) -> io::Result<u64> {
         for strike in plan {
             self.wait_until(strike.at)?;
             let victim = match self.strike(&strike.fault) {
@@ -81,29 +81,33 @@ impl<'h> Adversary<'h> {
     }
 
     /// Waits for the end of what lasts, and puts everything right.
-    fn relent(mut self) -> io::Result<()> {
+    fn relent(mut self) -> io::Result<u64> {
         let end = self.pending.iter().map(|(due, _)| *due).max();
         self.wait_until(end.unwrap_or_default())?;
-        self.house.disarm()?;
+        let never_came = self.house.disarm()?;
         self.house.hosts.iter().for_each(|host| {
             host.proxy.disarm();
             host.proxy.set(Mode::Open);
         });
-        self.house.set_clock(0)
+        self.house.set_clock(0)?;
+        Ok(never_came)
     }
 
     fn later(&mut self, length: u64, remedy: Remedy) {
         self.pending.push((self.now() + length, remedy));
     }
 
-    /// Does it; the task that it struck, where that is a task.
+    /// Does it; whom it struck, if anybody.
     fn strike(&mut self, fault: &Fault) -> io::Result<Option<String>> {
         let house = self.house;
+        let mut victim = Some(fault.name().to_owned());
         match *fault {
             Fault::KillAgent { host, down } => house.hosts[host].agent.kill(down),
             Fault::KillPlane { down } => house.plane.kill(down),
-            Fault::StopAgent { host, length } => self.stop(house.hosts[host].agent.process(), length),
-            Fault::StopPlane { length } => self.stop(house.plane.process(), length),
+            Fault::StopAgent { host, length } => {
+                victim = self.stop(house.hosts[host].agent.process(), length)
+            }
+            Fault::StopPlane { length } => victim = self.stop(house.plane.process(), length),
             Fault::KillTaskAgent { host, pick } => {
                 let Some((process, task)) = self.task_agent(host, pick) else { return Ok(None) };
                 process.signal(Signal::KILL);
@@ -114,7 +118,7 @@ impl<'h> Adversary<'h> {
                 self.stop(Some(process), length);
                 return Ok(Some(task));
             }
-            Fault::Panic { host, ref point } => house.arm(host, &point.0)?,
+            Fault::Panic { host, ref point } => victim = house.arm(host, &point.0)?.then(|| point.0.clone()),
             Fault::Tamper { host, route, how } => house.hosts[host].proxy.arm(route, how),
             Fault::Cut { host, length } => self.close(host, Mode::Cut, length),
             Fault::Silence { host, length } => self.close(host, Mode::Silent, length),
@@ -124,7 +128,7 @@ impl<'h> Adversary<'h> {
             }
             ref disk => self.strike_disk(disk)?,
         }
-        Ok(None)
+        Ok(victim)
     }
 
     fn strike_disk(&mut self, fault: &Fault) -> io::Result<()> {
@@ -167,11 +171,11 @@ impl<'h> Adversary<'h> {
         Some(agents.swap_remove(usize::try_from(pick % number).ok()?))
     }
 
-    fn stop(&mut self, process: Option<Process>, length: u64) {
-        if let Some(process) = process {
-            process.signal(Signal::STOP);
-            self.later(length, Remedy::Continue(process.0));
-        }
+    fn stop(&mut self, process: Option<Process>, length: u64) -> Option<String> {
+        let process = process?;
+        process.signal(Signal::STOP);
+        self.later(length, Remedy::Continue(process.0));
+        Some(process.0.to_string())
     }
 
     fn close(&mut self, host: HostNumber, mode: Mode, length: u64) {

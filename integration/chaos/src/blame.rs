@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 const RECOVERY: u64 = 4_000;
 /// What is found a little later than it happened is still its effect.
 const AFTERMATH: u64 = 5_000;
+/// Panics of a task's actor, or of its children, that are more than the house promises to absorb; armed ones may wait for long.
+const TOO_MANY: usize = 4;
+const ARMED: u64 = 120_000;
 /// Deaths of a launch-agent that one task may be present at before it is held for the culprit.
 const POISONOUS: usize = 3;
 
@@ -82,6 +85,16 @@ impl Blame {
             }
         }
         false
+    }
+
+    /// Whether a task's actors may have failed more often than the house absorbs.
+    pub fn may_be_given_up(&self, host: HostNumber, (from, to): Span) -> bool {
+        let of_task = |actor: &str| matches!(actor, "task" | "log_streamer" | "artifact_uploader");
+        let panics = self.faults.iter().filter(|(at, fault)| {
+            matches!(fault, Fault::Panic { host: on, point } if *on == host && of_task(point.actor()))
+                && (from.saturating_sub(ARMED)..=to).contains(at)
+        });
+        panics.count() >= TOO_MANY
     }
 
     /// Whether a task was there at so many ends of its launch-agent that it may be held for their cause.

@@ -43,10 +43,7 @@ impl Disk {
     /// Makes and mounts one.
     pub fn make(at: &Path, megabytes: u64) -> io::Result<Self> {
         fs::create_dir_all(at)?;
-        let memory = Path::new("/dev/shm");
-        let directory = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let name = text(at).replace('/', "-");
-        let disk = Self { image: directory.join(format!("roundhouse-chaos{name}")), at: at.to_owned() };
+        let disk = Self { image: image_of(at), at: at.to_owned() };
         File::create(&disk.image)?.set_len(megabytes * 1024 * 1024)?;
         run("mkfs.ext4", &["-q", "-F", "-m", "0", text(&disk.image)])?;
         disk.mount()?;
@@ -107,6 +104,13 @@ impl Drop for Disk {
         }
         let _ = fs::remove_file(&self.image);
     }
+}
+
+/// Where the image of the disk that is mounted there lies: in memory, where the host has such a place.
+pub(crate) fn image_of(at: &Path) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let directory = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    directory.join(format!("roundhouse-chaos{}", text(at).replace('/', "-")))
 }
 
 /// What this host lacks for disks that fail, if anything.

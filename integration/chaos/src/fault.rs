@@ -52,8 +52,9 @@ pub enum Fault {
 pub struct Point(pub String);
 
 /// Every actor, every message; and within the work that streams and carries.
-pub const POINTS: [&str; 23] = [
+pub const POINTS: [&str; 25] = [
     "supervisor:command",
+    "supervisor:standings",
     "supervisor:poller_news",
     "supervisor:lease_news",
     "supervisor:task_news",
@@ -75,6 +76,7 @@ pub const POINTS: [&str; 23] = [
     "log_streamer:after_post",
     "artifact_uploader:carry",
     "artifact_uploader:hashed",
+    "artifact_uploader:put",
     "artifact_uploader:told",
 ];
 

@@ -17,7 +17,7 @@ use std::{
 pub enum Line {
     /// The first line: what determines the run.
     Run { seed: u64, length: u64 },
-    /// A fault, and the task or process that it struck where that was not said before.
+    /// A fault, and the task, program or place that it struck; none: nobody was there.
     Struck { at: u64, strike: Strike, victim: Option<String> },
     /// Something else worth telling: a program that ended by itself, a pipeline that ended.
     Noted { at: u64, what: String },

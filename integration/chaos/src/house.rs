@@ -1,8 +1,11 @@
 //! The real programs, each started again whenever it ends, as a service manager would: a control plane and two hosts.
 
+mod earlier;
+mod groups;
 mod service;
 mod trees;
 
+pub(crate) use groups::{control_groups, names};
 pub use service::Service;
 pub use trees::{Process, processes};
 
@@ -12,7 +15,7 @@ use crate::{
 };
 use rustix::process::Signal;
 use std::{
-    fs::{self, Permissions},
+    fs::{self, File, Permissions},
     io,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
@@ -85,7 +88,9 @@ pub struct Host {
 impl House {
     /// Makes the disks, starts the control plane, and makes the class; no launch-agent runs yet.
     pub fn open(plan: Plan, history: &Arc<History>) -> io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("roundhouse-chaos-").tempdir_in("/var/tmp")?;
+        earlier::sweep()?;
+        let root = tempfile::Builder::new().prefix(earlier::PREFIX).tempdir_in(earlier::PLACE)?;
+        earlier::own(root.path())?;
         fs::set_permissions(root.path(), Permissions::from_mode(0o755))?;
         let runs = root.path().join("runs");
         fs::create_dir(&runs)?;
@@ -127,20 +132,24 @@ impl House {
         fs::rename(clock.with_extension("new"), clock)
     }
 
-    /// Has the next passage of a host's launch-agent through a place panic.
-    pub fn arm(&self, host: usize, point: &str) -> io::Result<()> {
-        fs::write(self.root().join("points").join(HOST_NAMES[host]).join(point), "")
+    /// Has the next passage of a host's launch-agent through a place panic; whether it was not going to anyway.
+    pub fn arm(&self, host: usize, point: &str) -> io::Result<bool> {
+        let path = self.root().join("points").join(HOST_NAMES[host]).join(point);
+        match File::create_new(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            made => made.map(|_| true),
+        }
     }
 
-    /// Forgets panics that were armed and have not happened.
-    pub fn disarm(&self) -> io::Result<()> {
+    /// Forgets panics that were armed; how many have not happened.
+    pub fn disarm(&self) -> io::Result<u64> {
+        let mut left = 0;
         for name in HOST_NAMES {
             for entry in fs::read_dir(self.root().join("points").join(name))? {
-                // It may happen at this very moment.
-                let _ = fs::remove_file(entry?.path());
+                left += u64::from(fs::remove_file(entry?.path()).is_ok());
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Starts what was ended by itself no more.
@@ -212,8 +221,17 @@ impl Host {
         own.filter_map(|process| Some((process, process.task()?))).collect()
     }
 
-    /// Ends all that runs on it, as a power cut would.
+    /// Ends all that runs on it, as a power cut would; a kernel that boots has no control groups either.
     pub fn kill_everything(&self) {
+        let tasks = names(&self.state.join("tasks"));
+        self.kill_processes();
+        for group in control_groups(&tasks) {
+            // What it held is dead.
+            let _ = fs::remove_dir(group);
+        }
+    }
+
+    fn kill_processes(&self) {
         self.agent.kill(u64::MAX);
         // Whatever is born meanwhile is found by the next look.
         patience::until(Duration::from_secs(10), || {

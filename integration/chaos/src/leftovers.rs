@@ -1,7 +1,7 @@
 //! What must not be left once everything is over: processes, sockets, directories, control groups, mounts, leases, parts.
 
 use crate::{
-    house::{House, processes},
+    house::{House, control_groups, names, processes},
     patience,
     seen::sha256,
 };
@@ -70,11 +70,6 @@ pub fn of_programs(house: &mut House) -> io::Result<Vec<String>> {
     Ok(left)
 }
 
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
 fn files_below(root: &Path) -> Vec<PathBuf> {
     let (mut files, mut directories) = (Vec::new(), vec![root.to_owned()]);
     while let Some(directory) = directories.pop() {
@@ -99,23 +94,6 @@ fn wrong_file(path: &Path) -> Option<String> {
     let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_damaged = is_digest && sha256(&fs::read(path).ok()?) != name;
     is_damaged.then(|| format!("the content {} is not what its name says", path.display()))
-}
-
-fn control_groups(tasks: &[String]) -> Vec<PathBuf> {
-    let (mut left, mut directories) = (Vec::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if tasks.iter().any(|task| name.contains(task.as_str())) {
-                left.push(entry.path());
-            }
-            directories.push(entry.path());
-        }
-    }
-    left
 }
 
 /// Mounts below the house that are none of its own disks.

@@ -1,6 +1,6 @@
 //! `chaos`: lets the adversary loose, or judges the suite itself. `scripts/chaos` builds what it needs and calls it.
 
-use chaos::{disk, history, mutations, report::Report, run, schedule};
+use chaos::{disk, history, mutations, run, schedule};
 use std::{
     env, fs, io,
     path::PathBuf,
@@ -8,9 +8,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-const USAGE: &str = "usage: chaos --programs DIR [--seed S] [--minutes M] [--report FILE] [--history FILE] [--replay FILE] [--mutations]";
+const USAGE: &str = "usage: chaos --programs DIR [--seed S] [--minutes M] [--report FILE] [--history FILE] [--replay FILE] [--mutations] [--needs]";
 /// What a test harness takes for a test that was skipped.
 const LACKING: u8 = 77;
+
+/// What stands before the report in the documentation.
+const PAGE: &str = include_str!("page.md");
 
 struct Options {
     programs: PathBuf,
@@ -20,6 +23,7 @@ struct Options {
     history: PathBuf,
     replay: Option<PathBuf>,
     mutations: bool,
+    needs: bool,
 }
 
 fn main() -> ExitCode {
@@ -31,6 +35,9 @@ fn main() -> ExitCode {
         eprintln!("skipped: the chaos suite needs {lacking}");
         return ExitCode::from(LACKING);
     }
+    if options.needs {
+        return ExitCode::SUCCESS;
+    }
     let result = if options.mutations { judge_suite(&options) } else { let_loose(&options) };
     result.unwrap_or_else(|error| {
         eprintln!("chaos: {error}");
@@ -41,24 +48,31 @@ fn main() -> ExitCode {
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     let history = env::temp_dir().join(format!("roundhouse-chaos-{}.jsonl", std::process::id()));
     let (programs, seed, report, replay) = (PathBuf::new(), None, None, None);
-    let mut options = Options { programs, seed, minutes: 1.0, report, history, replay, mutations: false };
+    let mut options =
+        Options { programs, seed, minutes: 1.0, report, history, replay, mutations: false, needs: false };
     while let Some(argument) = arguments.next() {
-        if argument == "--mutations" {
-            options.mutations = true;
-            continue;
-        }
-        let value = arguments.next()?;
         match argument.as_str() {
-            "--programs" => options.programs = value.into(),
-            "--seed" => options.seed = Some(value.parse().ok()?),
-            "--minutes" => options.minutes = value.parse().ok()?,
-            "--report" => options.report = Some(value.into()),
-            "--history" => options.history = value.into(),
-            "--replay" => options.replay = Some(value.into()),
-            _ => return None,
+            "--mutations" => options.mutations = true,
+            "--needs" => options.needs = true,
+            _ => options.take(&argument, &arguments.next()?)?,
         }
     }
-    options.programs.join("roundhouse").exists().then_some(options)
+    (options.needs || options.programs.join("roundhouse").exists()).then_some(options)
+}
+
+impl Options {
+    fn take(&mut self, name: &str, value: &str) -> Option<()> {
+        match name {
+            "--programs" => self.programs = value.into(),
+            "--seed" => self.seed = Some(value.parse().ok()?),
+            "--minutes" => self.minutes = value.parse().ok()?,
+            "--report" => self.report = Some(value.into()),
+            "--history" => self.history = value.into(),
+            "--replay" => self.replay = Some(value.into()),
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 fn lacking() -> Option<String> {
@@ -77,10 +91,11 @@ fn judge_suite(options: &Options) -> io::Result<ExitCode> {
 fn let_loose(options: &Options) -> io::Result<ExitCode> {
     let order = order(options)?;
     let report = run::run(&order)?;
-    println!("{}", report.summary());
+    println!("{report}");
     if let Some(path) = &options.report {
-        fs::write(path, page(&report))?;
+        fs::write(path, format!("{PAGE}\n{report}"))?;
     }
+    println!("{}", report.summary());
     if report.is_clean() {
         fs::remove_file(&order.history)?;
         return Ok(ExitCode::SUCCESS);
@@ -102,8 +117,4 @@ fn order(options: &Options) -> io::Result<run::Order> {
     };
     let (programs, history) = (fs::canonicalize(&options.programs)?, options.history.clone());
     Ok(run::Order { programs, seed, length, plan, history })
-}
-
-fn page(report: &Report) -> String {
-    format!("{report}\n")
 }

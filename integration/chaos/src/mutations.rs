@@ -91,7 +91,7 @@ fn has_run(house: &House) -> bool {
 }
 
 fn strike(house: &House, history: &History, fault: Fault) -> io::Result<()> {
-    Adversary::new(house, history).carry_out(&[Strike { at: 0, fault }])
+    Adversary::new(house, history).carry_out(&[Strike { at: 0, fault }]).map(drop)
 }
 
 /// The lease of a running job runs out while its launch-agent stands still, and another waits for work.
@@ -110,7 +110,7 @@ fn without_fencing(house: &House, history: &Arc<History>) -> io::Result<Vec<Made
     cut_off.proxy.arm(Route::Begin, Tampering::Late { by: LEASE / 2 });
     cut_off.agent.start();
     let made = make(house, history, slow())?;
-    seen_to_be("nobody begins", || cut_off.proxy.done() > 0)?;
+    seen_to_be("nobody begins", || !cut_off.proxy.done().is_empty())?;
     history.struck(&Strike { at: 0, fault: Fault::Silence { host: 0, length: LEASE * 3 } }, None);
     cut_off.proxy.set(Mode::Silent);
     house.hosts[1].agent.start();

@@ -7,12 +7,12 @@ mod carry;
 
 use crate::fault::{Route, Tampering};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     thread,
     time::Duration,
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     upstream: String,
     mode: AtomicU8,
     armed: Mutex<VecDeque<(Route, Tampering)>>,
-    done: AtomicU64,
+    done: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Proxy {
@@ -58,7 +58,7 @@ impl Proxy {
             upstream: upstream.to_owned(),
             mode: AtomicU8::new(Mode::Open as u8),
             armed: Mutex::default(),
-            done: AtomicU64::new(0),
+            done: Mutex::default(),
         });
         let serving = shared.clone();
         thread::spawn(move || {
@@ -91,9 +91,9 @@ impl Proxy {
         self.shared.armed().clear();
     }
 
-    /// How many requests came to harm.
-    pub fn done(&self) -> u64 {
-        self.shared.done.load(Ordering::SeqCst)
+    /// How many requests came to harm, by how.
+    pub fn done(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.done.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -114,8 +114,9 @@ impl Shared {
     pub(crate) fn tampering(&self, method: &str, path: &str) -> Option<Tampering> {
         let mut armed = self.armed();
         let place = armed.iter().position(|(route, _)| route.has(method, path))?;
-        self.done.fetch_add(1, Ordering::SeqCst);
-        armed.remove(place).map(|(_, how)| how)
+        let (_, how) = armed.remove(place)?;
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner).entry(how.name()).or_default() += 1;
+        Some(how)
     }
 
     pub(crate) fn upstream(&self) -> &str {
@@ -127,6 +128,7 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::http::{Head, Length, ask, read_raw};
+    use std::sync::atomic::AtomicU64;
     use std::{
         io::{BufReader, Write},
         net::TcpStream,
@@ -172,7 +174,7 @@ mod tests {
         let (proxy, address) = proxied();
         proxy.arm(Route::Blob, Tampering::CutBefore);
         assert_eq!(said(&address).unwrap(), "200 0 5");
-        assert_eq!(proxy.done(), 0);
+        assert!(proxy.done().is_empty());
     }
 
     #[test]
@@ -188,7 +190,7 @@ mod tests {
             assert!(said(&address).is_err(), "{how:?}");
         }
         assert_eq!(said(&address).unwrap(), "200 4 5", "those whose answer was cut or halved arrived");
-        assert_eq!(proxy.done(), 6);
+        assert_eq!(proxy.done().values().sum::<u64>(), 6);
     }
 
     #[test]

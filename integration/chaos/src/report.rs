@@ -1,11 +1,6 @@
 //! What a run came to, as a page.
 
-use crate::{
-    fault::Fault,
-    history::Line,
-    oracle::Verdict,
-    run::{Order, struck},
-};
+use crate::{oracle::Verdict, run::Order};
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 /// A run's report.
@@ -15,29 +10,23 @@ pub struct Report {
     minutes: f64,
     history: PathBuf,
     kinds: BTreeMap<&'static str, u64>,
-    tampered: u64,
     pipelines: u64,
     verdict: Verdict,
     took: Duration,
 }
 
 impl Report {
-    /// Of this order, by its history and the verdict.
+    /// Of this order, by the faults that were done and the verdict.
     pub fn of(
         order: &Order,
-        lines: &[Line],
-        tampered: u64,
+        kinds: BTreeMap<&'static str, u64>,
         pipelines: u64,
         verdict: Verdict,
         took: Duration,
     ) -> Self {
-        let mut kinds = BTreeMap::new();
-        for strike in struck(lines) {
-            *kinds.entry(strike.fault.name()).or_default() += 1;
-        }
         let (seed, history) = (order.seed, order.history.clone());
         let minutes = Duration::from_millis(order.length).as_secs_f64() / 60.0;
-        Self { seed, minutes, history, kinds, tampered, pipelines, verdict, took }
+        Self { seed, minutes, history, kinds, pipelines, verdict, took }
     }
 
     /// Whether nothing was lost.
@@ -92,11 +81,6 @@ impl fmt::Display for Report {
         for (kind, times) in &self.kinds {
             writeln!(f, "| {kind} | {times} |")?;
         }
-        writeln!(f, "\nOf the requests armed to come to harm, {} came.", self.tampered)
+        Ok(())
     }
-}
-
-/// Whether a fault is one request's.
-pub fn is_tampering(fault: &Fault) -> bool {
-    matches!(fault, Fault::Tamper { .. })
 }

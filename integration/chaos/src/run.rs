@@ -3,6 +3,7 @@
 use crate::{
     adversary::Adversary,
     blame::Blame,
+    fault::Fault,
     history::{History, Line},
     house::{House, Plan},
     leftovers,
@@ -14,6 +15,7 @@ use crate::{
     workload::Pipeline,
 };
 use std::{
+    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::{
@@ -73,14 +75,14 @@ pub fn run(order: &Order) -> io::Result<Report> {
         peace.store(true, Ordering::SeqCst);
         (workload.join(), done)
     });
-    done?;
+    let never_came = done?;
     let made = made.map_err(|_| io::Error::other("the workload's thread panicked"))?;
-    let tampered = house.hosts.iter().map(|host| host.proxy.done()).sum();
+    let kinds = kinds(&house, &history.lines(), never_came);
     let verdict = judge(&mut house, &history, &made)?;
     if !verdict.wrong.is_empty() {
         keep_logs(&house, order)?;
     }
-    Ok(Report::of(order, &history.lines(), tampered, made.len() as u64, verdict, began.elapsed()))
+    Ok(Report::of(order, kinds, made.len() as u64, verdict, began.elapsed()))
 }
 
 /// Makes pipelines until there is peace, then sees them all to their end.
@@ -166,10 +168,19 @@ fn keep_logs(house: &House, order: &Order) -> io::Result<()> {
     Ok(())
 }
 
-/// How many faults of a history were done, tampered requests apart.
-pub fn struck(lines: &[Line]) -> impl Iterator<Item = &Strike> {
-    lines.iter().filter_map(|line| match line {
-        Line::Struck { strike, .. } => Some(strike),
-        _ => None,
-    })
+/// Faults that were done, by kind: none that found nobody, and of requests and panics those that came.
+fn kinds(house: &House, lines: &[Line], never_came: u64) -> BTreeMap<&'static str, u64> {
+    let mut kinds = BTreeMap::new();
+    for line in lines {
+        if let Line::Struck { strike: Strike { fault, .. }, victim: Some(_), .. } = line
+            && !matches!(fault, Fault::Tamper { .. })
+        {
+            *kinds.entry(fault.name()).or_default() += 1;
+        }
+    }
+    kinds.entry("panic in an actor").and_modify(|panics| *panics -= never_came);
+    for (kind, times) in house.hosts.iter().flat_map(|host| host.proxy.done()) {
+        *kinds.entry(kind).or_default() += times;
+    }
+    kinds
 }

@@ -32,6 +32,9 @@ impl Excuse {
             message if message.contains("its lease ran out") => {
                 any(&|host| blame.may_have_lost_lease(host, span))
             }
+            message if message.contains("failed again and again") => {
+                any(&|host| blame.may_be_given_up(host, span))
+            }
             message if message.contains("present at") || message.contains("poison") => {
                 any(&|host| blame.may_be_poisonous(host, span))
             }
