@@ -52,7 +52,7 @@ pub enum Fault {
 pub struct Point(pub String);
 
 /// Every actor, every message; and within the work that streams and carries.
-pub const POINTS: [&str; 25] = [
+pub const POINTS: [&str; 26] = [
     "supervisor:command",
     "supervisor:standings",
     "supervisor:poller_news",
@@ -61,6 +61,7 @@ pub const POINTS: [&str; 25] = [
     "supervisor:child_exited",
     "poller:room",
     "lease_keeper:running",
+    "lease_keeper:turning",
     "task:arrived",
     "task:received",
     "task:journaled",

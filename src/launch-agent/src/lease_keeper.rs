@@ -162,6 +162,7 @@ impl Handler<Turning> for LeaseKeeper {
     type Result = bool;
 
     fn handle(&mut self, _: Turning, _: &mut Context<Self>) -> bool {
+        failpoints::hit("lease_keeper:turning", None);
         self.running.leases.is_empty() || self.begins.elapsed() < STALLED
     }
 }
