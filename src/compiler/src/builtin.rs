@@ -1,6 +1,6 @@
 //! The built-in steps: each from its fields to what a task-agent does.
 
-use crate::{Context, diagnostics, duration, environment, fields::Fields};
+use crate::{Context, diagnostics, duration, environment, fields::Fields, workflow::check_reruns};
 use protocol::task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When};
 use yaml::{Node, Span};
 
@@ -154,9 +154,24 @@ fn run(
 const RERUN_KEYS: [&str; 2] = ["max_auto_reruns", "auto_rerun_delay"];
 
 fn refuse_reruns(fields: Fields<'_>) {
-    for (key, _) in RERUN_KEYS.iter().filter_map(|key| fields.node.get_entry(key)) {
+    for (key, value) in RERUN_KEYS.iter().filter_map(|key| fields.node.get_entry(key)) {
         let name = key.text().unwrap_or_default();
+        if name == "max_auto_reruns" {
+            check_reruns(fields.context.findings, value);
+        } else {
+            check_delay(fields, value);
+        }
         fields.context.findings.refuse(diagnostics::unsupported(key.span, &format!("`{name}`")));
+    }
+}
+
+/// A pause of at most ten minutes, of a step that is waited for.
+fn check_delay(fields: Fields<'_>, value: &Node) {
+    const LONGEST: u64 = 10 * 60_000;
+    let pause = value.text().and_then(duration::milliseconds);
+    if pause.is_none_or(|pause| pause > LONGEST) {
+        let text = value.text().unwrap_or(value.type_name());
+        fields.context.findings.say(diagnostics::bad_delay(value.span, text));
     }
 }
 
@@ -188,7 +203,13 @@ fn checkout(fields: Fields<'_>) -> Step {
 
 fn save_cache(fields: Fields<'_>) -> Option<Step> {
     fields.check_keys(&["key", "paths", "name", "when"]);
-    let (key, paths) = (fields.required("key"), fields.required_texts("paths"));
+    let (key, paths) = (fields.required_with_span("key"), fields.required_texts("paths"));
+    let key = key.map(|(key, span)| {
+        if !key.contains("{{") {
+            fields.context.findings.say(diagnostics::constant_cache_key(span, &key));
+        }
+        key
+    });
     let action = Action::SaveCache { key: key?, paths: paths? };
     Some(finished(fields, "Saving Cache", When::OnSuccess, action))
 }

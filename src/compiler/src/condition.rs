@@ -1,6 +1,6 @@
 //! Conditions of steps and workflows: values that count as true or false, and the logic over them.
 
-use crate::{Context, diagnostics, pattern::Pattern};
+use crate::{Context, diagnostics, expression, pattern::Pattern};
 use yaml::{Kind, Node, Value};
 
 const OPERATORS: [&str; 5] = ["and", "or", "not", "equal", "matches"];
@@ -30,7 +30,12 @@ pub(crate) fn holds(context: Context<'_>, node: &Node) -> bool {
                 false
             }
         },
-        _ => is_truthy(node),
+        _ if expression::is_meant(node) => expression::holds(context, node),
+        _ => {
+            let text = node.as_str().filter(|text| expression::is_value(text));
+            text.into_iter().for_each(|text| context.findings.say(diagnostics::always_true(node.span, text)));
+            is_truthy(node)
+        }
     }
 }
 
@@ -94,11 +99,13 @@ fn matches(context: Context<'_>, operator: &Node, operand: &Node) -> bool {
         context.findings.say(diagnostics::matches_without_parts(operator.span));
         return false;
     };
-    match Pattern::new(pattern.text().unwrap_or_default()) {
-        Ok(pattern) => value.as_scalar().is_some_and(|_| pattern.matches(value.text().unwrap_or_default())),
-        Err(reason) => {
-            context.findings.say(diagnostics::bad_pattern(pattern.span, &reason));
-            false
-        }
-    }
+    let read = Pattern::new(pattern.text().unwrap_or_default());
+    let matched = read.and_then(|pattern| match value.as_scalar() {
+        Some(_) => pattern.matches(value.text().unwrap_or_default()),
+        None => Ok(false),
+    });
+    matched.unwrap_or_else(|reason| {
+        context.findings.say(diagnostics::bad_pattern(pattern.span, &reason));
+        false
+    })
 }

@@ -74,7 +74,7 @@ impl Declaration {
             "string" => Some(Type::String),
             "boolean" => Some(Type::Boolean),
             "integer" => Some(Type::Integer),
-            "enum" => Some(Type::Enum(fields.texts("enum").unwrap_or_default())),
+            "enum" => Some(Type::Enum(fields.required_texts("enum").unwrap_or_default())),
             "executor" => Some(Type::Executor),
             "steps" => Some(Type::Steps),
             "env_var_name" => Some(Type::EnvVarName),

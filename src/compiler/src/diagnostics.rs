@@ -203,6 +203,25 @@ pub(crate) fn unexpected_argument(span: Span, what: &str, name: &str, near: Opti
     offering(error(span, format!("unexpected argument: {what} has no parameter `{name}`")), near)
 }
 
+pub(crate) fn reserved_parameter(span: Span, name: &str) -> Diagnostic {
+    error(
+        span,
+        format!("a job cannot have the parameter `{name}`: workflows give that word a meaning of their own"),
+    )
+}
+
+pub(crate) fn too_many_parameters(span: Span, most: usize) -> Diagnostic {
+    error(span, format!("a pipeline has at most {most} parameters"))
+}
+
+pub(crate) fn parameter_name_too_long(span: Span, longest: usize) -> Diagnostic {
+    error(span, format!("the name of a pipeline parameter has at most {longest} characters"))
+}
+
+pub(crate) fn value_too_long(span: Span, name: &str, longest: usize) -> Diagnostic {
+    error(span, format!("the value given for `{name}` has more than {longest} characters"))
+}
+
 pub(crate) fn pipeline_parameter_without_default(span: Span, name: &str) -> Diagnostic {
     error(span, format!("the pipeline parameter `{name}` has no default and was given no value"))
 }
@@ -391,6 +410,61 @@ pub(crate) fn cycle(span: Span, path: &[&str]) -> Diagnostic {
         path.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" requires ");
     let rest = if path.len() > SHOWN { " …" } else { "" };
     error(span, format!("these jobs wait for one another: {shown}{rest}"))
+}
+
+pub(crate) fn not_for_groups(span: Span, group: &str, key: &str, options: &[&str]) -> Diagnostic {
+    error(span, format!("the job group `{group}` takes no `{key}`"))
+        .with_help(format!("it takes {}", listed(options.iter().copied())))
+}
+
+pub(crate) fn unknown_status(span: Span, text: &str, near: Option<&str>, statuses: &[&str]) -> Diagnostic {
+    let diagnostic = error(span, format!("`{text}` is no status that a job can be required to have"));
+    match near {
+        Some(_) => offering(diagnostic, near),
+        None => diagnostic.with_help(format!("statuses are {}", listed(statuses.iter().copied()))),
+    }
+}
+
+pub(crate) fn no_serial_group(span: Span, longest: usize) -> Diagnostic {
+    error(span, "this names no serial group".to_owned())
+        .with_help(format!("it is made of letters, digits and `.-_/`, at most {longest} of them"))
+}
+
+pub(crate) fn bad_reruns(span: Span, text: &str) -> Diagnostic {
+    error(span, format!("`max_auto_reruns` must be a number from 1 to 5, not `{text}`"))
+}
+
+pub(crate) fn bad_delay(span: Span, text: &str) -> Diagnostic {
+    error(span, format!("`auto_rerun_delay` must be a duration of at most 10m, not `{text}`"))
+}
+
+pub(crate) fn no_cron(span: Span, text: &str) -> Diagnostic {
+    error(span, format!("`{text}` is no time of a schedule"))
+        .with_help("write minute, hour, day of month, month and day of week: `0 4 * * 1`")
+}
+
+pub(crate) fn no_retention(span: Span) -> Diagnostic {
+    error(span, "caches are kept for `1d` to `15d`".to_owned())
+}
+
+// What will not do what its author expects.
+
+pub(crate) fn constant_cache_key(span: Span, key: &str) -> Diagnostic {
+    Diagnostic::warning(span, format!("the cache key `{key}` never changes: what is saved first stays"))
+        .with_help("name a file that it depends on: `{{ checksum \"package-lock.json\" }}`")
+}
+
+pub(crate) fn unused_parameter(span: Span, name: &str, what: &str) -> Diagnostic {
+    Diagnostic::warning(span, format!("the parameter `{name}` of {what} is not used"))
+}
+
+pub(crate) fn never_run(span: Span) -> Diagnostic {
+    Diagnostic::warning(span, "these steps never run: what is written here decides it already")
+}
+
+pub(crate) fn always_true(span: Span, text: &str) -> Diagnostic {
+    Diagnostic::warning(span, format!("`{text}` is a text, and so always true"))
+        .with_help(format!("did you mean `<< {text} >>`?"))
 }
 
 // What was asked to run.

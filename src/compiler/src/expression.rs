@@ -26,6 +26,22 @@ pub(crate) fn holds(context: Context<'_>, node: &Node) -> bool {
     })
 }
 
+/// Whether a text is the name of a pipeline value, and nothing else.
+pub(crate) fn is_value(text: &str) -> bool {
+    let part =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    text.strip_prefix("pipeline.").is_some_and(|rest| rest.split('.').all(part))
+}
+
+/// Whether a condition's text is an expression, and not a text that is merely true: it asks something of the pipeline.
+pub(crate) fn is_meant(node: &Node) -> bool {
+    let Some(text) = node.as_str().filter(|text| text.contains("pipeline.")) else { return false };
+    let asks = |words: Vec<Located<'_>>| {
+        words.len() > 1 && words.iter().any(|(word, _)| matches!(word, Word::Name(name) if is_value(name)))
+    };
+    words(text).is_ok_and(asks)
+}
+
 /// Where a part of the expression stands: exactly, where the source has the text as it is.
 fn place(context: Context<'_>, node: &Node, (start, end): Place) -> Span {
     let source = context.sources.text(node.span).unwrap_or_default();
@@ -111,7 +127,8 @@ impl<'a> Evaluation<'a> {
         self.next += 1;
         let span = place(self.context, self.node, *at);
         let pattern = Pattern::new(pattern).map_err(|reason| diagnostics::bad_pattern(span, &reason))?;
-        Ok(left.as_str().map(|text| pattern.matches(text)))
+        let matched = left.as_str().map(|text| pattern.matches(text)).transpose();
+        matched.map_err(|reason| diagnostics::bad_pattern(span, &reason))
     }
 
     fn negated(&mut self) -> Result<Node, Diagnostic> {

@@ -44,10 +44,9 @@ fn is_match(context: Context<'_>, span: Span, pattern: &str, name: &str) -> bool
     let inside = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
     match inside.map(Pattern::new) {
         None => pattern == name,
-        Some(Ok(pattern)) => pattern.matches(name),
-        Some(Err(reason)) => {
+        Some(pattern) => pattern.and_then(|pattern| pattern.matches(name)).unwrap_or_else(|reason| {
             context.findings.say(diagnostics::bad_pattern(span, &reason));
             false
-        }
+        }),
     }
 }

@@ -134,6 +134,11 @@ impl Findings {
         collected.errors + collected.refusals > 0
     }
 
+    /// Whether anything said so far is an error whatever runs.
+    pub(crate) fn has_mistakes(&self) -> bool {
+        self.collected.borrow().errors > 0
+    }
+
     /// All of it; errors that point at one place stay in the order they were found.
     pub(crate) fn into_verdict(self, sources: &Sources) -> Verdict {
         let mut verdict = Verdict::default();

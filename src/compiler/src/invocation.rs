@@ -6,6 +6,7 @@ use crate::{
     fields::Fields,
     filters,
     findings::Findings,
+    group,
     library::{Found, Sort},
     matrix::{self, Matrix, Row},
     resolve::resolve,
@@ -61,7 +62,20 @@ const OWN: [&str; 10] = [
     "override-with",
 ];
 
-/// Reads one entry of a workflow's `jobs:`; a matrix makes it several.
+/// Reads one entry of a workflow's `jobs:`; a job group makes it several.
+pub(crate) fn read_any<'t>(context: Context<'t>, entry: &Node) -> Vec<Invocation<'t>> {
+    let (key, options) = match entry.entries() {
+        [(key, options)] => (key, Some(options)),
+        _ => (entry, None),
+    };
+    let name = key.text().unwrap_or_default();
+    match context.document.job_groups.get(name).filter(|_| context.document.jobs.get(name).is_none()) {
+        Some(found) => group::read(context, found, key.span, options),
+        None => read(context, entry),
+    }
+}
+
+/// Reads one entry of a list of jobs; a matrix makes it several.
 pub(crate) fn read<'t>(context: Context<'t>, entry: &Node) -> Vec<Invocation<'t>> {
     let scope = Scope::pipeline(context);
     let resolved = resolve(context, scope, &without_options(entry));
@@ -149,10 +163,10 @@ impl<'t> Reading<'_, 't> {
             base: self.base.to_owned(),
             group: row.map(|_| alias.unwrap_or_else(|| self.base.to_owned())),
             span: self.span,
-            definition: if is_foreign {
-                None
-            } else {
-                definition(self.context, &findings, self.base, self.span)
+            definition: match overriding(self.context, fields) {
+                _ if is_foreign => None,
+                Some(definition) => Some(definition),
+                None => definition(self.context, &findings, self.base, self.span),
             },
             requires: requires(fields),
             contexts: fields.texts("context").unwrap_or_default(),
@@ -170,9 +184,9 @@ impl<'t> Reading<'_, 't> {
 /// Refuses what is not there yet; whether the job is none that has steps.
 fn refuse_options(fields: Fields<'_>) -> bool {
     let findings = fields.context.findings;
-    for (key, _) in ["serial-group", "override-with"].iter().filter_map(|key| fields.node.get_entry(key)) {
-        let name = format!("`{}`", key.text().unwrap_or_default());
-        findings.refuse(diagnostics::unsupported(key.span, &name));
+    if let Some((key, value)) = fields.node.get_entry("serial-group") {
+        check_serial_group(findings, value);
+        findings.refuse(diagnostics::unsupported(key.span, "`serial-group`"));
     }
     let Some((kind, value)) =
         fields.text("type").zip(fields.value("type")).filter(|(kind, _)| kind != "build")
@@ -183,13 +197,26 @@ fn refuse_options(fields: Fields<'_>) -> bool {
     true
 }
 
+/// A name of the organization's, of which one job at a time runs.
+pub(crate) fn check_serial_group(findings: &Findings, value: &Node) {
+    const LONGEST: usize = 512;
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".-_/".contains(c);
+    let is_one = |text: &str| !text.is_empty() && text.len() <= LONGEST && text.chars().all(fits);
+    if !value.text().is_some_and(is_one) {
+        findings.say(diagnostics::no_serial_group(value.span, LONGEST));
+    }
+}
+
+/// The orb's job that goes before the named one, if the orb is there and has it.
+fn overriding<'t>(context: Context<'t>, fields: Fields<'_>) -> Option<Definition<'t>> {
+    let name = fields.text("override-with")?;
+    context.find_silently(Sort::Job, &name, fields.value("override-with")?.span)
+}
+
 fn definition<'t>(context: Context<'t>, own: &Findings, base: &str, span: Span) -> Option<Definition<'t>> {
     let document = context.document;
     match context.find_for(own, Sort::Job, base, span) {
         Found::Definition(definition) => return Some(definition),
-        Found::Unknown if document.job_groups.get(base).is_some() => {
-            own.refuse(diagnostics::unsupported(span, &format!("the job group `{base}`")));
-        }
         Found::Unknown => {
             let names = document.jobs.names();
             own.say(diagnostics::unknown_name(span, "job", base, own.near(base, names)));
@@ -199,11 +226,14 @@ fn definition<'t>(context: Context<'t>, own: &Findings, base: &str, span: Span) 
     None
 }
 
-fn requires(fields: Fields<'_>) -> Vec<Requirement> {
+pub(crate) fn requires(fields: Fields<'_>) -> Vec<Requirement> {
     let Some(node) = fields.value("requires") else { return Vec::new() };
     let items = node.as_seq().unwrap_or(std::slice::from_ref(node));
     items.iter().filter_map(|item| required(fields.context, item)).collect()
 }
+
+/// How a required job may be wanted to have ended.
+const STATUSES: [&str; 6] = ["success", "failed", "canceled", "unauthorized", "not_run", "terminal"];
 
 /// A name, or a map of a name to the status it is to have.
 fn required(context: Context<'_>, item: &Node) -> Option<Requirement> {
@@ -216,6 +246,11 @@ fn required(context: Context<'_>, item: &Node) -> Option<Requirement> {
         return None;
     };
     let list = statuses.as_seq().unwrap_or(std::slice::from_ref(statuses));
+    for status in list.iter().filter(|status| !status.text().is_some_and(|text| STATUSES.contains(&text))) {
+        let text = status.text().unwrap_or(status.type_name());
+        let near = context.findings.near(text, STATUSES);
+        context.findings.say(diagnostics::unknown_status(status.span, text, near, &STATUSES));
+    }
     if list.iter().any(|status| status.text() != Some("success")) {
         context
             .findings

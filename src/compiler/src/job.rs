@@ -9,6 +9,7 @@ use crate::{
     environment,
     executor::{Platform, WRITTEN, without_parameters},
     fields::Fields,
+    invocation::check_serial_group,
     resolve::resolve,
     scope::Scope,
     steps::Expansion,
@@ -19,7 +20,8 @@ use yaml::{Node, Span};
 /// The most tasks a job may be.
 const MAX_PARALLELISM: i64 = 1_000;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
+    "key",
     "docker",
     "machine",
     "macos",
@@ -119,9 +121,27 @@ fn written(fields: Fields<'_>, platform: &Platform, steps: Option<Node>) -> Node
 
 fn refuse_keys(fields: Fields<'_>) {
     let findings = fields.context.findings;
+    if let Some(value) = fields.value("serial-group") {
+        check_serial_group(findings, value);
+    }
+    if let Some(value) = fields.value("retention") {
+        check_retention(fields.context, value);
+    }
     for (key, _) in ["branches", "serial-group"].iter().filter_map(|key| fields.node.get_entry(key)) {
         let name = format!("`{}` in a job", key.text().unwrap_or_default());
         findings.refuse(diagnostics::unsupported(key.span, &name));
+    }
+}
+
+/// For how many days what a job keeps is kept: `caches: 5d`.
+fn check_retention(context: Context<'_>, value: &Node) {
+    let Some(fields) = Fields::new(context, "`retention`", value.span, value) else { return };
+    fields.check_keys(&["caches"]);
+    let days = |text: &str| text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    if let Some(caches) = fields.value("caches")
+        && caches.text().and_then(days).is_none_or(|days| !(1..=15).contains(&days))
+    {
+        context.findings.say(diagnostics::no_retention(caches.span));
     }
 }
 

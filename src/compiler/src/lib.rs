@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ─yaml─▶ tree ─document─▶ sections ─library─▶ with orbs ─workflow─▶ plans ─graph, selection─▶ chosen ─job, steps─▶ pipeline
-//!                                 │ declaration       │ orb             │ invocation, matrix, filters  │ executor, environment
+//!                                 │ declaration       │ orb             │ invocation, group, matrix    │ executor, environment
 //!                                 └ values            └ home of a name  └ condition, expression        └ builtin, duration
 //!
 //! every text: template, resolve: what `<< … >>` stands for, in its scope
@@ -28,6 +28,7 @@ mod fields;
 mod filters;
 mod findings;
 mod graph;
+mod group;
 mod invocation;
 mod job;
 mod library;

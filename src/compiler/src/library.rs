@@ -273,6 +273,14 @@ impl<'a> Context<'a> {
         self.find_for(self.findings, sort, name, span)
     }
 
+    /// The definition of a name, if there is one; nothing is said otherwise.
+    pub(crate) fn find_silently(self, sort: Sort, name: &str, span: Span) -> Option<Definition<'a>> {
+        match self.library.find(self.library.home(span), sort, name, 0) {
+            Lookup::Found(definition) => Some(definition),
+            _ => None,
+        }
+    }
+
     /// The same with what is wrong said elsewhere.
     pub(crate) fn find_for(self, findings: &Findings, sort: Sort, name: &str, span: Span) -> Found<'a> {
         let mut found = self.library.find(self.library.home(span), sort, name, 0);

@@ -1,6 +1,21 @@
-//! Patterns of conditions and filters: they hold for a whole text or not at all.
+//! Patterns of conditions and filters, written as for Java: they hold for a whole text or not at all.
 
-use regex_lite::{Regex, RegexBuilder};
+use fancy_regex::{Error, Regex, RegexBuilder};
+
+/// How often a pattern that looks around may try again, so that none takes longer than it can be meant to.
+const MAX_BACKTRACKS: usize = 100_000;
+
+/// The most memory that a pattern may take.
+const MAX_SIZE: usize = 1 << 20;
+
+/// Signs that mean something else here than they do in Java, and what they mean there.
+const FOREIGN: [(&str, &str); 5] = [
+    ("\\h", "a blank"),
+    ("\\H", "no blank"),
+    ("\\G", "the end of the last match"),
+    ("\\K", "nothing"),
+    ("\\Q", "the beginning of a quotation"),
+];
 
 /// A pattern that was understood.
 #[derive(Clone, Debug)]
@@ -9,17 +24,23 @@ pub(crate) struct Pattern(Regex);
 impl Pattern {
     /// Reads a pattern; what is wrong with it otherwise.
     pub(crate) fn new(pattern: &str) -> Result<Self, String> {
-        const SIZE: usize = 1 << 20;
-        if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| pattern.contains(look)) {
-            return Err("looking ahead or behind is not supported".to_owned());
+        let bare = pattern.replace("\\\\", "");
+        if let Some((sign, meaning)) = FOREIGN.iter().find(|(sign, _)| bare.contains(sign)) {
+            return Err(format!("`{sign}` ({meaning}) is not supported"));
         }
-        let whole = format!("^(?:{pattern})$");
-        RegexBuilder::new(&whole).size_limit(SIZE).build().map(Self).map_err(|error| error.to_string())
+        let built = RegexBuilder::new(&format!(r"\A(?:{pattern})\z"))
+            .backtrack_limit(MAX_BACKTRACKS)
+            .delegate_size_limit(MAX_SIZE)
+            .build();
+        built.map(Self).map_err(|error| match error {
+            Error::ParseError(_, reason) => reason.to_string(),
+            other => other.to_string(),
+        })
     }
 
-    /// Whether the whole text is as the pattern says.
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        self.0.is_match(text)
+    /// Whether the whole text is as the pattern says; a reason where that takes too long to tell.
+    pub(crate) fn matches(&self, text: &str) -> Result<bool, String> {
+        self.0.is_match(text).map_err(|error| error.to_string())
     }
 }
 
@@ -27,16 +48,48 @@ impl Pattern {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(pattern: &str, matched: &[&str], others: &[&str]) {
+        let pattern = Pattern::new(pattern).unwrap();
+        for text in matched {
+            assert_eq!(pattern.matches(text), Ok(true), "{text}");
+        }
+        for text in others {
+            assert_eq!(pattern.matches(text), Ok(false), "{text}");
+        }
+    }
+
     #[test]
     fn a_pattern_holds_for_the_whole_text() {
-        let pattern = Pattern::new("v[0-9]+|main").unwrap();
-        assert!(pattern.matches("v12") && pattern.matches("main"));
-        assert!(!pattern.matches("v12-rc") && !pattern.matches("xmain"));
+        check("v[0-9]+|main", &["v12", "main"], &["v12-rc", "xmain", ""]);
+        check("^main$", &["main"], &["main\n", "mains"]);
+        check(".*", &["", "a b"], &["a\nb"]);
+    }
+
+    #[test]
+    fn patterns_are_written_as_for_java() {
+        check("^(?!main$).*", &["dev", "mains"], &["main"]);
+        check(r"(?=.*\d)[a-z\d]+", &["a1"], &["ab"]);
+        check(r"(?<!x)a|.(?<=b)", &["a", "b"], &["c"]);
+        check(r"(?i)release", &["RELEASE", "release"], &["x"]);
+        check(r"v\d++(?:\.\d+)*+", &["v1.2"], &["v1."]);
+        check(r"(?<first>[a-z])\k<first>", &["aa"], &["ab"]);
+        check(r"[a-z&&[^b]]\w\s\p{L}", &["a_ é"], &["b_ é"]);
+        check(r"(\w)\1", &["xx"], &["xy"]);
+        check(r"dependabot/\S+", &["dependabot/npm"], &["dependabot/a b"]);
     }
 
     #[test]
     fn a_pattern_that_cannot_be_is_refused_with_a_reason() {
-        assert!(Pattern::new("(").is_err());
-        assert!(Pattern::new("(?!x).*").unwrap_err().contains("looking ahead"));
+        for wrong in ["(", "[", "*", r"\Qx\E", r"\hx", "(?<n>a"] {
+            assert!(Pattern::new(wrong).is_err(), "{wrong}");
+        }
+        assert!(Pattern::new(r"\\h").is_ok());
+    }
+
+    #[test]
+    fn a_pattern_that_tries_without_end_is_a_reason() {
+        let pattern = Pattern::new("(?=x|a)((a|aa)+)+(?!c)b").unwrap();
+        assert!(pattern.matches(&"a".repeat(60)).is_err());
     }
 }

@@ -44,6 +44,9 @@ pub(crate) fn compile(
     let workflows: Vec<Workflow> =
         chosen.into_iter().filter_map(|chosen| workflow(context, chosen, &mut collection)).collect();
     unused::check(context);
+    if !context.document.is_setup() {
+        unused::check_pipeline(context, &parameters);
+    }
     say_what_is_left_out(context, workflows.is_empty());
     let resolutions = resolutions(sources, &forest);
     Some((Pipeline { workflows }, collection.finish(context.document.is_setup(), resolutions)))
@@ -76,12 +79,23 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// The most parameters of a pipeline, and the longest of their names and of their values.
+const MAX_PARAMETERS: usize = 100;
+const MAX_NAME: usize = 128;
+pub(crate) const MAX_VALUE: usize = 512;
+
 fn pipeline_parameters(context: Context<'_>) -> Vec<Declaration> {
     let section = context.document.parameters().map(|(_, value)| value);
     let declarations = Declaration::all(context, section);
     let fits = |kind: &Type| matches!(kind, Type::String | Type::Boolean | Type::Integer | Type::Enum(_));
     for declaration in declarations.iter().filter(|declaration| !fits(&declaration.kind)) {
         context.findings.say(diagnostics::not_for_pipelines(declaration.span, &declaration.name));
+    }
+    if let Some(first) = declarations.get(MAX_PARAMETERS) {
+        context.findings.say(diagnostics::too_many_parameters(first.span, MAX_PARAMETERS));
+    }
+    for declaration in declarations.iter().filter(|declaration| declaration.name.len() > MAX_NAME) {
+        context.findings.say(diagnostics::parameter_name_too_long(declaration.span, MAX_NAME));
     }
     declarations
 }

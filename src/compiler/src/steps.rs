@@ -141,8 +141,15 @@ impl<'a> Expansion<'a> {
             self.context.findings.say(diagnostics::missing_key(span, &what, "steps"));
             return;
         };
-        if condition::holds(self.context, condition) == wanted {
-            self.list(steps, "steps");
+        let holds = condition::holds(self.context, condition);
+        let is_literal =
+            condition.text().is_some_and(|text| self.context.sources.text(condition.span) == Some(text));
+        match holds == wanted {
+            true => self.list(steps, "steps"),
+            false if is_literal && condition.as_bool().is_some() => {
+                self.context.findings.say(diagnostics::never_run(condition.span));
+            }
+            false => {}
         }
     }
 

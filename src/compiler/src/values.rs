@@ -1,6 +1,8 @@
 //! Pipeline values: what `<< pipeline.… >>` may name, and its values as far as they are known.
 
-use crate::{Inputs, declaration::Declaration, diagnostics, findings::Findings, scope::Arguments};
+use crate::{
+    Inputs, declaration::Declaration, diagnostics, findings::Findings, pipeline::MAX_VALUE, scope::Arguments,
+};
 use yaml::{Diagnostic, Node, Span};
 
 /// Names that a pipeline of ours has no value for: they are empty, as they are for a pipeline of another trigger.
@@ -72,6 +74,13 @@ const OPEN: [&str; 3] = [
     "pipeline.event.github.",
 ];
 
+fn given_value(declaration: &Declaration, text: &str) -> Result<Node, Diagnostic> {
+    if text.chars().count() > MAX_VALUE {
+        return Err(diagnostics::value_too_long(declaration.span, &declaration.name, MAX_VALUE));
+    }
+    declaration.read(text)
+}
+
 const PARAMETERS: &str = "pipeline.parameters.";
 
 /// The pipeline's values by their full names.
@@ -114,7 +123,7 @@ impl Values {
     ) {
         for declaration in declarations {
             let value = match given.parameters.get(&declaration.name) {
-                Some(text) => declaration.read(text).unwrap_or_else(|diagnostic| {
+                Some(text) => given_value(declaration, text).unwrap_or_else(|diagnostic| {
                     findings.say(diagnostic);
                     Node::null(section)
                 }),

@@ -82,6 +82,7 @@ fn plan<'t>(context: Context<'t>, key: &'t Node, body: &'t Node) -> Option<Plan<
     let own = Context { findings: &findings, ..context };
     let start = start(own, fields);
     refuse_reruns(own, body);
+    check_triggers(own, body);
     let jobs = if start == Start::Off { Vec::new() } else { jobs(context, fields) };
     let written = written(own, body);
     Some(Plan { name, span: key.span, start, jobs, written, findings })
@@ -95,8 +96,41 @@ fn written(context: Context<'_>, body: &Node) -> Vec<Entry> {
 }
 
 fn refuse_reruns(context: Context<'_>, body: &Node) {
-    if let Some((key, _)) = body.get_entry("max_auto_reruns") {
+    if let Some((key, value)) = body.get_entry("max_auto_reruns") {
+        check_reruns(context.findings, &resolve(context, Scope::pipeline(context), value));
         context.findings.refuse(diagnostics::unsupported(key.span, "`max_auto_reruns`"));
+    }
+}
+
+/// How often something may be run again by itself.
+pub(crate) fn check_reruns(findings: &Findings, value: &Node) {
+    if !value.as_int().is_some_and(|count| (1..=5).contains(&count)) {
+        findings.say(diagnostics::bad_reruns(value.span, value.text().unwrap_or(value.type_name())));
+    }
+}
+
+/// Schedules have a time and branches.
+fn check_triggers(context: Context<'_>, body: &Node) {
+    let Some((key, triggers)) = body.get_entry("triggers").filter(|(_, value)| !value.is_null()) else {
+        return;
+    };
+    let triggers = resolve(context, Scope::pipeline(context), triggers);
+    if triggers.as_seq().is_none() {
+        let actual = triggers.type_name();
+        context.findings.say(diagnostics::wrong_type(key.span, "triggers", "a list of schedules", actual));
+    }
+    for trigger in triggers.items() {
+        let Some(trigger) = Fields::new(context, "a trigger", trigger.span, trigger) else { continue };
+        trigger.check_keys(&["schedule"]);
+        let Some(schedule) = trigger.value("schedule") else {
+            context.findings.say(diagnostics::missing_key(trigger.span, "a trigger", "schedule"));
+            continue;
+        };
+        let Some(schedule) = Fields::new(context, "`schedule`", schedule.span, schedule) else { continue };
+        schedule.check_keys(&["cron", "filters"]);
+        let cron = schedule.required_with_span("cron");
+        let wrong = cron.filter(|(cron, _)| cron.split_whitespace().count() != 5);
+        wrong.into_iter().for_each(|(cron, span)| context.findings.say(diagnostics::no_cron(span, &cron)));
     }
 }
 
@@ -112,7 +146,7 @@ fn jobs<'t>(context: Context<'t>, fields: Fields<'_>) -> Vec<Invocation<'t>> {
         context.findings.say(diagnostics::wrong_type(jobs.span, &what, "a list of jobs", jobs.type_name()));
     }
     let affordable = jobs.items().iter().take_while(|_| !context.budget.is_spent());
-    affordable.flat_map(|entry| invocation::read(context, entry)).collect()
+    affordable.flat_map(|entry| invocation::read_any(context, entry)).collect()
 }
 
 fn start(context: Context<'_>, fields: Fields<'_>) -> Start {

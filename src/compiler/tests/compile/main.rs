@@ -1,7 +1,9 @@
 //! Whole configurations in, pipelines and diagnostics out: each case is a text and a snapshot of what comes of it.
 
+mod checklist;
 mod conditions;
 mod corpus;
+mod expressions;
 mod jobs;
 mod limits;
 mod mistakes;

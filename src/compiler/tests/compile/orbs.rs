@@ -186,7 +186,7 @@ fn tried(source: &str) -> String {
 #[test]
 fn an_orb_is_tried_as_a_whole() {
     assert_eq!(tried(TOOLS), "fits\n");
-    let needy = "description: x\ncommands:\n  c:\n    parameters: {a: {type: string}, b: {type: steps}, c: {type: enum, enum: [x, y]}, d: {type: env_var_name}}\n    steps: [run: << parameters.a >>, steps: << parameters.b >>]\njobs:\n  j: {parameters: {e: {type: executor}, n: {type: integer}}, executor: << parameters.e >>, parallelism: << parameters.n >>, steps: [c: {a: x, b: [], c: y, d: D}]}\nexecutors: {e: {parameters: {t: {type: string}}, docker: [image: << parameters.t >>]}}\n";
+    let needy = "description: x\ncommands:\n  c:\n    parameters: {a: {type: string}, b: {type: steps}, c: {type: enum, enum: [x, y]}, d: {type: env_var_name}}\n    steps: [run: << parameters.a >> << parameters.c >> << parameters.d >>, steps: << parameters.b >>]\njobs:\n  j: {parameters: {e: {type: executor}, n: {type: integer}}, executor: << parameters.e >>, parallelism: << parameters.n >>, steps: [c: {a: x, b: [], c: y, d: D}]}\nexecutors: {e: {parameters: {t: {type: string}}, docker: [image: << parameters.t >>]}}\n";
     assert_eq!(tried(needy), "fits\n");
     insta::assert_snapshot!(tried(
         "commands:\n  c: {steps: [run: << parameters.x >>, none]}\njobs:\n  j: {steps: [c: {y: 1}]}\n"

@@ -154,9 +154,9 @@ jobs:
 version: 2.1
 jobs:
   build:
-    parameters: {name: {type: string, default: A}, step: {type: string, default: checkout}}
+    parameters: {var: {type: string, default: A}, step: {type: string, default: checkout}}
     machine: true
-    environment: {"<< parameters.name >>_X": 1}
+    environment: {"<< parameters.var >>_X": 1}
     steps: [<< parameters.step >>: {path: p}]
 "#;
     a_list_cannot_stand_inside_a_text: r#"

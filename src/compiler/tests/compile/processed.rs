@@ -71,6 +71,22 @@ workflows:
   b: {jobs: [build: {n: 2}]}
   c: {jobs: [build, build]}
 "#;
+    a_job_group_becomes_its_jobs: r#"
+version: 2.1
+jobs:
+  build: {machine: true, steps: [checkout]}
+  test: {parameters: {n: {type: integer, default: 0}}, machine: true, steps: [run: "<< parameters.n >>"]}
+  gate: {type: no-op}
+job-groups:
+  both: {jobs: [build, test: {requires: [build], matrix: {parameters: {n: [1, 2]}}}]}
+workflows:
+  all:
+    jobs:
+      - gate
+      - both: {requires: [gate], filters: {branches: {only: main}}}
+      - both: {name: alone, serial-group: x/y}
+      - test: {name: last, requires: [both, alone: terminal]}
+"#;
     a_configuration_of_nothing_stays_one: "version: 2\njobs: {}\nworkflows: {version: 2}\n";
     an_implicit_workflow_becomes_a_written_one: "jobs: {build: {machine: {}, steps: [checkout, {run: {command: x, environment: {A: 1}}}]}}\n";
     a_setup_configuration_stays_one: "version: 2.1\nsetup: true\njobs: {build: {macos: {xcode: 15}, steps: [checkout]}}\nworkflows: {w: {jobs: [build]}}\n";

@@ -19,7 +19,7 @@ workflows:
       - publish: {requires: [test], filters: {branches: {only: release}}}
   other: {jobs: [build, build: {name: other-build, requires: [build]}]}
   off: {when: << pipeline.parameters.deploy >>, jobs: [build]}
-  nightly: {triggers: [schedule: {cron: x}], jobs: [build, test: {name: long, requires: [build]}]}
+  nightly: {triggers: [schedule: {cron: 0 4 * * 1}], jobs: [build, test: {name: long, requires: [build]}]}
 ";
 
 fn run(workflow: Option<&str>, job: Option<&str>, no_deps: bool) -> String {
