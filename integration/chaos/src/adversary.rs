@@ -104,6 +104,11 @@ impl<'h> Adversary<'h> {
         match *fault {
             Fault::KillAgent { host, down } => house.hosts[host].agent.kill(down),
             Fault::KillPlane { down } => house.plane.kill(down),
+            Fault::ReloadAgent { host } => {
+                let process = house.hosts[host].agent.process();
+                process.iter().for_each(|process| process.signal(Signal::HUP));
+                victim = process.map(|process| process.0.to_string());
+            }
             Fault::StopAgent { host, length } => {
                 victim = self.stop(house.hosts[host].agent.process(), length)
             }

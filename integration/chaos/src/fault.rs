@@ -12,6 +12,8 @@ pub type HostNumber = usize;
 pub enum Fault {
     /// A launch-agent is killed, and started again after a while.
     KillAgent { host: HostNumber, down: u64 },
+    /// A launch-agent is to be replaced by its program as it lies on disk now, under running jobs.
+    ReloadAgent { host: HostNumber },
     /// A launch-agent stands still.
     StopAgent { host: HostNumber, length: u64 },
     /// A task-agent is killed.
@@ -161,6 +163,7 @@ impl Fault {
             | Self::Silence { host, length }
             | Self::ReadOnlyHost { host, length }
             | Self::FullHost { host, length } => Some((Some(host), length)),
+            Self::ReloadAgent { host } => Some((Some(host), 500)),
             Self::Panic { host, ref point } if point.actor() == "supervisor" => Some((Some(host), 500)),
             Self::KillPlane { down } | Self::PowerCutPlane { down } => Some((None, down)),
             Self::StopPlane { length } | Self::FullPlane { length } | Self::ReadOnlyPlane { length } => {
@@ -184,6 +187,7 @@ impl Fault {
     pub fn name(&self) -> &'static str {
         match self {
             Self::KillAgent { .. } => "launch-agent killed",
+            Self::ReloadAgent { .. } => "launch-agent replaced under running jobs",
             Self::StopAgent { .. } => "launch-agent stopped and continued",
             Self::KillTaskAgent { .. } => "task-agent killed",
             Self::StopTaskAgent { .. } => "task-agent stopped and continued",

@@ -152,6 +152,15 @@ impl House {
         Ok(left)
     }
 
+    /// What the control plane's own check finds wrong with its data, once it has ended.
+    pub fn check_data(&self) -> io::Result<Option<String>> {
+        let mut check = Command::new(self.plan.programs.join("roundhouse"));
+        check.args(["server", "check", "--deep", "--data-dir"]).arg(self.root().join("plane/data"));
+        let output = check.output()?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((!output.status.success()).then(|| String::from_utf8_lossy(&said).into_owned()))
+    }
+
     /// Starts what was ended by itself no more.
     pub fn mind_no_more(&mut self) {
         self.stop.store(true, Ordering::SeqCst);

@@ -67,6 +67,9 @@ pub fn of_programs(house: &mut House) -> io::Result<Vec<String>> {
         left.extend(wrong_file(&path));
     }
     left.extend(mounts(house));
+    left.extend(
+        house.check_data()?.map(|said| format!("the control plane's own check finds: {}", said.trim())),
+    );
     Ok(left)
 }
 

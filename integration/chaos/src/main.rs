@@ -90,7 +90,8 @@ fn judge_suite(options: &Options) -> io::Result<ExitCode> {
 
 fn let_loose(options: &Options) -> io::Result<ExitCode> {
     let order = order(options)?;
-    let report = run::run(&order)?;
+    let report =
+        run::run(&order).map_err(|error| io::Error::other(format!("seed {}: {error}", order.seed)))?;
     println!("{report}");
     if let Some(path) = &options.report {
         fs::write(path, format!("{PAGE}\n{report}"))?;

@@ -19,6 +19,9 @@ const LEASE: u64 = 2_000;
 /// Until a pipeline is over.
 const OVER: Duration = Duration::from_secs(60);
 
+/// Until a control plane that has its operator's token answers.
+const BACK: Duration = Duration::from_secs(10);
+
 /// A guard, and the adversary that its absence does not survive.
 type Aimed = fn(&House, &Arc<History>) -> io::Result<Vec<Made>>;
 
@@ -137,6 +140,8 @@ fn without_fsync(house: &House, history: &Arc<History>) -> io::Result<Vec<Made>>
     let made = make(house, history, pipeline(vec![Step::Print(vec![Piece::Count(1, 500)]), artifacts]))?;
     let made = over(house, history, made)?;
     strike(house, history, Fault::PowerCutPlane { down: 100 })?;
-    seen_to_be("the control plane does not come back", || house.operator.is_answered())?;
+    let back = || house.operator.is_answered().then_some(());
+    patience::until(BACK, back)
+        .ok_or_else(|| io::Error::other("the control plane knows its operator no more"))?;
     Ok(made)
 }

@@ -138,9 +138,14 @@ pub fn judge(house: &mut House, history: &History, made: &[Made]) -> io::Result<
     let (mut verdict, mut tasks) = (Verdict::default(), Vec::new());
     for made in made {
         let span = (made.span.0, made.span.1.unwrap_or_else(|| history.now()));
-        let seen = seen::look(&house.operator, &made.id, &made.tag, &house.runs, span)?;
-        tasks.extend(seen.jobs.values().flat_map(|job| &job.tasks).map(|task| task.id.clone()));
-        verdict.and(oracle::judge(&made.pipeline, &seen, &blame));
+        match seen::look(&house.operator, &made.id, &made.tag, &house.runs, span) {
+            Ok(seen) => {
+                tasks.extend(seen.jobs.values().flat_map(|job| &job.tasks).map(|task| task.id.clone()));
+                verdict.and(oracle::judge(&made.pipeline, &seen, &blame));
+            }
+            // What was acknowledged can be read.
+            Err(error) => verdict.wrong.push(format!("{}: {error}", made.pipeline.name)),
+        }
     }
     verdict.wrong.extend(leftovers::of_tasks(house, &tasks)?);
     verdict.wrong.extend(leftovers::of_programs(house)?);

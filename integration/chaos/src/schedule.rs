@@ -52,8 +52,9 @@ impl Planner {
         match self.random.within(0, 200) {
             0..108 => self.tamper(),
             108..140 => self.panic(at),
-            140..150 => Fault::KillAgent { host: self.host(), down: self.random.within(50, 1_500) },
-            150..158 => Fault::StopAgent { host: self.host(), length: self.pause() },
+            140..148 => Fault::KillAgent { host: self.host(), down: self.random.within(50, 1_500) },
+            148..152 => Fault::ReloadAgent { host: self.host() },
+            152..158 => Fault::StopAgent { host: self.host(), length: self.pause() },
             158..163 => Fault::KillTaskAgent { host: self.host(), pick: self.random.next() },
             163..175 => self.stop_task_agent(),
             175..182 => Fault::KillPlane { down: self.random.within(50, 1_500) },
@@ -166,6 +167,6 @@ mod tests {
         let plan = plan(1, 600_000);
         let kinds: BTreeSet<_> = plan.iter().map(|strike| strike.fault.name()).collect();
         assert!(plan.len() > 1_000, "{}", plan.len());
-        assert_eq!(kinds.len(), 24, "{kinds:#?}");
+        assert_eq!(kinds.len(), 25, "{kinds:#?}");
     }
 }

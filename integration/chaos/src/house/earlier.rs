@@ -34,7 +34,7 @@ pub(super) fn sweep() -> io::Result<()> {
 
 fn is_used(root: &Path) -> bool {
     let Ok(owner) = fs::read_to_string(root.join(OWNER)) else { return is_young(root) };
-    fs::read_to_string(format!("/proc/{owner}/comm")).is_ok_and(|name| name.trim() == "chaos")
+    fs::read_to_string(format!("/proc/{owner}/comm")).is_ok_and(|name| name.starts_with("chaos"))
 }
 
 /// Whether somebody may just be making it.
