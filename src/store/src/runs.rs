@@ -279,6 +279,13 @@ impl Store {
         Ok(Some(LiveWorkflow { project, pipeline, sealed, workflow, jobs, tasks }))
     }
 
+    /// The pipeline of a workflow, whatever else its row says.
+    pub async fn pipeline_of(&self, workflow: WorkflowId) -> Result<Option<PipelineId>, StoreError> {
+        let query = sqlx::query("SELECT pipeline FROM workflows WHERE id = ?").bind(bytes(&workflow.0));
+        let row = query.fetch_optional(&self.readers).await?;
+        row.map(|row| uuid(&row, "pipeline").map(PipelineId)).transpose()
+    }
+
     /// Whether there is a pipeline of this id.
     pub async fn has_pipeline(&self, id: PipelineId) -> Result<bool, StoreError> {
         let query = sqlx::query("SELECT 1 FROM pipelines WHERE id = ?").bind(bytes(&id.0));

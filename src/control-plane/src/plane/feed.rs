@@ -29,8 +29,11 @@ pub(crate) struct Feeds {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    /// The number of the next piece of news of any feed: no number ever stands for two, so that a reader's place in a
+    /// feed that is gone is none in the one that follows it.
+    number: u64,
     feeds: HashMap<PipelineId, Ring>,
     /// By their last news, the newest at the end.
     order: VecDeque<PipelineId>,
@@ -41,6 +44,8 @@ struct Inner {
 #[derive(Debug)]
 struct Ring {
     life: u64,
+    /// Above every place in an earlier life.
+    first: u64,
     next: u64,
     news: BTreeMap<u64, News>,
     /// Where the last growth of each log stands: a newer one replaces it.
@@ -51,7 +56,18 @@ struct Ring {
 impl Feeds {
     /// No feeds yet. `origin` tells this process's lives from those of others.
     pub(crate) fn new(origin: u64) -> Self {
-        Self { lives: AtomicU64::new(origin), inner: Mutex::default() }
+        // More than news ever come in a millisecond.
+        let number = origin.saturating_mul(1000);
+        let inner = Inner { number, feeds: HashMap::new(), order: VecDeque::new(), news: 0 };
+        Self { lives: AtomicU64::new(origin), inner: Mutex::new(inner) }
+    }
+
+    /// Lets a pipeline's followers begin again from a fresh view.
+    pub(crate) fn renew(&self, pipeline: PipelineId) {
+        let mut inner = self.lock();
+        inner.order.retain(|other| *other != pipeline);
+        let gone = inner.feeds.remove(&pipeline);
+        inner.news -= gone.map_or(0, |ring| ring.news.len());
     }
 
     /// Tells news of a pipeline.
@@ -61,23 +77,26 @@ impl Feeds {
         }
         let mut inner = self.lock();
         inner.touch(pipeline);
-        let ring = inner.feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life()));
+        let Inner { feeds, number, news: all, .. } = &mut *inner;
+        let ring = feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life(), number));
         let before = ring.news.len();
-        ring.push(news, || self.next_life());
-        let after = ring.news.len();
-        inner.news = inner.news + after - before;
+        ring.push(news, number, || self.next_life());
+        *all = *all + ring.news.len() - before;
         inner.make_room();
     }
 
-    /// What came after, and how to hear of more.
-    pub(crate) fn read(&self, pipeline: PipelineId, after: u64) -> (Feed, watch::Receiver<()>) {
+    /// What came after, and how to hear of more. None for the latter where `after` is a place in another life: that is
+    /// news as well.
+    pub(crate) fn read(&self, pipeline: PipelineId, after: u64) -> (Feed, Option<watch::Receiver<()>>) {
         let mut inner = self.lock();
         if !inner.feeds.contains_key(&pipeline) {
             inner.touch(pipeline);
             inner.make_room();
         }
-        let ring = inner.feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life()));
-        (ring.read(after), ring.changed.subscribe())
+        let Inner { feeds, number, .. } = &mut *inner;
+        let ring = feeds.entry(pipeline).or_insert_with(|| Ring::new(self.next_life(), number));
+        let is_known = after == 0 || (ring.first..=ring.next).contains(&after);
+        (ring.read(after), is_known.then(|| ring.changed.subscribe()))
     }
 
     fn next_life(&self) -> u64 {
@@ -107,31 +126,34 @@ impl Inner {
 }
 
 impl Ring {
-    fn new(life: u64) -> Self {
-        let (news, growths) = (BTreeMap::new(), HashMap::new());
-        Self { life, next: 0, news, growths, changed: watch::Sender::new(()) }
+    fn new(life: u64, number: &mut u64) -> Self {
+        *number += 1;
+        let (first, next, news, growths) = (*number, *number, BTreeMap::new(), HashMap::new());
+        Self { life, first, next, news, growths, changed: watch::Sender::new(()) }
     }
 
-    fn push(&mut self, news: Vec<News>, new_life: impl FnOnce() -> u64) {
+    fn push(&mut self, news: Vec<News>, number: &mut u64, new_life: impl FnOnce() -> u64) {
         if self.news.len() + news.len() > MOST_NEWS {
             self.life = new_life();
-            self.next = 0;
+            *number += 1;
+            self.first = *number;
             self.news.clear();
             self.growths.clear();
         }
         for piece in news {
             if let News::LogGrew { task, step, .. } = piece
-                && let Some(older) = self.growths.insert((task, step), self.next)
+                && let Some(older) = self.growths.insert((task, step), *number)
             {
                 self.news.remove(&older);
             }
-            self.news.insert(self.next, piece);
-            self.next += 1;
+            self.news.insert(*number, piece);
+            *number += 1;
         }
+        self.next = *number;
         self.changed.send_replace(());
     }
 
-    /// `after` counts as `Feed::next` does: the first of the news that the reader has not seen.
+    /// `after` counts as `Feed::next` does: the first of the news that the reader has not seen; 0 for all.
     fn read(&self, after: u64) -> Feed {
         let news: Vec<_> = self.news.range(after..).take(MOST_AT_ONCE).collect();
         let next = match news.last() {
@@ -162,7 +184,7 @@ mod tests {
         let feeds = Feeds::new(7);
         feeds.publish(PIPELINE, vec![workflow()]);
         let (first, _) = feeds.read(PIPELINE, 0);
-        assert_eq!((first.life, first.next, first.news.len()), (7, 1, 1));
+        assert_eq!((first.life, first.news.len()), (7, 1));
         assert!(feeds.read(PIPELINE, first.next).0.news.is_empty());
     }
 
@@ -170,8 +192,9 @@ mod tests {
     fn growths_of_one_log_are_told_as_one() {
         let feeds = Feeds::new(7);
         feeds.publish(PIPELINE, vec![grew(1), workflow(), grew(2)]);
-        assert_eq!(feeds.read(PIPELINE, 0).0.news, vec![workflow(), grew(2)]);
-        assert_eq!(feeds.read(PIPELINE, 1).0.next, 3);
+        let (all, _) = feeds.read(PIPELINE, 0);
+        assert_eq!(all.news, vec![workflow(), grew(2)]);
+        assert_eq!(feeds.read(PIPELINE, all.next - 1).0.news, vec![grew(2)]);
     }
 
     #[test]
@@ -180,7 +203,7 @@ mod tests {
         feeds.publish(PIPELINE, vec![workflow(); MOST_NEWS]);
         feeds.publish(PIPELINE, vec![workflow()]);
         let (feed, _) = feeds.read(PIPELINE, 0);
-        assert_eq!((feed.life, feed.next), (8, 1));
+        assert_eq!((feed.life, feed.news.len()), (8, 1));
     }
 
     #[test]
@@ -197,9 +220,22 @@ mod tests {
     #[test]
     fn a_reader_hears_of_news() {
         let feeds = Feeds::new(7);
-        let (_, changed) = feeds.read(PIPELINE, 0);
+        let changed = feeds.read(PIPELINE, 0).1.unwrap();
         assert!(!changed.has_changed().unwrap());
         feeds.publish(PIPELINE, vec![workflow()]);
         assert!(changed.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_place_in_another_life_is_never_waited_at() {
+        let (feeds, later) = (Feeds::new(7), Feeds::new(8));
+        feeds.publish(PIPELINE, vec![workflow()]);
+        let place = feeds.read(PIPELINE, 0).0.next;
+        assert!(feeds.read(PIPELINE, place).1.is_some());
+        feeds.renew(PIPELINE);
+        let (renewed, waits) = feeds.read(PIPELINE, place);
+        assert!(waits.is_none() && renewed.life == 8 && renewed.news.is_empty());
+        later.publish(PIPELINE, vec![workflow()]);
+        assert!(later.read(PIPELINE, place).1.is_none(), "after a restart");
     }
 }

@@ -22,10 +22,9 @@ impl Plane {
         }
         let until = Instant::now() + Duration::from_millis(wait_ms).min(LONGEST_WAIT);
         loop {
-            let (feed, mut changed) = self.feeds.read(pipeline, after);
-            // A feed that is shorter than the reader knows is another life: that is news as well.
-            let is_news = !feed.news.is_empty() || feed.next < after;
-            if is_news || !self.woken_before(until, changed.changed()).await {
+            let (feed, changed) = self.feeds.read(pipeline, after);
+            let Some(mut changed) = changed.filter(|_| feed.news.is_empty()) else { return Ok(Some(feed)) };
+            if !self.woken_before(until, changed.changed()).await {
                 return Ok(Some(feed));
             }
         }

@@ -210,6 +210,10 @@ async fn a_workflow_that_cannot_be_understood_keeps_no_other_from_going_on() {
     let (broken, whole) = (pipeline(&plane).await, pipeline(&plane).await);
     let workflow = guard(&plane, broken).workflow;
     confuse(&plane, broken).await;
+    let seen = plane.feed(broken, 0, 0).await.unwrap().unwrap();
+    plane.restore(workflow).await.unwrap();
+    let told = timeout(Duration::from_secs(10), plane.feed(broken, seen.next, 60_000)).await;
+    assert!(told.unwrap().unwrap().unwrap().life != seen.life, "followers look again");
     before.stop().await;
     let again = start(settings(&folder), Logger::root(Discard, o!())).await.unwrap();
     let plane = again.plane.clone();
