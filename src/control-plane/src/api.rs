@@ -7,7 +7,7 @@ mod operator;
 mod runner;
 mod task;
 
-use crate::refusal::Refusal;
+use crate::{bodies::MAX_JSON, refusal::Refusal};
 use actix_web::{
     HttpRequest,
     error::{JsonPayloadError, PathError, QueryPayloadError},
@@ -15,21 +15,18 @@ use actix_web::{
 };
 use protocol::stream::MAX_BODY;
 
-/// The largest JSON body: a configuration with its variables, or the test results of one request.
-const MAX_JSON: usize = 32 * 1024 * 1024;
+/// The largest JSON body of a call that has only a few words to say.
+const MAX_WORDS: usize = 1024 * 1024;
 
 /// All routes.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    let bad_json =
-        |error: JsonPayloadError, _: &HttpRequest| Refusal::Bad(format!("the body: {error}")).into();
     let bad_query =
         |error: QueryPayloadError, _: &HttpRequest| Refusal::Bad(format!("the query: {error}")).into();
     let bad_path = |error: PathError, _: &HttpRequest| {
         Refusal::Missing(format!("there is no such thing: {error}")).into()
     };
-    let json = JsonConfig::default().limit(MAX_JSON).content_type_required(false).content_type(|_| true);
     config
-        .app_data(json.error_handler(bad_json))
+        .app_data(json(MAX_JSON))
         .app_data(QueryConfig::default().error_handler(bad_query))
         .app_data(PathConfig::default().error_handler(bad_path))
         .app_data(PayloadConfig::new(MAX_BODY))
@@ -37,4 +34,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(task::routes)
         .configure(admin::routes)
         .configure(operator::routes);
+}
+
+/// How bodies of JSON are read, up to that many bytes.
+fn json(limit: usize) -> JsonConfig {
+    let bad = |error: JsonPayloadError, _: &HttpRequest| Refusal::Bad(format!("the body: {error}")).into();
+    JsonConfig::default().limit(limit).content_type_required(false).content_type(|_| true).error_handler(bad)
 }

@@ -7,7 +7,7 @@ use crate::{
     web::session::Reading,
 };
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     error::Error,
     http::header::{self, HeaderName},
     web::{self, ServiceConfig, get, put},
@@ -69,9 +69,11 @@ async fn store(
     plane: web::Data<Plane>,
     named: web::Path<Named>,
     query: web::Query<SignedQuery>,
+    request: HttpRequest,
     mut body: web::Payload,
 ) -> Result<HttpResponse, Error> {
     let Signed { scope, digest, access } = signed(&plane, true, named.into_inner(), &query)?;
+    let _room = plane.bodies.admit(&request)?;
     let size = match access {
         Access::Put { size } => Some(size),
         Access::Get => None,

@@ -15,6 +15,7 @@
 mod api;
 mod backup;
 mod blob_routes;
+mod bodies;
 mod check;
 mod data_dir;
 mod engine;

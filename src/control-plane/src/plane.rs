@@ -17,7 +17,9 @@ pub(crate) mod stream;
 pub(crate) mod token;
 pub(crate) mod transfers;
 
-use crate::{data_dir::Removals, logs::Logs, refusal::Refusal, secrets::Vault, settings::Retention};
+use crate::{
+    bodies::Bodies, data_dir::Removals, logs::Logs, refusal::Refusal, secrets::Vault, settings::Retention,
+};
 use access::Access;
 use clock::{Clock, Moment};
 use core::Core;
@@ -53,6 +55,7 @@ pub(crate) struct Plane {
     pub(crate) projects: Projects,
     pub(crate) rules: Rules,
     pub(crate) clock: Clock,
+    pub(crate) bodies: Bodies,
     removals: Arc<Removals>,
     /// The file that is as old as the last sweep.
     swept: PathBuf,
@@ -128,6 +131,7 @@ impl Plane {
             projects: Projects::default(),
             rules: parts.rules,
             clock: Clock::new(),
+            bodies: Bodies::new(),
             removals: parts.removals,
             swept: parts.swept,
             closing: parts.closing,

@@ -1,6 +1,9 @@
 //! Why a call is not answered as asked, and how HTTP says so.
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header::RETRY_AFTER},
+};
 use protocol::{api::Refused, http::ErrorBody};
 use store::StoreError;
 
@@ -31,6 +34,9 @@ pub(crate) enum Refusal {
     /// There is no room to store it.
     #[error("{0}")]
     Full(String),
+    /// Too much is being sent at once.
+    #[error("too much is being sent at once: try again in a moment")]
+    Busy,
     /// It cannot be done now; the same may succeed later.
     #[error("{0}")]
     Unavailable(String),
@@ -75,12 +81,15 @@ impl ResponseError for Refusal {
             Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
+        if matches!(self, Self::Busy) {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
         match self {
             Self::Unknown => response.finish(),
             Self::Diagnosed(refused) => response.json(refused),

@@ -2,6 +2,7 @@
 
 use super::base64;
 use crate::{
+    bodies::Room,
     plane::{Plane, token},
     refusal::Refusal,
 };
@@ -11,17 +12,23 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 /// A caller with the operator's token.
 #[derive(Debug)]
-pub(crate) struct Operator;
+pub(crate) struct Operator {
+    _room: Room,
+}
 
 /// A caller with a token of this resource class.
 #[derive(Debug)]
-pub(crate) struct Runner(pub(crate) ResourceClass);
+pub(crate) struct Runner {
+    pub(crate) class: ResourceClass,
+    _room: Room,
+}
 
 /// A caller with the token of this lease.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) lease: Lease,
     pub(crate) token: String,
+    _room: Room,
 }
 
 fn plane(request: &HttpRequest) -> &Arc<Plane> {
@@ -49,7 +56,9 @@ impl FromRequest for Operator {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let known = token(request).is_some_and(|token| plane(request).access.is_operator(&token));
-        std::future::ready(if known { Ok(Self) } else { Err(Refusal::Unauthorized) })
+        // Strangers take no room.
+        let admitted = || plane(request).bodies.admit(request).map(|room| Self { _room: room });
+        std::future::ready(if known { admitted() } else { Err(Refusal::Unauthorized) })
     }
 }
 
@@ -59,7 +68,8 @@ impl FromRequest for Runner {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let class = token(request).and_then(|token| plane(request).access.class_of(&token));
-        std::future::ready(class.map(Self).ok_or(Refusal::Unknown))
+        let admitted = |class| Ok(Self { class, _room: plane(request).bodies.admit(request)? });
+        std::future::ready(class.ok_or(Refusal::Unknown).and_then(admitted))
     }
 }
 
@@ -69,9 +79,12 @@ impl FromRequest for Task {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (plane, token) = (plane(request).clone(), token(request));
+        let room = plane.bodies.admit(request);
         Box::pin(async move {
             let token = token.ok_or(Refusal::Unknown)?;
-            Ok(Self { lease: plane.lease_of(&token).await?, token })
+            // First, so that a call for which there is no room keeps the lease as well.
+            let lease = plane.lease_of(&token).await?;
+            Ok(Self { lease, token, _room: room? })
         })
     }
 }

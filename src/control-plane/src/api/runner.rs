@@ -42,7 +42,7 @@ async fn claim(runner: Runner, plane: Data<Plane>, claim: Json<Claim>) -> Result
         let message = format!("the names of an instance and its host have at most {MOST_NAME} bytes each");
         return Err(Refusal::Bad(message));
     }
-    let mut tasks = plane.claim(&runner.0, &claim).await?;
+    let mut tasks = plane.claim(&runner.class, &claim).await?;
     Ok(match (claim.max_tasks, tasks.pop()) {
         (_, None) => HttpResponse::NoContent().finish(),
         (None, Some(task)) => HttpResponse::Ok().json(task),
@@ -58,7 +58,7 @@ async fn heartbeat(
     plane: Data<Plane>,
     heartbeat: Json<Heartbeat>,
 ) -> Result<Json<HeartbeatAnswer>, Refusal> {
-    Ok(Json(plane.heartbeat(&runner.0, &heartbeat).await?))
+    Ok(Json(plane.heartbeat(&runner.class, &heartbeat).await?))
 }
 
 async fn unclaim(task: Task, plane: Data<Plane>, body: Json<Unclaim>) -> Result<HttpResponse, Refusal> {

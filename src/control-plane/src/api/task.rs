@@ -1,6 +1,6 @@
 //! Calls of a task's holder: begin, stream, transfers, end.
 
-use super::auth::Task;
+use super::{MAX_WORDS, auth::Task, json};
 use crate::{
     plane::{Plane, leases::Ending, stream::Streamed},
     refusal::Refusal,
@@ -21,16 +21,16 @@ use protocol::{
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     let routes = scope("/api/v3/task")
-        .service(resource("/begin").route(post().to(begin)))
+        .service(resource("/begin").app_data(json(MAX_WORDS)).route(post().to(begin)))
         .service(resource("/stream").route(get().to(acknowledged)).route(post().to(stream)))
         .service(resource("/blobs").route(post().to(store)))
         .service(resource("/artifacts").route(post().to(artifacts)))
         .service(resource("/tests").route(post().to(tests)))
-        .service(resource("/cache/find").route(post().to(find_cache)))
+        .service(resource("/cache/find").app_data(json(MAX_WORDS)).route(post().to(find_cache)))
         .service(resource("/cache").route(post().to(save_cache)))
         .service(resource("/layers").route(get().to(layers)).route(post().to(persist_layer)))
         .service(resource("/source").route(get().to(source)))
-        .service(resource("/end").route(post().to(end)));
+        .service(resource("/end").app_data(json(MAX_WORDS)).route(post().to(end)));
     config.service(routes);
 }
 
