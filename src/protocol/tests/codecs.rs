@@ -87,7 +87,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn item() -> impl Strategy<Value = Item> {
-    let most = u32::try_from(MAX_CHUNK).unwrap();
+    let most = u32::try_from(MAX_CHUNK).expect("it fits");
     let chunk = (any::<u32>(), any::<u64>(), 1..=most, any::<Vec<u8>>());
     let log = chunk.prop_map(|(step, offset, length, frame)| Item::Log {
         chunk: Chunk { step: StepNumber(step), offset, length },
