@@ -75,6 +75,13 @@ pub struct Claimed {
     pub agent: AgentProgram,
 }
 
+impl Claimed {
+    /// Under which it is held.
+    pub fn lease(&self) -> Lease {
+        Lease { task_id: self.task_id, epoch: self.epoch }
+    }
+}
+
 /// Without what nobody else may know.
 impl std::fmt::Debug for Claimed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

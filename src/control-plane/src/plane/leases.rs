@@ -7,7 +7,7 @@ use super::{
     token::{self, TokenHash},
 };
 use crate::{
-    engine::task::{Event, Verdict},
+    engine::task::{Event, Millis, Verdict},
     refusal::Refusal,
 };
 use protocol::{
@@ -23,6 +23,8 @@ use tokio::time::Instant;
 const MOST_TASKS: u32 = 256;
 /// The longest that a claim is held open.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// An answer may be lost on its way. Whoever got it calls within this time, and has a whole lease from then on.
+const UNHEARD_MS: Millis = 15_000;
 /// How long a signed URL of the task-agent is good.
 const AGENT_URL_MS: i64 = 60 * 60 * 1000;
 /// The version of the task-agent that is published: it is built with us.
@@ -65,6 +67,8 @@ impl Plane {
         most: u32,
     ) -> Result<Vec<Claimed>, Refusal> {
         let taken = self.take_queued(class, claim, most);
+        let mut unanswered =
+            Unanswered { plane: self, leases: taken.iter().map(|(task, _)| task.lease()).collect() };
         if let Some(write) = self.instances.seen(class, claim, !taken.is_empty(), super::clock::wall_ms())
             && let Err(refusal) = self.write(vec![write]).await
         {
@@ -78,7 +82,20 @@ impl Plane {
                 Err(_) => {}
             }
         }
+        unanswered.leases.clear();
         Ok(claimed)
+    }
+
+    /// Takes a task back from a lease that nobody knows of.
+    fn take_back(self: &Arc<Self>, lease: Lease) {
+        let mut core = self.core();
+        let Some(place) = core.place(lease.task_id) else { return };
+        self.change(&mut core, place.workflow, |live, moment, change| {
+            let at = (place.job, place.index);
+            if live.task(at.0, at.1).machine.is_held_under(lease.epoch) {
+                live.task_event(at, Event::Tick { now: Millis::MAX }, (None, None), moment, change);
+            }
+        });
     }
 
     fn take_queued(
@@ -113,7 +130,7 @@ impl Plane {
     ) -> Option<(Epoch, Written)> {
         let lease = self.lease_ms();
         let (epoch, written) = self.change(core, place.workflow, |live, moment, change| {
-            let event = Event::Claim { until: moment.now + lease };
+            let event = Event::Claim { until: moment.now + lease.min(UNHEARD_MS) };
             let verdict =
                 live.task_event((place.job, place.index), event, (Some(holder), None), moment, change);
             (verdict == Verdict::Claimed).then(|| live.task(place.job, place.index).machine.epoch)
@@ -280,6 +297,19 @@ impl Plane {
     /// How many tasks of a class wait, and how many are held.
     pub(crate) fn count(&self, class: &ResourceClass) -> (u64, u64) {
         self.core().count(class)
+    }
+}
+
+/// Leases of a caller who has not got them yet: who goes away meanwhile, as one that drains, leaves its tasks to others
+/// at once.
+struct Unanswered<'p> {
+    plane: &'p Arc<Plane>,
+    leases: Vec<Lease>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.leases).into_iter().for_each(|lease| self.plane.take_back(lease));
     }
 }
 

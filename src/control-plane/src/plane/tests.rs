@@ -254,6 +254,23 @@ async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
 }
 
 #[actix_web::test]
+async fn whoever_claims_and_goes_away_leaves_the_task_to_others_at_once() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    for times in 1..100 {
+        pipeline(&plane).await;
+        let before = plane.count(&class_row().class);
+        if polled(times, claim(&plane)).await.is_some() {
+            break;
+        }
+        assert_eq!(plane.count(&class_row().class), before, "after {times} polls");
+    }
+    let claimed = claim(&plane).await.unwrap().remove(0);
+    plane.begin(claimed.lease()).await.unwrap();
+    running.stop().await;
+}
+
+#[actix_web::test]
 async fn whoever_asks_for_a_pipeline_and_goes_away_leaves_no_number_to_be_given_twice() {
     let folder = TempDir::new().unwrap();
     let (running, plane) = running(&folder).await;
