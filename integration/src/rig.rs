@@ -157,6 +157,20 @@ impl Rig {
         classes: &[(&str, &str)],
         runner: &[(&str, &str)],
     ) -> Agent {
+        let config = self.configure(name, url, classes, runner);
+        let mut command = self.roundhouse();
+        command.arg("launch-agent").arg("-c").arg(&config);
+        Agent { state: self.path(name), program: self.start(name, command), config }
+    }
+
+    /// Writes the configuration of a launch-agent, or writes it anew.
+    pub fn configure(
+        &self,
+        name: &str,
+        url: &str,
+        classes: &[(&str, &str)],
+        runner: &[(&str, &str)],
+    ) -> PathBuf {
         let state = self.path(name);
         let classes: String =
             classes.iter().map(|(class, token)| format!("  {class}: {{token: {token}}}\n")).collect();
@@ -170,9 +184,7 @@ impl Rig {
             ),
         );
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).expect("it is ours");
-        let mut command = self.roundhouse();
-        command.arg("launch-agent").arg("-c").arg(&config);
-        Agent { state, program: self.start(name, command), config }
+        config
     }
 
     /// Processes that still have something of this place in their command lines.
@@ -245,6 +257,11 @@ impl Running {
     /// The process.
     pub fn process(&self) -> Process {
         Process(self.child.id().try_into().expect("a pid is positive"))
+    }
+
+    /// How many lines of its log have this in them.
+    pub fn says(&self, text: &str) -> usize {
+        lines(&self.log).iter().filter(|line| line.contains(text)).count()
     }
 
     /// Kills it, as a power cut would.

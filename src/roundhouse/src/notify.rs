@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_manager_hears_every_word_at_a_path_and_at_an_abstract_name() {
+    fn every_word_is_heard_at_a_path_and_at_an_abstract_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let name = format!("roundhouse-notify-{}", std::process::id());

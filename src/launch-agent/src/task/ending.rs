@@ -20,6 +20,8 @@ use tokio::task::spawn_blocking;
 
 /// The task-agent keeps the grace itself; the host strikes so much later.
 const AFTER_GRACE: Duration = Duration::from_millis(300);
+/// A task-agent has connected again by then, after its launch-agent was started anew.
+const REUNION: Duration = Duration::from_millis(500);
 /// How long a launch-agent that ends waits, after the grace, for the control plane to take a task's last bytes.
 const PARTING: Duration = Duration::from_secs(5);
 /// Between tries after the client's own patience is over.
@@ -30,13 +32,23 @@ const MAX_ODD: u32 = 300;
 impl TaskActor {
     /// TERM now, KILL after the grace: by the task-agent where it listens, and by the host in any case.
     pub(super) fn stop_agent(&mut self, why: CancelReason, ctx: &mut Context<Self>) {
+        let patience = self.parts.host.settings.grace + AFTER_GRACE;
         if self.conversation.is_connected() {
             self.say_cancel(why, ctx);
-        } else if let Some(containment) = self.past.containment.clone() {
+            ctx.run_later(patience, Self::strike);
+        } else {
+            // It hears of it as it connects. A job that is terminated behind its back would be a failed one to it.
+            ctx.run_later(REUNION, Self::terminate_unheard);
+            ctx.run_later(REUNION + patience, Self::strike);
+        }
+    }
+
+    fn terminate_unheard(&mut self, _: &mut Context<Self>) {
+        let is_unheard =
+            matches!(self.state, TaskState::Stopping { .. }) && !self.conversation.is_connected();
+        if let (true, Some(containment)) = (is_unheard, self.past.containment.clone()) {
             drop(spawn_blocking(move || containment.terminate()));
         }
-        let patience = self.parts.host.settings.grace + AFTER_GRACE;
-        ctx.run_later(patience, Self::strike);
     }
 
     /// The launch-agent is to end. A task that is being stopped already has its grace cut short; one whose end cannot be
