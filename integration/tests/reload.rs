@@ -64,7 +64,7 @@ impl House {
         let server = rig.server_with("server", "127.0.0.1:0", &["--lease", "3s"]);
         let token = server.class(CLASS).await;
         let program = rig.path("roundhouse");
-        fs::copy(rig.roundhouse().get_program(), &program).unwrap();
+        fs::copy(rig.roundhouse().get_program(), &program).expect("the program is there");
         Self { rig, server, token, program }
     }
 

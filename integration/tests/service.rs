@@ -47,8 +47,8 @@ struct Systemd {
 impl Systemd {
     fn new(rig: &Rig) -> Self {
         let path = rig.path("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(SOON)).unwrap();
+        let socket = UnixDatagram::bind(&path).expect("a free path");
+        socket.set_read_timeout(Some(SOON)).expect("a sound time");
         Self { socket, path }
     }
 
@@ -166,7 +166,7 @@ impl Left {
         if let Some(result) = result {
             command.env("SERVICE_RESULT", result).env("EXIT_CODE", "killed").env("EXIT_STATUS", "KILL");
         }
-        command.output().unwrap()
+        command.output().expect("the program is there")
     }
 }
 

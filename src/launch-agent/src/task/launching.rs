@@ -52,7 +52,10 @@ impl TaskActor {
             self.stream_logs(ctx);
         }
         if self.state.may_have_agent() {
-            self.listen(ctx);
+            // One that is given up has nothing to hear any more.
+            if !self.is_abandoned() {
+                self.listen(ctx);
+            }
             self.find_process(ctx);
         }
     }
