@@ -2,12 +2,12 @@
 
 mod earlier;
 mod groups;
+mod marked;
 mod service;
-mod trees;
 
 pub(crate) use groups::{control_groups, names};
+pub use marked::{Process, processes};
 pub use service::Service;
-pub use trees::{Process, processes};
 
 use crate::{
     disk::Disk, history::History, operator::Operator, oracle::HOST_NAMES, patience, proxy::Proxy,

@@ -25,7 +25,7 @@ pub(super) fn sweep() -> io::Result<()> {
     for entry in fs::read_dir(PLACE)? {
         let root = entry?.path();
         let is_house = root.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if is_house && !is_used(&root) {
+        if is_house && root.is_dir() && !is_used(&root) {
             remove(&root);
         }
     }

@@ -69,7 +69,7 @@ impl Pair<'_> {
     fn exchange(&mut self, request: &Whole) -> io::Result<()> {
         let answer = self.ask(request)?;
         self.pass()?;
-        (&mut &*self.client).write_all(&answer.bytes())
+        write(self.client, &answer.bytes())
     }
 
     fn tamper(&mut self, request: &Whole, how: Tampering) -> io::Result<()> {
@@ -83,7 +83,7 @@ impl Pair<'_> {
             }
             Tampering::HalfAnswer => {
                 let answer = self.ask(request)?.bytes();
-                (&mut &*self.client).write_all(&answer[..answer.len() / 2])?;
+                write(self.client, &answer[..answer.len() / 2])?;
                 Err(cut())
             }
             Tampering::Late { by } => {
@@ -102,7 +102,7 @@ impl Pair<'_> {
                 let answer = format!(
                     "HTTP/1.1 {status} Faulty\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{text}"
                 );
-                (&mut &*self.client).write_all(answer.as_bytes())
+                write(self.client, answer.as_bytes())
             }
             Tampering::Twice => {
                 self.ask(request)?;
@@ -134,7 +134,7 @@ impl Pair<'_> {
             self.upstream = Some(BufReader::new(stream));
         }
         let upstream = self.upstream.as_ref().ok_or_else(cut)?;
-        upstream.get_ref().write_all_of(bytes)
+        write(upstream.get_ref(), bytes)
     }
 
     /// Returns where the mode lets something through; fails where it cuts.
@@ -173,16 +173,8 @@ impl Pair<'_> {
     }
 }
 
-/// Writing to a shared stream.
-trait WriteAllOf {
-    fn write_all_of(&self, bytes: &[u8]) -> io::Result<()>;
-}
-
-impl WriteAllOf for TcpStream {
-    fn write_all_of(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut stream = self;
-        stream.write_all(bytes)
-    }
+fn write(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes)
 }
 
 /// Whether bytes or the end of a stream have come, after a short look.
