@@ -124,7 +124,7 @@ impl Host {
         for path in [&settings.state_dir, &tasks, &settings.work_dir] {
             open_to_passage(path).map_err(|source| directory(path, source))?;
         }
-        archive::spread(&settings.work_dir);
+        [&settings.work_dir, &tasks].into_iter().for_each(|path| archive::spread(path));
         let (in_use, is_used) = channel();
         let lock = Lock::take(&settings.state_dir, &settings.work_dir, is_used)?;
         let agents = settings.state_dir.join("agents");

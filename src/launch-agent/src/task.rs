@@ -294,7 +294,9 @@ impl Notebook {
     }
 
     fn say(&mut self, line: &str) {
-        if let Some(Err(error)) = self.host_step.as_mut().map(|step| writeln!(step, "{line}")) {
+        if let Some(Err(error)) =
+            self.host_step.as_mut().map(|step| step.write_all(format!("{line}\n").as_bytes()))
+        {
             warn!(self.log, "the host's step takes no more"; "error" => %error);
         }
     }

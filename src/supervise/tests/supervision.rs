@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use supervise::{
-    Child, ChildExited, Exit, Home, Report, install_panic_hook, run, run_with, start, start_beside,
+    Child, ChildExited, Exit, Home, Homes, Report, install_panic_hook, run, run_with, start, start_beside,
 };
 
 type Exits = Arc<Mutex<Vec<Exit>>>;
@@ -287,6 +287,28 @@ fn a_home_gives_its_thread_back() {
         // Other tests of this process come and go, but not fifty of them.
         until("the threads' end", || threads() < before + 25).await;
     });
+}
+
+#[test]
+fn a_home_left_in_order_is_the_next_ones_and_only_a_few_are_kept() {
+    System::new().block_on(async {
+        let mut homes = Homes::default();
+        let first = homes.take().unwrap();
+        let thread = thread_of(&first);
+        homes.give_back(first);
+        assert_eq!(thread_of(&homes.take().unwrap()), thread);
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let before = threads();
+        let many: Vec<_> = (0..50).map(|_| homes.take().unwrap()).collect();
+        many.into_iter().for_each(|home| homes.give_back(home));
+        until("the others' end", || threads() < before + 25).await;
+    });
+}
+
+fn thread_of(home: &Home) -> std::thread::ThreadId {
+    let (tell, told) = std::sync::mpsc::channel();
+    home.arbiter().spawn_fn(move || tell.send(std::thread::current().id()).unwrap());
+    told.recv_timeout(Duration::from_secs(10)).unwrap()
 }
 
 /// Starts children on a thread that is ending, and one that fails to be made.

@@ -90,6 +90,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Fatal> {
+    own::share_heaps();
     own::make_undumpable()?;
     own::become_subreaper()?;
     // A spool for each step, and whatever is on its way: where the host allows no more, the usual limit does.
