@@ -2,6 +2,7 @@
 
 use crate::{
     Context, diagnostics,
+    executor::without_parameters,
     fields::Fields,
     resolve::resolve,
     scope::{Arguments, Scope},
@@ -48,7 +49,7 @@ impl Declaration {
 
     fn one(context: Context<'_>, key: &Node, body: &Node) -> Option<Self> {
         let name = key.text()?.to_owned();
-        let body = resolve(context, Scope::pipeline(context), body);
+        let body = resolve(context, Scope::pipeline(context), &without_parameters(body));
         let what = format!("the parameter `{name}`");
         let fields = Fields::new(context, &what, key.span, &body)?;
         fields.check_keys(&["type", "default", "enum", "description"]);

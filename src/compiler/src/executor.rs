@@ -143,13 +143,17 @@ fn unknown(context: Context<'_>, name: &str, span: Span) {
     ));
 }
 
-/// A definition's body without its declarations: their defaults are no place for its own references.
+/// Keys of a definition in which nothing is filled in: declarations, whose defaults are no place for its own
+/// references, and prose, which may well speak of references.
+pub(crate) const UNRESOLVED: [&str; 2] = ["parameters", "description"];
+
+/// A definition's body without what is not filled in.
 pub(crate) fn without_parameters(body: &Node) -> Node {
-    if body.get("parameters").is_none() {
+    if UNRESOLVED.iter().all(|key| body.get(key).is_none()) {
         return body.clone();
     }
-    let rest = body.entries().iter().filter(|(key, _)| key.text() != Some("parameters"));
-    Node::map(body.span, rest.cloned().collect())
+    let is_kept = |(key, _): &&Entry| key.text().is_none_or(|key| !UNRESOLVED.contains(&key));
+    Node::map(body.span, body.entries().iter().filter(is_kept).cloned().collect())
 }
 
 fn executor(fields: Fields<'_>, images_environment: &mut Environment) -> Option<(Executor, Span)> {

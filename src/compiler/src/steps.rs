@@ -98,7 +98,9 @@ impl<'a> Expansion<'a> {
                 [(key, value)] => self.named(key.text().unwrap_or_default(), key.span, Some(value)),
                 _ => self.context.findings.say(diagnostics::not_one_step(entries, node.span)),
             },
-            _ => self.context.findings.say(diagnostics::no_step(node.span, node.type_name())),
+            // A parameter of type steps as an item: its steps take its place.
+            Kind::Seq(_) => self.list(node, "steps"),
+            Kind::Scalar(_) => self.context.findings.say(diagnostics::no_step(node.span, node.type_name())),
         }
     }
 

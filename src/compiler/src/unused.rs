@@ -1,7 +1,10 @@
 //! Commands, jobs and executors that nothing which runs has looked into: a reference to what they do not declare is
 //! worth a warning all the same.
 
-use crate::{Context, declaration::Declaration, diagnostics, document::Definition, library::Sort, template};
+use crate::{
+    Context, declaration::Declaration, diagnostics, document::Definition, executor::UNRESOLVED,
+    library::Sort, template,
+};
 use std::collections::HashSet;
 use yaml::{Kind, Node};
 
@@ -51,7 +54,7 @@ fn check_definition(context: Context<'_>, sort: Sort, definition: Definition<'_>
     let declared: Vec<&str> = parameters.iter().filter_map(|(key, _)| key.text()).collect();
     let mut used = HashSet::new();
     for (key, value) in definition.body.entries() {
-        if key.text() != Some("parameters") {
+        if key.text().is_none_or(|key| !UNRESOLVED.contains(&key)) {
             check_node(context, &declared, value, &mut used);
         }
     }

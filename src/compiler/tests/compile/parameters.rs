@@ -150,6 +150,22 @@ parameters:
 jobs:
   build: {machine: true, steps: [checkout]}
 "#;
+    prose_may_speak_of_references: r#"
+version: 2.1
+commands:
+  c:
+    description: Takes << parameters.foo >>.
+    parameters: {words: {type: string, default: x, description: "As << parameters.bar >> is."}}
+    steps: [run: << parameters.words >>]
+jobs:
+  build: {description: "<< parameters.none >>", machine: true, steps: [c]}
+"#;
+    a_list_of_steps_may_be_an_item_of_another: r#"
+version: 2.1
+commands: {c: {parameters: {inner: {type: steps}}, steps: [run: a, << parameters.inner >>]}}
+jobs:
+  build: {machine: true, steps: [c: {inner: [run: b, checkout]}, c: {inner: []}]}
+"#;
     references_fill_in_keys_too: r#"
 version: 2.1
 jobs:
