@@ -46,7 +46,8 @@ pub(crate) fn read(given: &Given) -> Result<(ConfigFile, Inputs), Failure> {
     }
     // A pipeline is of a branch as a rule, and values of none would keep jobs out for nothing.
     let branch = given.branch.clone().or_else(|| given.tag.is_none().then(|| "main".to_owned()));
-    let git = GitValues { branch, tag: given.tag.clone(), ..GitValues::default() };
+    let revision = Some("0".repeat(40));
+    let git = GitValues { branch, tag: given.tag.clone(), revision, ..GitValues::default() };
     let orbs = Arc::new(orb::store(&given.orbs)?);
     Ok((config, Inputs { parameters, git, number: 1, orbs: Some(orbs), ..Inputs::default() }))
 }

@@ -50,23 +50,42 @@ fn a_real_configuration_processed_again_is_unchanged() {
     }
 }
 
+/// What comes of a configuration where no orb is at hand, as the documentation tells it.
+fn told(name: &str, text: &str) -> String {
+    let compilation = examine(name, text, &inputs());
+    let first = compilation.said.iter().find(|one| one.is_error());
+    let missed: Vec<String> = compilation
+        .missed
+        .iter()
+        .filter_map(|one| one.message.split('`').nth(1))
+        .map(|orb| format!("`{orb}`"))
+        .collect();
+    let outcome = match (first, compilation.expanded.is_some()) {
+        (Some(error), _) => format!("refused: {}", error.message),
+        (None, true) => "whole".to_owned(),
+        (None, false) => format!("wants {}", missed.join(", ")),
+    };
+    let name = name.trim_end_matches(".yml").replacen("__", "/", 1);
+    format!("| {name} | {} |\n", outcome.replace('|', "\\|"))
+}
+
 #[test]
-#[ignore = "prints what comes of each real configuration"]
-fn table() {
-    for (name, text) in corpus() {
-        let before = std::time::Instant::now();
-        let compilation = examine(&name, &text, &inputs());
-        let took = before.elapsed();
-        let errors = compilation.said.iter().filter(|one| one.is_error());
-        let errors: Vec<String> =
-            errors.map(|one| compilation.sources.render(one).replace('\n', "\n      ")).collect();
-        let state = if compilation.expanded.is_some() {
-            "whole"
-        } else if errors.is_empty() {
-            "orbs"
-        } else {
-            "WRONG"
-        };
-        println!("{state} {took:?} {name} {}", errors.join(""));
+fn the_documentation_tells_what_comes_of_each_real_configuration() {
+    let corpus = corpus();
+    if corpus.is_empty() {
+        return;
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/language.md");
+    let written = fs::read_to_string(&path).expect("the documentation is there");
+    let rows: String = corpus.iter().map(|(name, text)| told(name, text)).collect();
+    let (before, _) = written.split_once(ROWS).expect("the table is there");
+    let meant = format!("{before}{ROWS}{rows}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &meant).expect("the documentation can be written");
+    } else {
+        assert_eq!(written, meant, "UPDATE_DOCS=1 writes the table anew");
     }
 }
+
+/// The head of the table.
+const ROWS: &str = "| configuration | outcome |\n|---|---|\n";
