@@ -165,6 +165,24 @@ async fn what_would_not_work_is_refused_by_name_and_the_old_goes_on() {
     house.succeeds(pipeline).await;
 }
 
+#[actix_rt::test]
+async fn a_program_that_is_gone_at_the_last_moment_leaves_the_old_one_with_its_tasks() {
+    let house = House::new().await;
+    let agent = house.agent(&[("concurrency", "1")]);
+    let pipeline = house.server.pipeline(&counting(300), CLASS).await;
+    let said = house.has_said(pipeline, 20).await;
+    let whole = house.rig.path("whole");
+    fs::rename(&house.program, &whole).unwrap();
+    put(&house.program, &format!("#!/bin/sh\n{} \"$@\"; rm \"$0\"\n", whole.display()), 0o755);
+    hang_up(&agent, REFUSED);
+    assert_eq!(agent.says("No such file or directory"), 1);
+    wait::until("it adopts its own task", SOON, || (agent.says("a task is adopted") == 1).then_some(()));
+    house.has_said(pipeline, said).await;
+    fs::rename(&whole, &house.program).unwrap();
+    hang_up(&agent, SERVES);
+    assert_eq!(house.succeeds(pipeline).await, numbers(300));
+}
+
 fn put(path: &Path, text: &str, mode: u32) {
     let draft = path.with_extension("draft");
     fs::write(&draft, text).expect("it is ours");
