@@ -10,7 +10,6 @@ use integration::{
     rig::{Rig, Server},
     wait,
 };
-use known::Known;
 use std::{
     process::Child,
     time::{Duration, Instant},
@@ -115,7 +114,7 @@ async fn a_backup_taken_under_load_has_all_that_was_acknowledged_before_it() {
     let (mut server, token) = house(&rig).await;
     let callers = Callers::new(&server, token);
     callers.call(&server.url, |count| count < 80).await;
-    let before: Known = callers.known().clone();
+    let before = callers.known();
     let mut copying: Option<Child> = None;
     callers
         .call(&server.url, |count| {

@@ -16,7 +16,7 @@ use protocol::{
     transfer::Artifact,
 };
 use std::{
-    cell::{Cell, Ref, RefCell},
+    cell::{Cell, RefCell},
     fs::File,
     io::Write,
     rc::Rc,
@@ -57,8 +57,9 @@ impl Callers {
         Self { runner, operator: server.token.clone(), known: Rc::default() }
     }
 
-    pub(crate) fn known(&self) -> Ref<'_, Known> {
-        self.known.borrow()
+    /// What was acknowledged so far.
+    pub(crate) fn known(&self) -> Known {
+        self.known.borrow().clone()
     }
 
     /// Lets them write as long as `goes_on` says so, which is told how many acknowledgements there were.

@@ -4,9 +4,10 @@ use crate::{
     ProjectId, Store, StoreError,
     batch::Batch,
     columns::{bytes, count, digest, int, json, uuid},
+    runs::Part,
 };
 use protocol::{
-    JobId, PipelineId, TaskId,
+    JobId, TaskId,
     api::TestCounts,
     transfer::{Artifact, Content, TestCase, TestResult},
 };
@@ -175,24 +176,24 @@ impl Store {
 
     pub(crate) async fn artifacts_of_pipeline(
         &self,
-        id: PipelineId,
+        part: Part,
     ) -> Result<Vec<(TaskId, Artifact)>, StoreError> {
         const SQL: &str = "SELECT a.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
                            JOIN tasks t ON t.job = j.id JOIN artifacts a ON a.task = t.id \
-                           WHERE w.pipeline = ? ORDER BY a.task, a.path";
-        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+                           WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) ORDER BY a.task, a.path";
+        let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(read_artifact).collect()
     }
 
     pub(crate) async fn tests_of_pipeline(
         &self,
-        id: PipelineId,
+        part: Part,
     ) -> Result<Vec<(TaskId, TestCounts)>, StoreError> {
         const SQL: &str = "SELECT r.task, sum(r.passed) AS passed, sum(r.failed) AS failed, \
                            sum(r.skipped) AS skipped FROM workflows w JOIN jobs j ON j.workflow = w.id \
                            JOIN tasks t ON t.job = j.id JOIN tests r ON r.task = t.id \
-                           WHERE w.pipeline = ? GROUP BY r.task";
-        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+                           WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) GROUP BY r.task";
+        let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(read_tests).collect()
     }
 }

@@ -4,8 +4,9 @@ use crate::{
     Store, StoreError,
     batch::Batch,
     columns::{bytes, count, digest, int, small, uuid},
+    runs::Part,
 };
-use protocol::{PipelineId, StepNumber, TaskId, transfer::Content};
+use protocol::{StepNumber, TaskId, transfer::Content};
 use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
@@ -141,10 +142,10 @@ impl Store {
         rows.iter().map(|row| LogRow::read(row).map(|log| (log.step, log.length))).collect()
     }
 
-    pub(crate) async fn logs_of_pipeline(&self, id: PipelineId) -> Result<Vec<LogRow>, StoreError> {
+    pub(crate) async fn logs_of_pipeline(&self, part: Part) -> Result<Vec<LogRow>, StoreError> {
         const SQL: &str = "SELECT l.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
-                           JOIN tasks t ON t.job = j.id JOIN logs l ON l.task = t.id WHERE w.pipeline = ?";
-        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+                           JOIN tasks t ON t.job = j.id JOIN logs l ON l.task = t.id WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2)";
+        let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(LogRow::read).collect()
     }
 }

@@ -12,7 +12,11 @@ use protocol::{
     task::Source,
     transfer::Artifact,
 };
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{
+    Row, Sqlite,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 /// A project's key in this store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +117,21 @@ pub struct PipelineRows {
     pub artifacts: Vec<(TaskId, Artifact)>,
     /// Of tasks that have any.
     pub tests: Vec<(TaskId, TestCounts)>,
+}
+
+/// A pipeline, or one job of it alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pipeline: PipelineId,
+    job: Option<JobId>,
+}
+
+impl Part {
+    /// A query for rows of this pipeline (`?1`) and, if it is not null, this job (`?2`).
+    pub(crate) fn query(self, sql: &'static str) -> Query<'static, Sqlite, SqliteArguments> {
+        let job = self.job.map(|job| bytes(&job.0).to_vec());
+        sqlx::query(sql).bind(bytes(&self.pipeline.0).to_vec()).bind(job)
+    }
 }
 
 pub(crate) fn project(batch: &mut Batch, name: &str) {
@@ -295,8 +314,21 @@ impl Store {
     /// All of a pipeline that a view of it shows. What contains is read before what it contains, for commits go on
     /// meanwhile: a workflow that is over is then never shown with a task that is not.
     pub async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineRows>, StoreError> {
-        let Some((project, pipeline)) = self.pipeline_row(id).await? else { return Ok(None) };
-        let workflows = self.workflows_of_pipeline(id).await?;
+        self.pipeline_part(Part { pipeline: id, job: None }).await
+    }
+
+    /// The same with one of its jobs alone: all the others' rows are left unread.
+    pub async fn pipeline_with(
+        &self,
+        id: PipelineId,
+        job: JobId,
+    ) -> Result<Option<PipelineRows>, StoreError> {
+        self.pipeline_part(Part { pipeline: id, job: Some(job) }).await
+    }
+
+    async fn pipeline_part(&self, id: Part) -> Result<Option<PipelineRows>, StoreError> {
+        let Some((project, pipeline)) = self.pipeline_row(id.pipeline).await? else { return Ok(None) };
+        let workflows = self.workflows_of_pipeline(id.pipeline).await?;
         let jobs = self.jobs_of_pipeline(id).await?;
         let tasks = self.tasks_of_pipeline(id).await?;
         Ok(Some(PipelineRows {
@@ -354,10 +386,10 @@ impl Store {
         rows.iter().map(WorkflowRow::read).collect()
     }
 
-    async fn jobs_of_pipeline(&self, id: PipelineId) -> Result<Vec<JobRow>, StoreError> {
+    async fn jobs_of_pipeline(&self, part: Part) -> Result<Vec<JobRow>, StoreError> {
         const SQL: &str = "SELECT j.* FROM jobs j JOIN workflows w ON w.id = j.workflow \
-                           WHERE w.pipeline = ? ORDER BY w.place, j.place";
-        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+                           WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) ORDER BY w.place, j.place";
+        let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(JobRow::read).collect()
     }
 }

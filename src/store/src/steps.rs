@@ -4,8 +4,9 @@ use crate::{
     Store, StoreError,
     batch::Batch,
     columns::{bytes, int, small, uuid, word},
+    runs::Part,
 };
-use protocol::{PipelineId, StepNumber, StepStatus, TaskId};
+use protocol::{StepNumber, StepStatus, TaskId};
 use sqlx::{Row, sqlite::SqliteRow};
 
 /// A step that started.
@@ -65,11 +66,11 @@ pub(crate) fn ended(
 }
 
 impl Store {
-    pub(crate) async fn steps_of_pipeline(&self, id: PipelineId) -> Result<Vec<StepRow>, StoreError> {
+    pub(crate) async fn steps_of_pipeline(&self, part: Part) -> Result<Vec<StepRow>, StoreError> {
         const SQL: &str = "SELECT s.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
                            JOIN tasks t ON t.job = j.id JOIN steps s ON s.task = t.id \
-                           WHERE w.pipeline = ? ORDER BY s.task, s.number";
-        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+                           WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) ORDER BY s.task, s.number";
+        let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(StepRow::read).collect()
     }
 }

@@ -4,8 +4,9 @@ use crate::{
     Store, StoreError,
     batch::Batch,
     columns::{bytes, count, int, optional_word, small, uuid},
+    runs::Part,
 };
-use protocol::{Epoch, JobId, Outcome, PipelineId, TaskId, WorkflowId};
+use protocol::{Epoch, JobId, Outcome, TaskId, WorkflowId};
 use sqlx::{Row, sqlite::SqliteRow};
 
 /// Where a task stands.
@@ -235,10 +236,10 @@ impl Store {
         rows.iter().map(TaskRow::read).collect()
     }
 
-    pub(crate) async fn tasks_of_pipeline(&self, id: PipelineId) -> Result<Vec<TaskRow>, StoreError> {
+    pub(crate) async fn tasks_of_pipeline(&self, part: Part) -> Result<Vec<TaskRow>, StoreError> {
         const SQL: &str = "SELECT t.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
-                           JOIN tasks t ON t.job = j.id WHERE w.pipeline = ? ORDER BY t.job, t.node_index";
-        let rows = sqlx::query(SQL).bind(bytes(&id.0)).fetch_all(&self.readers).await?;
+                           JOIN tasks t ON t.job = j.id WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) ORDER BY t.job, t.node_index";
+        let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(TaskRow::read).collect()
     }
 }

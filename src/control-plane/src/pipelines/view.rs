@@ -20,6 +20,15 @@ impl Plane {
     pub(crate) async fn view(&self, id: PipelineId) -> Result<Option<PipelineView>, Refusal> {
         Ok(self.store.pipeline(id).await?.map(view))
     }
+
+    /// The same with one of its jobs alone.
+    pub(crate) async fn view_with(
+        &self,
+        id: PipelineId,
+        job: JobId,
+    ) -> Result<Option<PipelineView>, Refusal> {
+        Ok(self.store.pipeline_with(id, job).await?.map(view))
+    }
 }
 
 /// The rows of the tasks, found by what they belong to.

@@ -119,7 +119,7 @@ async fn find(plane: &Plane, place: &Place) -> Result<Found, Refusal> {
     let missing = || Refusal::Missing("there is no such job or task".to_owned());
     let id: JobId = place.job.parse().map_err(|_| missing())?;
     let (_, pipeline, _) = plane.store.job(id).await?.ok_or_else(missing)?;
-    let pipeline = plane.view(pipeline).await?.ok_or_else(missing)?;
+    let pipeline = plane.view_with(pipeline, id).await?.ok_or_else(missing)?;
     let of_workflow = |jobs: &[JobView]| jobs.iter().position(|job| job.id == id);
     let places = pipeline.workflows.iter().enumerate();
     let (workflow, job) = places

@@ -73,6 +73,9 @@ async fn a_store_of_version_1_is_migrated_and_read_whole() {
     assert_eq!((rows.jobs.len(), rows.tasks.len(), rows.steps.len(), rows.logs.len()), (2, 2, 6, 7));
     assert_eq!((rows.artifacts.len(), rows.tests.len()), (1, 1));
     let task = rows.artifacts[0].0;
+    let part = store.pipeline_with(row.id, rows.jobs[1].id).await.unwrap().unwrap();
+    assert_eq!((part.workflows.len(), part.jobs.len(), part.tasks.len(), part.steps.len()), (1, 1, 1, 0));
+    assert_eq!(part.jobs[0].definition.name, "waits");
     assert_eq!(store.chunks(task, StepNumber(4), 0, 9).await.unwrap().len(), 2);
     let live = store.live_workflow(workflows[0].id).await.unwrap().unwrap();
     assert_eq!(live.jobs[1].definition.requires, ["build"]);
