@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     ("snapshot", &["archive"]),
     ("compiler", &["protocol", "yaml"]),
+    ("orbs", &["compiler", "yaml"]),
     ("client", &["protocol"]),
     ("store", &["protocol", "failpoints"]),
     ("blobs", &["protocol", "failpoints"]),
