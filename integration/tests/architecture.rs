@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("blobs", &["protocol", "failpoints"]),
     ("task-agent", &["protocol", "masking", "archive", "sandbox", "failpoints"]),
     ("launch-agent", &["protocol", "yaml", "client", "supervise", "sandbox", "archive", "failpoints"]),
-    ("control-plane", &["protocol", "yaml", "compiler", "store", "blobs", "failpoints"]),
+    ("control-plane", &["protocol", "compiler", "store", "blobs", "failpoints"]),
     ("fakes", &["protocol", "sandbox"]),
 ];
 

@@ -1,6 +1,7 @@
 //! No text is a panic, and none is worth more work than it can be meant to.
 
 use crate::shown::{inputs, outcome};
+use compiler::examine;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
@@ -75,6 +76,16 @@ fn more_errors_than_anybody_reads_are_cut() {
     assert!(said(&text).contains("more than 200 errors: the rest is not shown"));
 }
 
+/// What is processed refers to nothing, and stays as it is processed again.
+fn stays(text: &str) {
+    let Some(expanded) = examine("", text, &inputs()).expanded else { return };
+    let once = expanded.text();
+    let again = examine("", &once, &inputs());
+    let twice = again.expanded.map(|twice| twice.text());
+    assert_eq!(twice.as_deref(), Some(once.as_str()), "{text}\n{:?}", again.said);
+    assert!(!once.contains("<< parameters."), "{text}\n{once}");
+}
+
 /// Words of the language, so that texts get past the first stage.
 const WORDS: &str = "version: 2.1|version: 2|jobs|workflows|commands|executors|parameters|orbs|build|test|steps|run|\
     checkout|when|unless|condition|machine|true|docker|image|requires|matrix|exclude|filters|branches|only|/x/|type|\
@@ -99,6 +110,22 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
+/// Steps that are right as a rule.
+fn steps() -> impl Strategy<Value = String> {
+    let step = prop::sample::select(vec![
+        "checkout",
+        "run: '<< pipeline.number >>'",
+        "run: {command: \"a\\n b\\n\", background: yes}",
+        "when: {condition: true, steps: [run: x]}",
+        "unless: {condition: 0, steps: [run: {name: y, command: '\\<< x >>'}]}",
+        "save_cache: {key: '{{ .Branch }}', paths: [~/x]}",
+        "restore-cache: {keys: [a, 'yes']}",
+        "setup_remote_docker",
+        "store_artifacts: {path: 012}",
+    ]);
+    prop::collection::vec(step, 1..4).prop_map(|steps| steps.join(", "))
+}
+
 proptest! {
     #[test]
     fn no_text_is_a_panic(text in any::<String>()) {
@@ -112,6 +139,17 @@ proptest! {
              test: {{machine: true, parameters: {parameters}, steps: {jobs}}}}}\nworkflows: {{all: {{jobs: {workflows}}}}}\n"
         );
         said(&text);
+        stays(&text);
+    }
+
+    #[test]
+    fn what_is_processed_stays_as_it_is(steps in steps(), words in "[a-z:#'\" \\\\<>{}\n-]{0,20}") {
+        let quoted = serde_json::to_string(&words).expect("a text is JSON");
+        stays(&format!(
+            "version: 2.1\ncommands: {{c: {{parameters: {{a: {{type: string, default: {quoted}}}}}, steps: [{steps}]}}}}\n\
+             jobs:\n  build: {{machine: true, environment: {{A: {quoted}}}, steps: [c, c: {{a: x}}, {steps}]}}\n\
+             workflows: {{all: {{jobs: [build, build: {{context: [{quoted}]}}, build: {{name: {quoted}, requires: [build-1]}}]}}}}\n"
+        ));
     }
 
     #[test]
