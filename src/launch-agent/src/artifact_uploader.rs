@@ -7,7 +7,7 @@ mod carry;
 mod received;
 
 use crate::host::Host;
-use actix::{WeakRecipient, prelude::*};
+use actix::prelude::*;
 use carry::{Carrier, Failure};
 use client::TaskClient;
 use protocol::{
@@ -16,6 +16,7 @@ use protocol::{
 };
 pub(crate) use received::Request;
 use std::{collections::VecDeque, fs::File, rc::Rc, sync::Arc, time::Duration};
+use supervise::{Above, say_state, take_counted};
 
 /// From the task: carry this. A repeat of a number is the same request.
 #[derive(Clone, Debug, Message)]
@@ -44,7 +45,7 @@ pub(crate) struct Answered {
 /// The uploader of one task.
 pub(crate) struct ArtifactUploader {
     carrier: Rc<Carrier>,
-    task: WeakRecipient<UploadNews>,
+    task: Above<UploadNews>,
     /// While something is carried the lease is renewed so often.
     renewal: Duration,
     waiting: VecDeque<Request>,
@@ -62,7 +63,7 @@ impl ArtifactUploader {
         lease: Lease,
         client: TaskClient,
         renewal: Duration,
-        task: WeakRecipient<UploadNews>,
+        task: Above<UploadNews>,
     ) -> Self {
         let carrier = Rc::new(Carrier { host, lease, client });
         Self { carrier, task, renewal, waiting: VecDeque::new(), busy: 0 }
@@ -79,6 +80,7 @@ impl ArtifactUploader {
                 uploader.go_on(ctx);
             }));
         }
+        say_state(if self.busy == 0 { "Idle" } else { "Carrying" });
     }
 
     /// A transfer may take longer than a lease, the logs may be sent, and the token of the heartbeats may be refused by
@@ -98,12 +100,11 @@ impl ArtifactUploader {
     }
 
     fn tell(&self, carried: Result<Vec<Answered>, Failure>) {
-        let Some(task) = self.task.upgrade() else { return };
         match carried {
             Ok(answers) => {
-                answers.into_iter().for_each(|answered| task.do_send(UploadNews::Answered(answered)))
+                answers.into_iter().for_each(|answered| self.task.tell(UploadNews::Answered(answered)))
             }
-            Err(Failure::LeaseLost(why)) => task.do_send(UploadNews::LeaseLost(why)),
+            Err(Failure::LeaseLost(why)) => self.task.tell(UploadNews::LeaseLost(why)),
         }
     }
 }
@@ -115,6 +116,8 @@ impl Actor for ArtifactUploader {
         ctx.run_interval(self.renewal, |uploader, ctx| uploader.renew(ctx));
     }
 }
+
+take_counted!(ArtifactUploader: Carry);
 
 impl Handler<Carry> for ArtifactUploader {
     type Result = ();

@@ -4,7 +4,7 @@ use crate::{
     config::Settings,
     host::{Host, StartError, state::HostState},
     pulse::Pulse,
-    status::Status,
+    status::{Asked, Board, Server, Status, socket_path},
     supervisor::{Command, Supervisor},
 };
 use actix::prelude::*;
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     finished: watch::Receiver<Option<Finished>>,
+    board: Arc<Board>,
 }
 
 /// A launch-agent that is over: no process of any of its tasks is left, unless it failed.
@@ -44,15 +45,23 @@ fn begin(settings: Settings, log: Logger, state: HostState) -> Result<Handle, St
     raise_descriptor_limit(&host.log);
     let (commands, inbox) = mpsc::unbounded_channel();
     let (over, finished) = watch::channel(None);
+    let (board, server) = (host.board.clone(), serve_status(&host, &commands)?);
     let thread = std::thread::Builder::new().name("launch-agent".to_owned());
     let run = move || {
         let end = System::new().block_on(live(host, inbox, state));
+        drop(server);
         lock.give_back();
         // Nobody may be there to hear it.
         let _ = over.send(Some(end));
     };
     thread.spawn(run).map_err(StartError::Thread)?;
-    Ok(Handle { commands, finished })
+    Ok(Handle { commands, finished, board })
+}
+
+fn serve_status(host: &Arc<Host>, commands: &mpsc::UnboundedSender<Command>) -> Result<Server, StartError> {
+    let path = socket_path(&host.settings.state_dir);
+    let asked = Asked { board: host.board.clone(), commands: commands.clone(), tasks: host.tasks.clone() };
+    Server::start(path.clone(), asked, host.log.clone()).map_err(|source| StartError::Socket { path, source })
 }
 
 /// Has every panic of this process told in its log, with the actor it struck, for a program that is a launch-agent and
@@ -66,11 +75,12 @@ pub fn log_panics(log: &Logger) {
 
 async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>, state: HostState) -> Finished {
     info!(host.log, "the launch-agent is {:?}", state; "name" => &host.settings.name, "control plane" => host.transport.url());
+    let tree = host.board.tree.clone();
     let root = move |ctx: &mut Context<Supervisor>| {
         ctx.add_message_stream(unfold(inbox, |mut inbox| async move { Some((inbox.recv().await?, inbox)) }));
         Supervisor::new(host, state)
     };
-    supervise::run_with(root).await.into()
+    supervise::run(&tree, root).await.into()
 }
 
 impl Handle {
@@ -102,9 +112,10 @@ impl Handle {
 
     /// How it stands; none once it is over.
     pub async fn status(&self) -> Option<Status> {
-        let (answer, status) = oneshot::channel();
+        let (answer, published) = oneshot::channel();
         self.commands.send(Command::Standings(answer)).ok()?;
-        status.await.ok()
+        published.await.ok()?;
+        Some(self.board.status())
     }
 
     /// Returns once it is over.

@@ -5,6 +5,7 @@ pub(crate) mod state;
 use crate::{
     config::{LogTarget, Settings},
     shelf::Shelf,
+    status::Board,
     task::dir::{TaskDir, remove_tree},
 };
 use client::Transport;
@@ -46,7 +47,8 @@ pub(crate) struct Host {
     pub(crate) accounts: Pool,
     /// `runner.user`.
     pub(crate) user: Option<Account>,
-    tasks: PathBuf,
+    pub(crate) board: Arc<Board>,
+    pub(crate) tasks: PathBuf,
     /// Gone with whoever uses the host last.
     _in_use: Sender<Infallible>,
 }
@@ -107,6 +109,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody could ask how it stands.
+    #[error("cannot listen at {}: {source}", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The thread of its actors cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -136,6 +146,8 @@ impl Host {
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         let contents = Arc::new(contents);
         let accounts = Pool::default();
+        let tree = supervise::Tree::of::<crate::supervisor::Supervisor>();
+        let board = Arc::new(Board::new(tree, &settings.name, transport.url()));
         let host = Self {
             settings,
             log,
@@ -146,6 +158,7 @@ impl Host {
             is_root,
             accounts,
             user,
+            board,
             tasks,
             _in_use: in_use,
         };

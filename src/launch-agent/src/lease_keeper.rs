@@ -3,7 +3,7 @@
 //! It has a thread of its own: no task, and no Supervisor, can be so busy that leases run out.
 
 use crate::host::Host;
-use actix::{WeakRecipient, prelude::*};
+use actix::prelude::*;
 use client::{Backoff, ClientError, Runner};
 use protocol::{
     TaskId,
@@ -15,6 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use supervise::{Above, say_state, take_counted};
 
 /// From the Supervisor: these are the running tasks of your token now.
 #[derive(Clone, Debug, Message)]
@@ -44,8 +45,9 @@ pub(crate) struct LeaseNews {
 /// The keeper of one token's leases.
 pub(crate) struct LeaseKeeper {
     host: Arc<Host>,
+    class: usize,
     runner: Runner,
-    supervisor: WeakRecipient<LeaseNews>,
+    supervisor: Above<LeaseNews>,
     running: Running,
     /// What was told of which running task: that it is canceled, or (true) lost.
     told: BTreeSet<(Lease, bool)>,
@@ -66,10 +68,11 @@ const STALLED: Duration = Duration::from_secs(120);
 
 impl LeaseKeeper {
     /// Runs on its own thread.
-    pub(crate) fn new(host: Arc<Host>, class: usize, supervisor: WeakRecipient<LeaseNews>) -> Self {
+    pub(crate) fn new(host: Arc<Host>, class: usize, supervisor: Above<LeaseNews>) -> Self {
         let runner = host.transport.runner(host.settings.classes[class].token.expose());
         Self {
             host,
+            class,
             runner,
             supervisor,
             running: Running { leases: Vec::new(), shortest: LONGEST_HOLD },
@@ -86,7 +89,7 @@ impl LeaseKeeper {
             ctx.cancel_future(beat);
         }
         if self.running.leases.is_empty() {
-            return;
+            return say_state("Idle");
         }
         let (runner, heartbeat) = (self.runner.clone(), self.heartbeat());
         let beat = async move {
@@ -94,6 +97,7 @@ impl LeaseKeeper {
             runner.heartbeat(&heartbeat).await
         };
         self.begins = Instant::now() + pause;
+        say_state(format!("Keeping {}", self.running.leases.len()));
         let answered = beat.into_actor(self).map(|answer, keeper, ctx| keeper.answered(answer, ctx));
         self.beat = Some(ctx.spawn(answered));
     }
@@ -109,6 +113,7 @@ impl LeaseKeeper {
 
     fn answered(&mut self, answer: Result<HeartbeatAnswer, ClientError>, ctx: &mut Context<Self>) {
         self.beat = None;
+        self.host.board.heartbeat(self.class, answer.as_ref().err().map(ToString::to_string));
         let pause = match answer {
             Ok(answer) => {
                 self.backoff = Backoff::up_to(self.running.shortest / 6);
@@ -132,8 +137,8 @@ impl LeaseKeeper {
         let all =
             canceled.iter().map(|lease| (*lease, false)).chain(fenced.iter().map(|lease| (*lease, true)));
         let is_new = all.filter(|news| self.told.insert(*news)).count() > 0;
-        if let (true, Some(supervisor)) = (is_new, self.supervisor.upgrade()) {
-            supervisor.do_send(LeaseNews { canceled, fenced });
+        if is_new {
+            self.supervisor.tell(LeaseNews { canceled, fenced });
         }
         if has_news && !is_new { PAUSE_AFTER_OLD_NEWS } else { Duration::ZERO }
     }
@@ -141,7 +146,13 @@ impl LeaseKeeper {
 
 impl Actor for LeaseKeeper {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        say_state("Idle");
+    }
 }
+
+take_counted!(LeaseKeeper: Running);
 
 impl Handler<Running> for LeaseKeeper {
     type Result = ();

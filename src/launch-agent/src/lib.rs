@@ -8,7 +8,8 @@
 //!                  └─ ArtifactUploader  transfers both ways, under one limit of the host; started when first needed
 //! ```
 //!
-//! Messages follow the edges of this tree and nothing else; a message is a hint, the truth is on disk:
+//! Messages follow the edges of this tree and nothing else; a message is a hint, the truth is on disk. How all of them
+//! stand is seen from outside ([`status`]), without a message, so that it is seen of one that hangs too.
 //!
 //! | from | to | message | when lost |
 //! |---|---|---|---|
@@ -45,7 +46,7 @@ mod poller;
 mod pulse;
 mod reload;
 mod shelf;
-mod status;
+pub mod status;
 mod supervisor;
 mod task;
 
@@ -53,4 +54,4 @@ pub use handle::{Finished, Handle, log_panics, start, sweep};
 pub use host::StartError;
 pub use pulse::Pulse;
 pub use reload::{Program, ReloadError, assurance, take_orders};
-pub use status::{PollerStatus, Status, TaskStatus};
+pub use status::Status;

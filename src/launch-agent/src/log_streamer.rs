@@ -8,8 +8,8 @@
 
 mod outbox;
 
-use crate::task::dir::TaskDir;
-use actix::{WeakRecipient, prelude::*};
+use crate::{status::Board, task::dir::TaskDir};
+use actix::prelude::*;
 use client::{ClientError, StreamAnswer, TaskClient};
 use outbox::{Draft, Look, Outbox};
 use protocol::{StepNumber, http::Lease, stream::Acknowledged};
@@ -19,8 +19,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
+use supervise::{Above, say_state, take_counted};
 use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
 
 /// Journal or spools grew, or may have.
@@ -54,7 +56,8 @@ pub(crate) struct Parts {
     pub(crate) lease: Lease,
     pub(crate) client: TaskClient,
     pub(crate) log: Logger,
-    pub(crate) task: WeakRecipient<StreamNews>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) task: Above<StreamNews>,
     /// Whether nothing of this lease can have been sent before.
     pub(crate) fresh: bool,
     /// Without a call for so long the control plane is asked, which renews the lease.
@@ -110,6 +113,8 @@ impl Actor for LogStreamer {
     }
 }
 
+take_counted!(LogStreamer: LogAppended, DrainLogs);
+
 impl Handler<LogAppended> for LogStreamer {
     type Result = ();
 
@@ -124,6 +129,7 @@ impl Handler<DrainLogs> for LogStreamer {
 
     fn handle(&mut self, _: DrainLogs, _: &mut Context<Self>) {
         failpoints::hit("log_streamer:drain_logs", None);
+        say_state("Draining");
         self.wake.draining.set(true);
         self.wake.more.notify_one();
     }
@@ -170,6 +176,7 @@ impl Pump {
                 Err(trouble) => trouble,
             };
             debug!(self.parts.log, "the stream begins anew: {trouble}");
+            say_state(format!("Waiting: {trouble}"));
             match trouble {
                 Trouble::Fenced(why) => return self.tell(StreamNews::LeaseLost(why)),
                 Trouble::Away(_) => tokio::time::sleep(PAUSE).await,
@@ -204,6 +211,7 @@ impl Pump {
             None => self.parts.client.acknowledged().await?,
         };
         self.note(&start);
+        say_state("Streaming");
         let mut outbox = resumed(self.parts.dir.clone(), start).await?;
         // What stands in the host's step of a task that begins goes with what the task says first.
         let begins = outbox.is_at_start() && !self.wake.draining.get();
@@ -244,11 +252,18 @@ impl Pump {
                 failpoints::hit("log_streamer:after_post", self.parts.lease.task_id);
                 self.refusals = 0;
                 self.called = Instant::now();
+                let new = acknowledged.logs.iter().map(|(step, end)| end.saturating_sub(self.end_of(*step)));
+                let new: u64 = new.sum();
+                self.parts.board.count(|counts| counts.log_bytes += new);
                 self.note(&acknowledged);
                 free(outbox, &acknowledged);
                 Ok(())
             }
         }
+    }
+
+    fn end_of(&self, step: StepNumber) -> u64 {
+        self.acknowledged.get(&step).copied().unwrap_or(0)
     }
 
     /// Tells the task what is new, so that the task-agent knows of the room in its spools.
@@ -263,9 +278,7 @@ impl Pump {
     }
 
     fn tell(&self, news: StreamNews) {
-        if let Some(task) = self.parts.task.upgrade() {
-            task.do_send(news);
-        }
+        self.parts.task.tell(news);
     }
 }
 

@@ -5,12 +5,13 @@
 pub(crate) mod state;
 
 use crate::host::{Host, VERSION};
-use actix::{WeakRecipient, prelude::*};
+use actix::prelude::*;
 use client::{Backoff, ClientError, Runner};
 use protocol::http::{Claim, Claimed};
 use slog::{info, warn};
 use state::{PollerEffect, PollerEvent, PollerState};
 use std::{sync::Arc, time::Duration};
+use supervise::{Above, say_state, take_counted};
 
 /// From the Supervisor: so many slots are yours until you answer.
 #[derive(Clone, Copy, Debug, Message)]
@@ -48,7 +49,7 @@ pub(crate) struct Poller {
     host: Arc<Host>,
     class: usize,
     runner: Runner,
-    supervisor: WeakRecipient<PollerNews>,
+    supervisor: Above<PollerNews>,
     state: PollerState,
     room: Room,
     backoff: Backoff,
@@ -61,7 +62,7 @@ const PARKED: Duration = Duration::from_secs(60);
 
 impl Poller {
     /// Runs on the thread of its claims.
-    pub(crate) fn new(host: Arc<Host>, class: usize, supervisor: WeakRecipient<PollerNews>) -> Self {
+    pub(crate) fn new(host: Arc<Host>, class: usize, supervisor: Above<PollerNews>) -> Self {
         let runner = host.transport.runner(host.settings.classes[class].token.expose());
         let room = Room { slots: 0, wait: Duration::ZERO };
         let (state, backoff) = (PollerState::Idle, Backoff::up_to(MOST));
@@ -71,6 +72,7 @@ impl Poller {
     fn apply(&mut self, event: PollerEvent, ctx: &mut Context<Self>) {
         let (state, effect) = self.state.on(event);
         self.state = state;
+        say_state(state.name());
         match effect {
             None => {}
             Some(PollerEffect::Ask) => self.ask(ctx),
@@ -125,9 +127,7 @@ impl Poller {
     }
 
     fn tell(&self, news: News) {
-        if let Some(supervisor) = self.supervisor.upgrade() {
-            supervisor.do_send(PollerNews { class: self.class, news });
-        }
+        self.supervisor.tell(PollerNews { class: self.class, news });
     }
 }
 
@@ -142,7 +142,13 @@ fn platform() -> &'static str {
 
 impl Actor for Poller {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        say_state(self.state.name());
+    }
 }
+
+take_counted!(Poller: Room);
 
 impl Handler<Room> for Poller {
     type Result = ();

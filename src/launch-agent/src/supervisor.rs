@@ -6,7 +6,7 @@ mod succession;
 
 use crate::{
     Finished,
-    config::Mode,
+    config::{ClassSettings, Mode},
     host::{
         Host,
         state::{HostEffect, HostEvent, HostState},
@@ -14,7 +14,7 @@ use crate::{
     lease_keeper::{LeaseKeeper, LeaseNews},
     poller::{News, Poller, PollerNews, Room},
     pulse::Pulse,
-    status::{PollerStatus, Status},
+    status::{Heartbeats, PollerStatus, Standing},
     task::TaskNews,
 };
 use actix::prelude::*;
@@ -27,7 +27,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use supervise::{Child, ChildExited, Home, Homes, Restarts, Tolerance, Verdict, start, start_beside};
+use supervise::{
+    Above, Child, ChildExited, Home, Homes, Seat, Tolerance, Verdict, say_state, start, start_beside,
+    take_counted,
+};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -41,8 +44,8 @@ pub(crate) enum Command {
     StopNow,
     /// Leave all tasks to the program that takes this one's place; answered as that happens.
     HandOver(oneshot::Sender<()>),
-    /// How do you stand?
-    Standings(oneshot::Sender<Status>),
+    /// Publish how you stand, and say so.
+    Standings(oneshot::Sender<()>),
     /// Are you there, and all your LeaseKeepers?
     Pulse(oneshot::Sender<Pulse>),
 }
@@ -77,6 +80,7 @@ pub(crate) struct Supervisor {
     /// Since when there has been no task.
     idle_since: Instant,
     ticks: u64,
+    ticked: Instant,
     /// Actors that tasks have had so far.
     lives: u64,
 }
@@ -86,8 +90,8 @@ struct Token {
     poller: Option<Child<Poller>>,
     keeper: Option<Child<LeaseKeeper>>,
     keeper_home: Option<Home>,
-    poller_restarts: Restarts,
-    keeper_restarts: Restarts,
+    poller_seat: Seat,
+    keeper_seat: Seat,
     reason: Option<String>,
 }
 
@@ -110,7 +114,7 @@ impl Supervisor {
             Mode::SingleTask => 1,
         };
         let slots = Slots::new(total, host.settings.classes.iter().map(|class| class.concurrency));
-        let tokens = host.settings.classes.iter().map(|_| Token::default()).collect();
+        let tokens = host.settings.classes.iter().map(Token::of).collect();
         Self {
             host,
             state,
@@ -124,6 +128,7 @@ impl Supervisor {
             paused: None,
             idle_since: Instant::now(),
             ticks: 0,
+            ticked: Instant::now(),
             lives: 0,
         }
     }
@@ -134,6 +139,7 @@ impl Supervisor {
             info!(self.host.log, "the launch-agent is {:?}", state; "tasks" => self.tasks.len());
         }
         self.state = state;
+        say_state(format!("{state:?}"));
         match effect {
             None => {}
             Some(HostEffect::Settle) => self.hand_over(ctx),
@@ -170,9 +176,10 @@ impl Supervisor {
         if self.state != HostState::Serving {
             return;
         }
-        let (host, news) = (self.host.clone(), ctx.address().downgrade().recipient());
-        let make = move |_: &mut _| Poller::new(host, class, news);
-        self.tokens[class].poller = Some(start_beside(ctx, Member::Poller(class), make));
+        let (host, above) = (self.host.clone(), Above::of(ctx));
+        let make = move |_: &mut _| Poller::new(host, class, above);
+        let token = &mut self.tokens[class];
+        token.poller = Some(start_beside(ctx, &token.poller_seat, Member::Poller(class), make));
         self.slots.ready(class);
         self.lend();
     }
@@ -182,10 +189,11 @@ impl Supervisor {
             Ok(home) => home,
             Err(error) => return self.keeper_failed(class, &error.to_string(), ctx),
         };
-        let (host, news) = (self.host.clone(), ctx.address().downgrade().recipient());
-        let make = move |_: &mut _| LeaseKeeper::new(host, class, news);
-        self.tokens[class].keeper = Some(start(ctx, home.arbiter(), Member::LeaseKeeper(class), make));
-        self.tokens[class].keeper_home = Some(home);
+        let (host, above) = (self.host.clone(), Above::of(ctx));
+        let make = move |_: &mut _| LeaseKeeper::new(host, class, above);
+        let token = &mut self.tokens[class];
+        let keeper = start(ctx, &token.keeper_seat, home.arbiter(), Member::LeaseKeeper(class), make);
+        (token.keeper, token.keeper_home) = (Some(keeper), Some(home));
         self.tell_keeper(class);
     }
 
@@ -201,7 +209,7 @@ impl Supervisor {
         let wait = if self.slots.are_shared() { SHARED_HOLD } else { HOLD };
         for (class, slots) in self.slots.lend() {
             match &self.tokens[class].poller {
-                Some(poller) => poller.addr.do_send(Room { slots, wait }),
+                Some(poller) => poller.tell(Room { slots, wait }),
                 None => self.slots.give_back(class),
             }
         }
@@ -233,9 +241,13 @@ impl Supervisor {
         let token = &mut self.tokens[class];
         (token.poller, token.reason) = (None, Some(format!("its Poller failed: {cause}")));
         self.slots.give_back(class);
-        let pause = match self.tokens[class].poller_restarts.failed_at(Instant::now()) {
+        let seat = &mut self.tokens[class].poller_seat;
+        let pause = match seat.failed(cause) {
             Verdict::RestartAfter(pause) => pause,
-            Verdict::Escalate => PARKED,
+            Verdict::Escalate => {
+                seat.say("Parked");
+                PARKED
+            }
         };
         ctx.run_later(pause, move |supervisor, ctx| supervisor.start_poller(class, ctx));
     }
@@ -244,7 +256,7 @@ impl Supervisor {
         warn!(self.host.log, "a LeaseKeeper failed"; "class" => class, "cause" => cause);
         let token = &mut self.tokens[class];
         (token.keeper, token.keeper_home) = (None, None);
-        match token.keeper_restarts.failed_at(Instant::now()) {
+        match token.keeper_seat.failed(cause) {
             Verdict::RestartAfter(pause) => {
                 ctx.run_later(pause, move |supervisor, ctx| supervisor.start_keeper(class, ctx));
             }
@@ -260,6 +272,8 @@ impl Supervisor {
     /// What no message says: time passes, disks fill, actors hang.
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.ticks += 1;
+        let since = std::mem::replace(&mut self.ticked, Instant::now()).elapsed();
+        self.host.board.ticked(since.saturating_sub(TICK));
         if self.ticks.is_multiple_of(household::PING_EVERY) {
             self.ping_tasks(ctx);
         }
@@ -270,11 +284,12 @@ impl Supervisor {
             self.apply(HostEvent::Drain, ctx);
         }
         self.lend();
+        self.publish();
     }
 
-    fn standings(&self) -> Status {
+    fn publish(&self) {
         let pollers = self.host.settings.classes.iter().zip(&self.tokens).enumerate();
-        Status {
+        self.host.board.publish(Standing {
             host: format!("{:?}", self.state),
             slots: self.slots.total(),
             taken: self.slots.taken(),
@@ -284,31 +299,36 @@ impl Supervisor {
                     class: class.class.clone(),
                     lent: self.slots.lent(index),
                     reason: token.reason.clone(),
-                    restarts: token.poller_restarts.total() + token.keeper_restarts.total(),
+                    restarts: token.poller_seat.standing().restarts + token.keeper_seat.standing().restarts,
+                    heartbeats: Heartbeats::default(),
                 })
                 .collect(),
             tasks: self.tasks.iter().map(|(id, task)| task.standing(*id)).collect(),
-        }
+        });
     }
 }
 
-impl Default for Token {
-    fn default() -> Self {
+impl Token {
+    fn of(class: &ClassSettings) -> Self {
+        let name = class.class.as_ref().map_or_else(String::new, ToString::to_string);
         Self {
             poller: None,
             keeper: None,
             keeper_home: None,
-            poller_restarts: Restarts::new(TOLERANCE),
-            keeper_restarts: Restarts::new(TOLERANCE),
+            poller_seat: Seat::new::<Poller>(name.clone(), TOLERANCE),
+            keeper_seat: Seat::new::<LeaseKeeper>(name, TOLERANCE),
             reason: None,
         }
     }
 }
 
+take_counted!(Supervisor: PollerNews, LeaseNews, TaskNews, ChildExited<Member>);
+
 impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        say_state(format!("{:?}", self.state));
         for class in 0..self.tokens.len() {
             self.start_keeper(class, ctx);
             self.start_poller(class, ctx);
@@ -316,6 +336,7 @@ impl Actor for Supervisor {
         // For the first task; one that cannot be had now is asked for again.
         Home::new().into_iter().for_each(|home| self.homes.give_back(home));
         self.adopt(ctx);
+        self.publish();
         ctx.run_interval(TICK, Self::tick);
     }
 }
@@ -332,8 +353,9 @@ impl Handler<Command> for Supervisor {
             Command::Pulse(answer) => self.pulse(answer, ctx),
             Command::Standings(answer) => {
                 failpoints::hit("supervisor:standings", TaskId(Uuid::nil()));
+                self.publish();
                 // Whoever asked may have gone.
-                let _ = answer.send(self.standings());
+                let _ = answer.send(());
             }
         }
     }
@@ -380,6 +402,7 @@ impl Handler<TaskNews> for Supervisor {
             TaskNews::Pong { task, state } => self.heard_of(task, state),
             TaskNews::Finished { task, ending, because } => {
                 debug!(self.host.log, "a slot is free"; "task" => %task, "ending" => ?ending, "because" => because);
+                self.host.board.count(|counts| *counts.tasks.entry(ending.name()).or_default() += 1);
                 self.let_go(task, ctx);
             }
         }

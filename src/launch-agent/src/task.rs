@@ -20,11 +20,12 @@ pub(crate) mod state;
 mod traces;
 
 use crate::{
-    artifact_uploader::{ArtifactUploader, Request},
+    artifact_uploader::{ArtifactUploader, Request, UploadNews},
     host::Host,
-    log_streamer::LogStreamer,
+    log_streamer::{LogStreamer, StreamNews},
 };
-use actix::{WeakRecipient, prelude::*};
+use actix::prelude::*;
+use carrying::Part;
 use client::TaskClient;
 use conversation::Conversation;
 use dir::{ClaimRecord, TaskDir};
@@ -34,7 +35,7 @@ use protocol::{StepNumber, TaskId, frame::CancelReason};
 use slog::{Logger, debug, o, warn};
 use state::{Effect, Ending, TaskEvent, TaskState};
 use std::{collections::BTreeMap, fs::File, io, io::Write, sync::Arc, time::Duration};
-use supervise::{Child, Restarts, Tolerance};
+use supervise::{Above, Child, ChildExited, Seat, Tolerance, say_state, take_counted};
 
 /// From the Supervisor: end the task. A shutdown of one that is being stopped already ends its grace.
 #[derive(Clone, Copy, Debug, Message)]
@@ -85,7 +86,7 @@ pub(crate) struct Parts {
     pub(crate) birth: Birth,
     /// Whether no LeaseKeeper has it: the token it was claimed with is no longer configured.
     pub(crate) keeps_own_lease: bool,
-    pub(crate) supervisor: WeakRecipient<TaskNews>,
+    pub(crate) supervisor: Above<TaskNews>,
 }
 
 /// One task's actor, on a thread of its own.
@@ -107,9 +108,12 @@ pub(crate) struct TaskActor {
     spec: Option<Spec>,
     conversation: Conversation,
     streamer: Option<Child<LogStreamer>>,
-    streamer_restarts: Restarts,
+    streamer_seat: Seat,
+    /// Whether anything of it may have been sent by this actor.
+    has_streamed: bool,
     uploader: Option<Child<ArtifactUploader>>,
-    uploader_restarts: Restarts,
+    /// Once it is needed.
+    uploader_seat: Option<Seat>,
     requests: BTreeMap<u64, Request>,
     acknowledged: BTreeMap<StepNumber, u64>,
 }
@@ -148,9 +152,10 @@ impl TaskActor {
             spec: None,
             conversation: Conversation::default(),
             streamer: None,
-            streamer_restarts: Restarts::new(TOLERANCE),
+            streamer_seat: Seat::new::<LogStreamer>("", TOLERANCE),
+            has_streamed: false,
             uploader: None,
-            uploader_restarts: Restarts::new(TOLERANCE),
+            uploader_seat: None,
             requests: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
         }
@@ -165,6 +170,7 @@ impl TaskActor {
         self.notebook.write(&Entry::Event(event));
         debug!(self.log, "{:?}", event; "before" => ?self.state, "now" => ?next);
         self.state = next;
+        say_state(format!("{next:?}"));
         failpoints::hit("task:journaled", self.task);
         if let Some(effect) = effect {
             self.perform(effect, ctx);
@@ -195,9 +201,7 @@ impl TaskActor {
     }
 
     fn tell(&self, news: TaskNews) {
-        if let Some(supervisor) = self.parts.supervisor.upgrade() {
-            supervisor.do_send(news);
-        }
+        self.parts.supervisor.tell(news);
     }
 
     fn is_abandoned(&self) -> bool {
@@ -223,6 +227,7 @@ impl Actor for TaskActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        say_state(format!("{:?}", self.state));
         self.announce();
         if let Some(why) = self.broken.take() {
             self.because(why);
@@ -236,6 +241,8 @@ impl Actor for TaskActor {
         }
     }
 }
+
+take_counted!(TaskActor: CancelTask, Ping, StreamNews, UploadNews, ChildExited<Part>);
 
 impl Handler<CancelTask> for TaskActor {
     type Result = ();

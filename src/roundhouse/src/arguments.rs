@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Server(Box<Server>),
     /// Run a launch-agent: claim tasks from a control plane and run them on this machine
     LaunchAgent(LaunchAgent),
+    /// Show how a launch-agent of this machine stands: its slots, its actors, their last failures
+    Status(Status),
     /// Make, list and delete resource classes of a control plane
     ResourceClass(ResourceClass),
     /// Make, list and delete the tokens with which launch-agents claim
@@ -110,6 +112,27 @@ pub(crate) struct LaunchAgent {
     pub(crate) sweep: bool,
 }
 
+/// `roundhouse status`.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// The launch-agent's state directory
+    /// [default: /var/lib/roundhouse as root, else ~/.local/state/roundhouse]
+    #[arg(long, value_name = "DIR", conflicts_with = "config", verbatim_doc_comment)]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Its configuration file, which says where that is [env: ROUNDHOUSE_LAUNCH_AGENT_CONFIG]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// As JSON; with --watch one line each time
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Again each second, until interrupted
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,8 +186,17 @@ mod tests {
     #[test]
     fn the_help_names_every_command() {
         let help = Arguments::command().render_long_help().to_string();
-        for name in ["run", "server", "launch-agent", "resource-class", "token", "pipeline", "config", "orb"]
-        {
+        for name in [
+            "run",
+            "server",
+            "launch-agent",
+            "status",
+            "resource-class",
+            "token",
+            "pipeline",
+            "config",
+            "orb",
+        ] {
             assert!(help.contains(name), "{name} is missing in\n{help}");
         }
     }

@@ -22,6 +22,7 @@ mod run;
 mod say;
 mod server;
 mod show;
+mod status;
 mod validate;
 mod values;
 
@@ -63,6 +64,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         },
         Command::Server(options) => server::server(options),
         Command::LaunchAgent(options) => launch::launch_agent(options).map(|()| exit::SUCCESS),
+        Command::Status(options) => status::status(options).map(|()| exit::SUCCESS),
         Command::ResourceClass(classes) => {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }

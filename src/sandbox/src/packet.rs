@@ -213,7 +213,7 @@ fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
 }
 
 /// Calls with the address of `path`; a path too long for one is reached through its directory's descriptor.
-fn at_address(path: &Path, call: impl FnOnce(&SocketAddrUnix) -> Result<(), Errno>) -> io::Result<()> {
+pub fn at_address(path: &Path, call: impl FnOnce(&SocketAddrUnix) -> Result<(), Errno>) -> io::Result<()> {
     if path.as_os_str().len() < MAX_ADDRESS {
         return Ok(call(&SocketAddrUnix::new(path)?)?);
     }

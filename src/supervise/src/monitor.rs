@@ -3,12 +3,16 @@
 //! actix 0.13 runs an actor as one tokio task. Tokio catches a panic in that task, drops the actor, and reports
 //! the payload through the task's `JoinHandle`, which actix throws away. We keep it.
 
-use crate::panics::{Named, name_of};
+use crate::{
+    counted::{self, Above, Counted},
+    panics::Named,
+    seat::{Life, Seat, Tree},
+};
 use actix::{
-    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WeakRecipient,
+    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
     dev::channel::{self, AddressReceiver},
 };
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 use tokio::{
     sync::oneshot::{self, error::TryRecvError},
     task::{JoinError, JoinHandle},
@@ -53,62 +57,85 @@ pub struct ChildExited<K: 'static> {
 /// that waits in the parent's mailbox already is still read; whoever replaces children under one name tells them apart.
 #[derive(Debug)]
 pub struct Child<A: Actor> {
-    /// Where it takes messages.
-    pub addr: Addr<A>,
+    addr: Addr<A>,
+    life: Arc<Life>,
     _lifeline: oneshot::Sender<()>,
 }
 
+impl<A: Actor<Context = Context<A>>> Child<A> {
+    /// Sends it a message, which is counted until it is taken up.
+    pub fn tell<M>(&self, message: M)
+    where
+        A: Handler<Counted<M>>,
+        M: Message<Result = ()> + Send + 'static,
+    {
+        counted::send(&self.addr, &self.life, message);
+    }
+
+    /// Where it takes questions; they are not counted.
+    pub fn addr(&self) -> &Addr<A> {
+        &self.addr
+    }
+}
+
 /// Starts a child on `arbiter`, which may be the parent's own or another thread's.
-pub fn start<P, C, K, F>(parent: &mut Context<P>, arbiter: &ArbiterHandle, child: K, make: F) -> Child<C>
+pub fn start<P, C, K, F>(
+    parent: &mut Context<P>,
+    seat: &Seat,
+    arbiter: &ArbiterHandle,
+    child: K,
+    make: F,
+) -> Child<C>
 where
-    P: Actor<Context = Context<P>> + Handler<ChildExited<K>>,
+    P: Actor<Context = Context<P>> + Handler<Counted<ChildExited<K>>>,
     C: Actor<Context = Context<C>>,
     K: Send + 'static,
     F: FnOnce(&mut Context<C>) -> C + Send + 'static,
 {
     let (mailbox, receiver) = channel::channel(MAILBOX);
     let (watch, lifeline) = Watch::of(parent, child);
-    arbiter.spawn(async move { watch.over(begin(receiver, make)).await });
-    Child { addr: Addr::new(mailbox), _lifeline: lifeline }
+    let life = seat.node().live();
+    let its = life.clone();
+    arbiter.spawn(async move { watch.over(begin(its, receiver, make)).await });
+    Child { addr: Addr::new(mailbox), life, _lifeline: lifeline }
 }
 
 /// The same on the parent's own thread, for a child that is made of things that cannot leave it.
 #[expect(clippy::disallowed_methods, reason = "the watch tells its end, and is told when it is dropped")]
-pub fn start_beside<P, C, K, F>(parent: &mut Context<P>, child: K, make: F) -> Child<C>
+pub fn start_beside<P, C, K, F>(parent: &mut Context<P>, seat: &Seat, child: K, make: F) -> Child<C>
 where
-    P: Actor<Context = Context<P>> + Handler<ChildExited<K>>,
+    P: Actor<Context = Context<P>> + Handler<Counted<ChildExited<K>>>,
     C: Actor<Context = Context<C>>,
     K: Send + 'static,
     F: FnOnce(&mut Context<C>) -> C + 'static,
 {
     let (mailbox, receiver) = channel::channel(MAILBOX);
     let (watch, lifeline) = Watch::of(parent, child);
-    actix_rt::spawn(async move { watch.over(begin(receiver, make)).await });
-    Child { addr: Addr::new(mailbox), _lifeline: lifeline }
+    let life = seat.node().live();
+    let its = life.clone();
+    actix_rt::spawn(async move { watch.over(begin(its, receiver, make)).await });
+    Child { addr: Addr::new(mailbox), life, _lifeline: lifeline }
 }
 
-/// Runs the root of the tree, on this thread, to its end. Nobody is above it but `main`.
-pub async fn run<A: Actor<Context = Context<A>>>(root: A) -> Exit {
-    run_with(|_| root).await
-}
-
-/// The same for a root that needs its context to be made.
-pub async fn run_with<A, F>(make: F) -> Exit
+/// Runs the root of a tree, on this thread, to its end. Nobody is above it but `main`.
+pub async fn run<A, F>(tree: &Tree, make: F) -> Exit
 where
     A: Actor<Context = Context<A>>,
     F: FnOnce(&mut Context<A>) -> A + 'static,
 {
     let context = Context::new();
     let _alive = context.address();
-    spawn_named::<A>(live(context, make)).await.map_or_else(Exit::from, |()| Exit::Stopped)
+    let life = tree.root().live();
+    spawn_named(life, live(context, make)).await.map_or_else(Exit::from, |()| Exit::Stopped)
 }
 
 /// On the thread where the child is to live.
 fn begin<C: Actor<Context = Context<C>>>(
+    life: Arc<Life>,
     receiver: AddressReceiver<C>,
     make: impl FnOnce(&mut Context<C>) -> C + 'static,
 ) -> JoinHandle<()> {
-    spawn_named::<C>(live(Context::with_receiver(receiver), make))
+    spawn_named(life, live(Context::with_receiver(receiver), make))
 }
 
 async fn live<C: Actor<Context = Context<C>>>(
@@ -120,13 +147,13 @@ async fn live<C: Actor<Context = Context<C>>>(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the handle is kept: this is where a panic is heard")]
-fn spawn_named<A>(life: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
-    actix_rt::spawn(Named { actor: name_of::<A>(), life: Box::pin(life) })
+fn spawn_named(life: Arc<Life>, future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    actix_rt::spawn(Named { life, future: Box::pin(future) })
 }
 
 /// One child's end, told to a parent that still cares. Dropping it says the child was lost.
 struct Watch<K: Send + 'static> {
-    parent: WeakRecipient<ChildExited<K>>,
+    parent: Above<ChildExited<K>>,
     child: Option<K>,
     held: oneshot::Receiver<()>,
 }
@@ -134,11 +161,10 @@ struct Watch<K: Send + 'static> {
 impl<K: Send + 'static> Watch<K> {
     fn of<P>(parent: &mut Context<P>, child: K) -> (Self, oneshot::Sender<()>)
     where
-        P: Actor<Context = Context<P>> + Handler<ChildExited<K>>,
+        P: Actor<Context = Context<P>> + Handler<Counted<ChildExited<K>>>,
     {
         let (lifeline, held) = oneshot::channel();
-        let parent = parent.address().downgrade().recipient();
-        (Self { parent, child: Some(child), held }, lifeline)
+        (Self { parent: Above::of(parent), child: Some(child), held }, lifeline)
     }
 
     /// Lives as long as the child does, or as its parent holds it.
@@ -152,8 +178,8 @@ impl<K: Send + 'static> Watch<K> {
 
     fn publish(&mut self, exit: Exit) {
         let held = self.held.try_recv() == Err(TryRecvError::Empty);
-        if let (true, Some(child), Some(parent)) = (held, self.child.take(), self.parent.upgrade()) {
-            parent.do_send(ChildExited { child, exit });
+        if let (true, Some(child)) = (held, self.child.take()) {
+            self.parent.tell(ChildExited { child, exit });
         }
     }
 }

@@ -1,16 +1,13 @@
 //! Tells a panic by its message, its place and the actor it struck, without the backtrace that would stall its thread.
 
+use crate::seat::{Life, current, switch};
 use std::{
-    cell::Cell,
     future::Future,
     panic::PanicHookInfo,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
-
-thread_local! {
-    static ACTOR: Cell<&'static str> = const { Cell::new("") };
-}
 
 /// What is known of a panic as it happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,38 +34,32 @@ impl Report {
 }
 
 fn running() -> String {
-    match ACTOR.get() {
-        "" => format!("thread {}", std::thread::current().name().unwrap_or("without a name")),
-        actor => actor.to_owned(),
+    match current() {
+        None => format!("thread {}", std::thread::current().name().unwrap_or("without a name")),
+        Some(life) => life.actor().to_owned(),
     }
 }
 
 /// A future that says whose it is while it is polled.
 pub(crate) struct Named<F> {
-    pub(crate) actor: &'static str,
-    pub(crate) life: Pin<Box<F>>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) future: Pin<Box<F>>,
 }
 
 impl<F: Future> Future for Named<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _named = Naming(ACTOR.replace(self.actor));
-        self.life.as_mut().poll(context)
+        let _naming = Naming(switch(Some(self.life.clone())));
+        self.future.as_mut().poll(context)
     }
 }
 
-/// Gives the name back, by a panic too.
-struct Naming(&'static str);
+/// Gives the place back to whoever had it before, by a panic too.
+struct Naming(Option<Arc<Life>>);
 
 impl Drop for Naming {
     fn drop(&mut self) {
-        ACTOR.set(self.0);
+        switch(self.0.take());
     }
-}
-
-/// The last part of a type's path: the actor's name as the catalogue has it.
-pub(crate) fn name_of<A>() -> &'static str {
-    let path = std::any::type_name::<A>();
-    path.rsplit("::").next().unwrap_or(path)
 }

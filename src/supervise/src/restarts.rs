@@ -27,10 +27,9 @@ pub enum Verdict {
 
 /// The recent failures of one child. Pure: the caller says what time it is.
 #[derive(Debug)]
-pub struct Restarts {
+pub(crate) struct Restarts {
     tolerance: Tolerance,
     recent: VecDeque<Instant>,
-    total: u64,
 }
 
 /// Pauses are doubled this often at most.
@@ -38,25 +37,19 @@ const DOUBLINGS: usize = 10;
 
 impl Restarts {
     /// No failure yet.
-    pub fn new(tolerance: Tolerance) -> Self {
-        Self { tolerance, recent: VecDeque::new(), total: 0 }
+    pub(crate) fn new(tolerance: Tolerance) -> Self {
+        Self { tolerance, recent: VecDeque::new() }
     }
 
     /// Counts one more failure.
-    pub fn failed_at(&mut self, now: Instant) -> Verdict {
+    pub(crate) fn failed_at(&mut self, now: Instant) -> Verdict {
         let Tolerance { failures, within, backoff } = self.tolerance;
         self.recent.retain(|at| now.duration_since(*at) < within);
         self.recent.push_back(now);
-        self.total += 1;
         match self.recent.len() {
             recent if recent > failures => Verdict::Escalate,
             recent => Verdict::RestartAfter(backoff * (1 << (recent - 1).min(DOUBLINGS))),
         }
-    }
-
-    /// All failures so far, forgotten ones too: for a status page.
-    pub fn total(&self) -> u64 {
-        self.total
     }
 }
 
@@ -79,12 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn forgets_failures_older_than_the_window_but_counts_them() {
+    fn forgets_failures_older_than_the_window() {
         let (mut restarts, now) = (restarts(), Instant::now());
         for minute in 0..10 {
             assert_eq!(restarts.failed_at(now + minute * 60 * SECOND), Verdict::RestartAfter(SECOND));
         }
-        assert_eq!(restarts.total(), 10);
     }
 
     proptest::proptest! {

@@ -5,13 +5,14 @@
 use actix::prelude::*;
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 use supervise::{
-    Child, ChildExited, Exit, Home, Homes, Report, install_panic_hook, run, run_with, start, start_beside,
+    Child, ChildExited, Exit, Home, Homes, Report, Seat, Tolerance, Tree, install_panic_hook, run, start,
+    start_beside, take_counted,
 };
 
 type Exits = Arc<Mutex<Vec<Exit>>>;
@@ -22,6 +23,10 @@ enum Place {
     Beside,
     Elsewhere,
 }
+
+/// More failures than any test has.
+const TOLERANCE: Tolerance =
+    Tolerance { failures: 1000, within: Duration::from_secs(60), backoff: Duration::ZERO };
 
 const PLACES: [Place; 2] = [Place::Beside, Place::Elsewhere];
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -78,6 +83,7 @@ impl Handler<Do> for Victim {
 /// Bears a new child for each that fails.
 struct Parent {
     place: Place,
+    seat: Seat,
     child: Option<Child<Victim>>,
     home: Option<Home>,
     exits: Exits,
@@ -90,10 +96,10 @@ impl Parent {
         let living = self.living.clone();
         let make = move |_: &mut _| Victim::new(living);
         self.child = Some(match self.place {
-            Place::Beside => start_beside(ctx, "victim", make),
+            Place::Beside => start_beside(ctx, &self.seat, "victim", make),
             Place::Elsewhere => {
                 let home = self.home.get_or_insert_with(|| Home::new().unwrap());
-                start(ctx, home.arbiter(), "victim", make)
+                start(ctx, &self.seat, home.arbiter(), "victim", make)
             }
         });
         self.births.fetch_add(1, SeqCst);
@@ -107,6 +113,8 @@ impl Actor for Parent {
         self.bear(ctx);
     }
 }
+
+take_counted!(Parent: ChildExited<&'static str>);
 
 impl Handler<ChildExited<&'static str>> for Parent {
     type Result = ();
@@ -128,7 +136,7 @@ impl Handler<WhereIsChild> for Parent {
     type Result = Option<Addr<Victim>>;
 
     fn handle(&mut self, _: WhereIsChild, _: &mut Context<Self>) -> Self::Result {
-        self.child.as_ref().map(|child| child.addr.clone())
+        self.child.as_ref().map(|child| child.addr().clone())
     }
 }
 
@@ -167,6 +175,7 @@ impl Family {
         let (exits, births, living) = (Exits::default(), Arc::default(), Arc::default());
         let parent = Parent {
             place,
+            seat: Seat::new::<Victim>("only", TOLERANCE),
             child: None,
             home: None,
             exits: Arc::clone(&exits),
@@ -276,8 +285,12 @@ fn a_hung_child_is_replaced_on_a_thread_of_its_own() {
     });
 }
 
+/// Held by tests that count this process's threads: fifty of one are fifty too many for the other.
+static THREADS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_home_gives_its_thread_back() {
+    let _alone = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     System::new().block_on(async {
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
         let before = threads();
@@ -291,6 +304,7 @@ fn a_home_gives_its_thread_back() {
 
 #[test]
 fn a_home_left_in_order_is_the_next_ones_and_only_a_few_are_kept() {
+    let _alone = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     System::new().block_on(async {
         let mut homes = Homes::default();
         let first = homes.take().unwrap();
@@ -318,15 +332,17 @@ impl Actor for Unlucky {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let arbiter = Arbiter::new();
-        self.1.push(start(ctx, &arbiter.handle(), (), |_| panic!("constructor boom")));
+        let (arbiter, seat) = (Arbiter::new(), Seat::new::<Victim>("", TOLERANCE));
+        self.1.push(start(ctx, &seat, &arbiter.handle(), (), |_| panic!("constructor boom")));
         let dead = Arbiter::new();
         dead.stop();
         let handle = dead.handle();
         dead.join().unwrap();
-        self.1.push(start(ctx, &handle, (), |_| Victim::new(Arc::default())));
+        self.1.push(start(ctx, &seat, &handle, (), |_| Victim::new(Arc::default())));
     }
 }
+
+take_counted!(Unlucky: ChildExited<()>);
 
 impl Handler<ChildExited<()>> for Unlucky {
     type Result = ();
@@ -363,8 +379,9 @@ impl Actor for Root {
 #[test]
 fn the_root_says_how_it_ended() {
     System::new().block_on(async {
-        assert_eq!(run(Root("stop")).await, Exit::Stopped);
-        assert_eq!(run_with(|_| Root("root boom")).await, panicked("root boom"));
+        let tree = Tree::of::<Root>();
+        assert_eq!(run(&tree, |_| Root("stop")).await, Exit::Stopped);
+        assert_eq!(run(&tree, |_| Root("root boom")).await, panicked("root boom"));
         assert_eq!(Exit::Stopped.failure(), None);
         assert_eq!(Exit::Lost.failure().as_deref(), Some("its thread ended"));
     });
@@ -375,7 +392,7 @@ fn the_hook_tells_message_place_and_actor_and_no_backtrace() {
     let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
     let heard = reports.clone();
     install_panic_hook(move |report| heard.lock().unwrap().push(report));
-    System::new().block_on(async { run(Root("hooked boom")).await });
+    System::new().block_on(async { run(&Tree::of::<Root>(), |_| Root("hooked boom")).await });
     let _ = std::panic::take_hook();
     let reports = reports.lock().unwrap();
     let report = reports.iter().find(|report| report.message == "hooked boom").unwrap();

@@ -119,7 +119,12 @@ impl Carrier {
         // Without one the project has a content of this digest.
         let Some(url) = url else { return Ok(()) };
         let _transfer = self.transfer().await;
-        Ok(self.client.put(url, &known.content, &known.source).await?)
+        self.client.put(url, &known.content, &known.source).await?;
+        self.host.board.count(|counts| {
+            (counts.uploads, counts.upload_bytes) =
+                (counts.uploads + 1, counts.upload_bytes + known.content.size);
+        });
+        Ok(())
     }
 
     async fn hashed<'r>(&self, request: &'r Request) -> Result<&'r Known, String> {

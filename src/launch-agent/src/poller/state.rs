@@ -42,6 +42,16 @@ pub(crate) enum PollerEffect {
 }
 
 impl PollerState {
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::Asking => "Asking",
+            Self::Waiting => "Waiting",
+            Self::Parked => "Parked",
+        }
+    }
+
     /// The only way a Poller changes state.
     pub(crate) fn on(self, event: PollerEvent) -> (Self, Option<PollerEffect>) {
         use {PollerEvent::*, PollerState::*};

@@ -3,7 +3,7 @@
 use super::{HostEvent, HostState, Member, Supervisor};
 use crate::{
     config::Mode,
-    status::TaskStatus,
+    status::{TaskStatus, millis},
     task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, journal, state::TaskState},
 };
 use actix::prelude::*;
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use supervise::{Child, Home, Restarts, Tolerance, Verdict, start};
+use supervise::{Above, Child, Home, Seat, Tolerance, Verdict, start};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -26,17 +26,18 @@ use uuid::Uuid;
 pub(super) struct Task {
     record: ClaimRecord,
     class: Option<usize>,
-    restarts: Restarts,
+    seat: Seat,
     birth: Birth,
     life: u64,
     actor: Option<Child<TaskActor>>,
     /// Held as long as the actor is; dropped after it.
     home: Option<Home>,
-    state: Option<TaskState>,
     /// Pings without an answer.
     unanswered: u32,
     /// What it is to be told as soon as it has an actor again.
     cancel: Option<CancelReason>,
+    state: Option<TaskState>,
+    since: Instant,
 }
 
 /// How many failures of one task's actor are absorbed.
@@ -53,17 +54,19 @@ const STRUCK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Task {
     fn new(record: ClaimRecord, class: Option<usize>, birth: Birth) -> Self {
+        let seat = Seat::new::<TaskActor>(record.claimed.task_id.to_string(), TOLERANCE);
         Self {
             record,
             class,
-            restarts: Restarts::new(TOLERANCE),
+            seat,
             birth,
             life: 0,
             actor: None,
             home: None,
-            state: None,
             unanswered: 0,
             cancel: None,
+            state: None,
+            since: Instant::now(),
         }
     }
 
@@ -74,20 +77,22 @@ impl Task {
 
     /// Has it say in which state it is.
     pub(super) fn ask(&self) {
-        self.actor.iter().for_each(|actor| actor.addr.do_send(Ping));
+        self.actor.iter().for_each(|actor| actor.tell(Ping));
     }
 
     fn send(&self, cancel: CancelTask) {
-        self.actor.iter().for_each(|actor| actor.addr.do_send(cancel));
+        self.actor.iter().for_each(|actor| actor.tell(cancel));
     }
 
     pub(super) fn standing(&self, task: TaskId) -> TaskStatus {
+        let standing = self.seat.standing();
         TaskStatus {
             task,
             class: self.record.claimed.resource_class.clone(),
             slot: self.record.slot,
-            state: self.state.map_or_else(|| "New".to_owned(), |state| format!("{state:?}")),
-            restarts: self.restarts.total(),
+            state: standing.state,
+            age_ms: millis(self.since.elapsed()),
+            restarts: standing.restarts,
         }
     }
 }
@@ -100,6 +105,7 @@ impl Supervisor {
             self.cancel(id, CancelReason::Fenced);
             return self.reclaimed.push((claimed, class));
         }
+        self.host.board.count(|counts| counts.claims += 1);
         info!(self.host.log, "a task is claimed"; "task" => %id, "class" => %claimed.resource_class);
         let slot = self.slots.take(Some(class));
         let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -149,6 +155,7 @@ impl Supervisor {
 
     fn adopt_one(&mut self, record: ClaimRecord, ctx: &mut Context<Self>) {
         let (id, class) = (record.claimed.task_id, self.class_of(&record));
+        self.host.board.count(|counts| counts.adoptions += 1);
         info!(self.host.log, "a task is adopted"; "task" => %id, "slot" => record.slot);
         self.slots.take_again(record.slot, class);
         let mut task = Task::new(record, class, Birth::Adopted);
@@ -172,7 +179,7 @@ impl Supervisor {
             Ok(home) => home,
             Err(error) => return self.task_failed(id, &format!("no thread for it: {error}"), ctx),
         };
-        let supervisor = ctx.address().downgrade().recipient();
+        let supervisor = Above::of(ctx);
         let Some(task) = self.tasks.get_mut(&id) else { return };
         self.lives += 1;
         task.life = self.lives;
@@ -183,9 +190,10 @@ impl Supervisor {
             keeps_own_lease: task.class.is_none(),
             supervisor,
         };
-        let actor = start(ctx, home.arbiter(), Member::Task(id, task.life), move |_| TaskActor::new(parts));
+        let make = move |_: &mut _| TaskActor::new(parts);
+        let actor = start(ctx, &task.seat, home.arbiter(), Member::Task(id, task.life), make);
         if let Some(why) = task.cancel {
-            actor.addr.do_send(CancelTask { why });
+            actor.tell(CancelTask { why });
         }
         (task.actor, task.home, task.unanswered) = (Some(actor), Some(home), 0);
     }
@@ -199,7 +207,7 @@ impl Supervisor {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         error!(self.host.log, "a task's actor failed"; "task" => %id, "cause" => cause);
         (task.actor, task.home) = (None, None);
-        let pause = match task.restarts.failed_at(Instant::now()) {
+        let pause = match task.seat.failed(cause) {
             Verdict::RestartAfter(pause) => {
                 task.birth = Birth::Reborn(cause.to_owned());
                 pause
@@ -263,7 +271,7 @@ impl Supervisor {
         let leases = claims().map(|claim| Lease { task_id: claim.task_id, epoch: claim.epoch }).collect();
         let shortest = claims().map(|claim| claim.lease_ms).min().unwrap_or(60_000);
         let running = crate::lease_keeper::Running { leases, shortest: Duration::from_millis(shortest) };
-        self.tokens[class].keeper.iter().for_each(|keeper| keeper.addr.do_send(running.clone()));
+        self.tokens[class].keeper.iter().for_each(|keeper| keeper.tell(running.clone()));
     }
 
     pub(super) fn heard_of(&mut self, id: TaskId, state: TaskState) {
@@ -282,7 +290,7 @@ impl Supervisor {
                 continue;
             }
             task.unanswered += 1;
-            actor.addr.do_send(Ping);
+            actor.tell(Ping);
         }
         for id in hung {
             self.task_failed(id, "it did not answer for 20 s", ctx);

@@ -54,7 +54,7 @@ impl Supervisor {
             trouble: self.trouble(),
         };
         let keepers = self.tokens.iter().filter_map(|token| token.keeper.as_ref());
-        let turning = join_all(keepers.map(|keeper| keeper.addr.send(Turning)));
+        let turning = join_all(keepers.map(|keeper| keeper.addr().send(Turning)));
         ctx.spawn(turning.into_actor(self).map(|turning, _, _| {
             if turning.into_iter().all(|turns| turns.unwrap_or(true)) {
                 // Whoever asked may have gone.

@@ -8,8 +8,8 @@ use crate::{
 };
 use actix::prelude::*;
 use protocol::{frame::ToTaskAgent, http::Lease};
-use std::time::{Duration, Instant};
-use supervise::{ChildExited, Restarts, Verdict, start_beside};
+use std::time::Duration;
+use supervise::{Above, Child, ChildExited, Seat, Verdict, start_beside};
 
 /// A child of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,43 +34,43 @@ impl TaskActor {
             lease: self.lease(),
             client: self.client.clone(),
             log: self.log.clone(),
-            task: ctx.address().downgrade().recipient(),
-            fresh: self.parts.birth == super::Birth::Claimed && self.streamer_restarts.total() == 0,
+            board: self.parts.host.board.clone(),
+            task: Above::of(ctx),
+            fresh: self.parts.birth == super::Birth::Claimed
+                && !std::mem::replace(&mut self.has_streamed, true),
             renewal: self.renewal(),
         };
-        let streamer = start_beside(ctx, Part::Logs, move |_| LogStreamer::new(parts));
+        let streamer = start_beside(ctx, &self.streamer_seat, Part::Logs, move |_| LogStreamer::new(parts));
         if matches!(self.state, TaskState::Draining { logs: false, .. }) {
-            streamer.addr.do_send(DrainLogs);
+            streamer.tell(DrainLogs);
         }
         self.streamer = Some(streamer);
     }
 
     /// The uploader, started when it is first needed: most tasks carry nothing.
-    fn uploader(&mut self, ctx: &mut Context<Self>) -> Addr<ArtifactUploader> {
-        if let Some(uploader) = &self.uploader {
-            return uploader.addr.clone();
-        }
+    fn uploader(&mut self, ctx: &mut Context<Self>) -> &Child<ArtifactUploader> {
         let (host, lease, client) = (self.parts.host.clone(), self.lease(), self.client.clone());
-        let task = ctx.address().downgrade().recipient();
         let renewal = self.renewal();
-        let make = move |_: &mut _| ArtifactUploader::new(host, lease, client, renewal, task);
-        let uploader = start_beside(ctx, Part::Uploads, make);
-        let addr = uploader.addr.clone();
-        self.uploader = Some(uploader);
-        addr
+        let seat =
+            self.uploader_seat.get_or_insert_with(|| Seat::new::<ArtifactUploader>("", super::TOLERANCE));
+        self.uploader.get_or_insert_with(|| {
+            let task = Above::of(ctx);
+            let make = move |_: &mut _| ArtifactUploader::new(host, lease, client, renewal, task);
+            start_beside(ctx, seat, Part::Uploads, make)
+        })
     }
 
     /// Keeps the request until it is answered, for an uploader that has to begin again.
     pub(super) fn carry(&mut self, request: Request, ctx: &mut Context<Self>) {
         self.requests.insert(request.number(), request.clone());
-        self.uploader(ctx).do_send(Carry(request));
+        self.uploader(ctx).tell(Carry(request));
     }
 
     fn carry_again(&mut self, ctx: &mut Context<Self>) {
         let waiting: Vec<_> = self.requests.values().cloned().collect();
         if !waiting.is_empty() {
             let uploader = self.uploader(ctx);
-            waiting.into_iter().for_each(|request| uploader.do_send(Carry(request)));
+            waiting.into_iter().for_each(|request| uploader.tell(Carry(request)));
         }
     }
 
@@ -129,18 +129,18 @@ impl Handler<ChildExited<Part>> for TaskActor {
 
     fn handle(&mut self, exited: ChildExited<Part>, ctx: &mut Context<Self>) {
         failpoints::hit("task:child_exited", self.task);
-        let restarts = match exited.child {
+        let seat = match exited.child {
             Part::Logs => {
                 self.streamer = None;
-                &mut self.streamer_restarts
+                Some(&mut self.streamer_seat)
             }
             Part::Uploads => {
                 self.uploader = None;
-                &mut self.uploader_restarts
+                self.uploader_seat.as_mut()
             }
         };
-        let Some(cause) = exited.exit.failure() else { return };
-        let pause = match failed(restarts) {
+        let (Some(seat), Some(cause)) = (seat, exited.exit.failure()) else { return };
+        let pause = match seat.failed(&cause) {
             Verdict::RestartAfter(pause) => pause,
             Verdict::Escalate => panic!("the {:?} of the task keep failing: {cause}", exited.child),
         };
@@ -153,8 +153,4 @@ impl Handler<ChildExited<Part>> for TaskActor {
             Part::Uploads => task.carry_again(ctx),
         });
     }
-}
-
-fn failed(restarts: &mut Restarts) -> Verdict {
-    restarts.failed_at(Instant::now())
 }

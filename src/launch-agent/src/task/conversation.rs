@@ -272,7 +272,7 @@ impl TaskActor {
     }
 
     fn log_appended(&self) {
-        self.streamer.iter().for_each(|streamer| streamer.addr.do_send(LogAppended));
+        self.streamer.iter().for_each(|streamer| streamer.tell(LogAppended));
     }
 
     /// Sends a frame if a task-agent is connected. One that is not hears what matters when it connects again.

@@ -122,7 +122,7 @@ impl TaskActor {
         // Nobody waits for what was to come to a task-agent that is gone.
         self.requests.retain(|_, request| request.is_upload());
         match &self.streamer {
-            Some(streamer) => streamer.addr.do_send(DrainLogs),
+            Some(streamer) => streamer.tell(DrainLogs),
             None => self.stream_logs(ctx),
         }
         self.apply_if_drained(ctx);

@@ -169,6 +169,15 @@ impl TaskState {
 const LOST: Ending = Ending::Outcome(Outcome::InfrastructureFail);
 
 impl Ending {
+    /// As it is counted: the outcome, or what became of the task without one.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Outcome(outcome) => outcome.to_string(),
+            Self::GivenBack => "given_back".to_owned(),
+            Self::Fenced => "fenced".to_owned(),
+        }
+    }
+
     fn after_sweep(self) -> (TaskState, Option<Effect>) {
         match self {
             Self::Outcome(_) => {

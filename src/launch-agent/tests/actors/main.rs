@@ -5,4 +5,5 @@
 mod actor_failures;
 mod lifecycle;
 mod rig;
+mod status;
 mod troubles;

@@ -40,6 +40,11 @@ impl Paint {
         self.wrap("2", text)
     }
 
+    /// What somebody should look at.
+    pub(crate) fn alarm(self, text: &str) -> String {
+        self.wrap("31", text)
+    }
+
     /// In the color of a status.
     pub(crate) fn status(self, status: JobStatus, text: &str) -> String {
         let code = match status {
