@@ -58,6 +58,7 @@ pub const POINTS: [&str; 26] = [
     "supervisor:command",
     "supervisor:standings",
     "supervisor:poller_news",
+    "supervisor:health_news",
     "supervisor:lease_news",
     "supervisor:task_news",
     "supervisor:child_exited",

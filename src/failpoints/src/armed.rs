@@ -32,6 +32,14 @@ pub fn crash(point: &str) {
     }
 }
 
+/// Writes, between two places where the whole process may end: `<file>:<what>:before` and `:after`.
+pub fn around<T>(file: &str, what: &str, write: impl FnOnce() -> T) -> T {
+    crash(&format!("{file}:{what}:before"));
+    let written = write();
+    crash(&format!("{file}:{what}:after"));
+    written
+}
+
 fn is_armed(point: &str, task: TaskId) -> bool {
     let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(left) = armed.get_mut(&(point.to_owned(), task)) else { return false };

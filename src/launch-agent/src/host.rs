@@ -10,17 +10,21 @@ use crate::{
 };
 use client::Transport;
 use protocol::TaskId;
-use rustix::fs::{Access, FlockOperation, flock, statvfs};
+use rustix::fs::{Access, FlockOperation, flock};
 use sandbox::{
     Account,
     account::{AccountError, Pool},
 };
+use sha2::Digest as _;
 use slog::Logger;
 use std::{
     convert::Infallible,
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -49,12 +53,16 @@ pub(crate) struct Host {
     pub(crate) user: Option<Account>,
     pub(crate) board: Arc<Board>,
     pub(crate) tasks: PathBuf,
+    /// By which what it starts is known to be its own, in this life and the next.
+    pub(crate) house: String,
     /// Gone with whoever uses the host last.
     _in_use: Sender<Infallible>,
 }
 
 /// How long threads of tasks may outlast their actors.
 const PARTING: Duration = Duration::from_secs(2);
+/// How the names of files begin by which it looks whether it may write.
+pub(crate) const PROBE: &str = ".writable-";
 
 /// Held as long as a launch-agent lives: two on one state directory would adopt the same tasks, two on one task directory
 /// would clear away each other's.
@@ -145,7 +153,8 @@ impl Host {
         let transport = Transport::new(settings.api.clone())?;
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         let contents = Arc::new(contents);
-        let accounts = Pool::default();
+        let accounts = Pool::of_house(&settings.state_dir);
+        let house = house(&settings.state_dir);
         let tree = supervise::Tree::of::<crate::supervisor::Supervisor>();
         let board = Arc::new(Board::new(tree, &settings.name, transport.url()));
         let host = Self {
@@ -159,6 +168,7 @@ impl Host {
             accounts,
             user,
             board,
+            house,
             tasks,
             _in_use: in_use,
         };
@@ -203,13 +213,14 @@ impl Host {
     /// Removes what is on disk of a task, its directory last: as long as that is there, it can be done again.
     pub(crate) fn remove_task(&self, task: TaskId) -> io::Result<()> {
         let root = self.task_root(task);
-        let removed = remove_tree(&root).and_then(|()| self.remove_working_directory(task));
+        let removed = failpoints::around("root", "removed", || remove_all(&root))
+            .and_then(|()| self.remove_working_directory(task));
         removed.and_then(|()| self.task_dir(task).remove())
     }
 
     fn remove_working_directory(&self, task: TaskId) -> io::Result<()> {
         match self.working_directory(task) {
-            Some(path) if self.settings.cleanup_working_directory => remove_tree(&path),
+            Some(path) if self.settings.cleanup_working_directory => remove_all(&path),
             _ => Ok(()),
         }
     }
@@ -219,20 +230,21 @@ impl Host {
         let configured = self.settings.working_directory.as_ref()?;
         Some(configured.replacen("%s", &task.to_string(), 1).into())
     }
+}
 
-    /// Why no task should be claimed now, if the disk is the reason.
-    pub(crate) fn disk_is_low(&self) -> Option<String> {
-        let paths = [&self.settings.state_dir, &self.settings.work_dir];
-        paths.into_iter().find_map(|path| self.too_little_at(path))
-    }
+/// A short name of a state directory that no other on this host has.
+fn house(state_dir: &Path) -> String {
+    let path = state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned());
+    let digest = sha2::Sha256::digest(path.as_os_str().as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
 
-    fn too_little_at(&self, path: &Path) -> Option<String> {
-        let disk = statvfs(path).ok()?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let wanted = self.settings.min_free;
-        let why = || format!("{} has {free} bytes free, {wanted} are wanted", path.display());
-        (free < wanted).then(why)
+/// With what a job mounted in it taken away first: what that holds is not the job's.
+fn remove_all(path: &Path) -> io::Result<()> {
+    for point in sandbox::mounts::below(path) {
+        sandbox::mounts::detach(&point)?;
     }
+    remove_tree(path)
 }
 
 /// Of `runner.user`. What is wrong with it is said at the start, not by each task.
@@ -271,7 +283,7 @@ fn open_to_passage(path: &Path) -> io::Result<()> {
     // Refused where it is somebody else's; then it is as it is.
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
     let _ = std::fs::set_permissions(path, Permissions::from_mode(mode | 0o711));
-    let probe = path.join(format!(".writable-{}", std::process::id()));
+    let probe = path.join(format!("{PROBE}{}", std::process::id()));
     // Of one that was killed in here, in a container that counts its pids anew.
     let _ = std::fs::remove_file(&probe);
     File::create_new(&probe)?;

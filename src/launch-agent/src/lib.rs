@@ -3,6 +3,7 @@
 //! ```text
 //! Supervisor ─┬─ Poller            one per token: the held-open claim
 //!             ├─ LeaseKeeper       one per token, on a thread of its own: heartbeats, fences, cancels
+//!             ├─ HealthKeeper      on a thread of its own: disk, memory, zombies, the operator's check
 //!             └─ TaskActor         one per task, on a thread of its own: state machine, journal, socket, process
 //!                  ├─ LogStreamer       the task's journal and logs, one ordered stream
 //!                  └─ ArtifactUploader  transfers both ways, under one limit of the host; started when first needed
@@ -18,6 +19,7 @@
 //! | Poller | Supervisor | `Claimed`, `Failed`, `Refused`, `Ready` | the lease runs out, the control plane queues again |
 //! | Supervisor | LeaseKeeper | `Running`, `Turning` | told at each change; asked again |
 //! | LeaseKeeper | Supervisor | `LeaseNews { canceled, fenced }` | in the answer of the next heartbeat |
+//! | HealthKeeper | Supervisor | `HealthNews { readings }` | looked again each second; 30 s of silence are a reason |
 //! | Supervisor | TaskActor | `CancelTask { why }` | told to each new actor of the task |
 //! | Supervisor | TaskActor | `Ping` | four in a row: it hangs |
 //! | TaskActor | Supervisor | `Pong`, `Finished` | the journal is found at adoption |
@@ -33,15 +35,18 @@
 //! | Supervisor | `main` | – | – | the process ends; the next one adopts its tasks |
 //! | Poller | Supervisor | panic, lost | 5 in 60 s, 1 s doubling | parked with its reason, tried each minute |
 //! | LeaseKeeper | Supervisor | panic, lost | 5 in 60 s, 1 s doubling | the host drains, status says why |
+//! | HealthKeeper | Supervisor | panic, lost | 5 in 60 s, 1 s doubling | nothing is claimed, tried each minute |
 //! | TaskActor | Supervisor | panic, lost, hang | 3 in 60 s | the task is ended as failed by the infrastructure |
 //! | LogStreamer, ArtifactUploader | TaskActor | panic | 5 in 60 s | the TaskActor panics |
 
 mod artifact_uploader;
 pub mod config;
 mod handle;
+mod health;
 mod host;
 mod lease_keeper;
 mod log_streamer;
+mod orphans;
 mod poller;
 mod pulse;
 mod reload;
@@ -54,4 +59,5 @@ pub use handle::{Finished, Handle, log_panics, start, sweep};
 pub use host::StartError;
 pub use pulse::Pulse;
 pub use reload::{Program, ReloadError, assurance, take_orders};
-pub use status::Status;
+pub use sandbox::own::be_spared;
+pub use status::{Orphans, Status};

@@ -5,6 +5,7 @@
 
 use client::{ClientError, TaskClient};
 use protocol::{ids::Digest, transfer::Content};
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{HashMap, HashSet},
@@ -15,6 +16,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
+use uuid::Uuid;
 
 /// Bytes read at once.
 const PIECE: usize = 256 * 1024;
@@ -25,6 +27,10 @@ pub(crate) struct Shelf {
     directory: PathBuf,
     mode: u32,
     limit: u64,
+    /// Shared by all launch-agents that have this directory open: a part may be another's.
+    _lock: File,
+    /// Parts that were left in it.
+    torn: usize,
     asked: Mutex<Asked>,
 }
 
@@ -84,10 +90,31 @@ impl Shelf {
     fn open(directory: PathBuf, mode: u32, limit: u64) -> io::Result<Self> {
         fs::create_dir_all(&directory)?;
         fs::set_permissions(&directory, Permissions::from_mode(0o700))?;
-        for torn in entries(&directory)?.into_iter().filter(|entry| digest_of(&entry.path).is_none()) {
-            fs::remove_file(torn.path)?;
+        let lock = File::open(&directory)?;
+        let mut torn = 0;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            for part in entries(&directory)?.into_iter().filter(|entry| digest_of(&entry.path).is_none()) {
+                fs::remove_file(part.path)?;
+                torn += 1;
+            }
         }
-        Ok(Self { directory, mode, limit, asked: Mutex::default() })
+        flock(&lock, FlockOperation::LockShared)?;
+        Ok(Self { directory, mode, limit, _lock: lock, torn, asked: Mutex::default() })
+    }
+
+    /// Where the contents lie.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// How many parts an earlier life had left.
+    pub(crate) fn torn(&self) -> usize {
+        self.torn
+    }
+
+    /// A name that no other part has, of another launch-agent neither.
+    fn part(&self) -> PathBuf {
+        self.directory.join(format!("{}.part", Uuid::new_v4()))
     }
 
     /// The content, from the shelf or else from the control plane.
@@ -130,7 +157,7 @@ impl Shelf {
     }
 
     fn keep_now(&self, file: &File, size: u64) -> io::Result<(Content, Option<File>)> {
-        let part = self.directory.join(format!("{:p}.part", file));
+        let part = self.part();
         let copy = if size <= self.limit { File::create(&part).ok() } else { None };
         let (content, copy) = hash_and_copy(file, size, copy)?;
         let kept = copy.and_then(|copy| {
@@ -172,7 +199,7 @@ impl Shelf {
         content: &Content,
         path: &Path,
     ) -> Result<File, ShelfError> {
-        let part = path.with_extension("part");
+        let part = self.part();
         let disk = |cause| ShelfError::Disk { path: part.clone(), cause };
         let fetched = async {
             let file = File::options().write(true).create(true).truncate(true).open(&part).map_err(disk)?;

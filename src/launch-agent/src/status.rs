@@ -64,6 +64,39 @@ pub struct Status {
     pub counts: Counts,
     /// On disk of tasks' logs; none where the disk does not answer.
     pub spool_bytes: Option<u64>,
+    /// What earlier lives had left; none until it was looked for.
+    pub orphans: Option<Orphans>,
+}
+
+/// What earlier lives of a launch-agent had left on its host, found and removed at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orphans {
+    /// Directories of tasks without a claim, or of no task that is known.
+    pub tasks: usize,
+    /// Processes of tasks that are not there any more.
+    pub processes: usize,
+    /// Control groups of such tasks.
+    pub groups: usize,
+    /// File systems mounted in such tasks' directories.
+    pub mounts: usize,
+    /// Contents half downloaded or half kept.
+    pub parts: usize,
+    /// Files by which a start looks whether it may write.
+    pub probes: usize,
+}
+
+impl Orphans {
+    /// Each kind by name.
+    pub fn kinds(&self) -> [(&'static str, usize); 6] {
+        [
+            ("tasks", self.tasks),
+            ("processes", self.processes),
+            ("control groups", self.groups),
+            ("mounts", self.mounts),
+            ("parts of contents", self.parts),
+            ("probes", self.probes),
+        ]
+    }
 }
 
 /// A Poller and its token's LeaseKeeper as they stand.

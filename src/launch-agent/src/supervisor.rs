@@ -1,5 +1,6 @@
 //! Keeps a host's tasks alive, each on its own thread, whatever happens to any of them; root of all actors.
 
+mod admission;
 mod household;
 mod slots;
 mod succession;
@@ -7,6 +8,7 @@ mod succession;
 use crate::{
     Finished,
     config::{ClassSettings, Mode},
+    health::HealthNews,
     host::{
         Host,
         state::{HostEffect, HostEvent, HostState},
@@ -14,10 +16,11 @@ use crate::{
     lease_keeper::{LeaseKeeper, LeaseNews},
     poller::{News, Poller, PollerNews, Room},
     pulse::Pulse,
-    status::{Heartbeats, PollerStatus, Standing},
+    status::{Heartbeats, Orphans, PollerStatus, Standing},
     task::TaskNews,
 };
 use actix::prelude::*;
+use admission::Admission;
 use household::Task;
 use protocol::{TaskId, frame::CancelReason, http::Claimed};
 use slog::{debug, info, warn};
@@ -57,6 +60,8 @@ pub(crate) enum Member {
     Poller(usize),
     /// Of the token with this index.
     LeaseKeeper(usize),
+    /// Of the host.
+    HealthKeeper,
     /// Of this task, in this life of its actor: a word of an earlier one may still wait in the mailbox.
     Task(TaskId, u64),
 }
@@ -76,7 +81,8 @@ pub(crate) struct Supervisor {
     reclaimed: Vec<(Claimed, usize)>,
     /// Whether tasks of an earlier life are still being looked for.
     is_adopting: bool,
-    paused: Option<String>,
+    admission: Admission,
+    orphans: Option<Orphans>,
     /// Since when there has been no task.
     idle_since: Instant,
     ticks: u64,
@@ -100,7 +106,7 @@ const TOLERANCE: Tolerance =
     Tolerance { failures: 5, within: Duration::from_secs(60), backoff: Duration::from_secs(1) };
 /// A Poller beyond its tolerance is parked so long.
 const PARKED: Duration = Duration::from_secs(60);
-/// How often the host looks at its disk, its clock and its tasks.
+/// How often the host looks at its clock and its tasks.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a claim is held open by a single token, and by each of several that wait for each other's slots.
 const HOLD: Duration = Duration::from_secs(50);
@@ -115,6 +121,7 @@ impl Supervisor {
         };
         let slots = Slots::new(total, host.settings.classes.iter().map(|class| class.concurrency));
         let tokens = host.settings.classes.iter().map(Token::of).collect();
+        let admission = Admission::new(&host.settings);
         Self {
             host,
             state,
@@ -125,7 +132,8 @@ impl Supervisor {
             homes: Homes::default(),
             reclaimed: Vec::new(),
             is_adopting: true,
-            paused: None,
+            admission,
+            orphans: None,
             idle_since: Instant::now(),
             ticks: 0,
             ticked: Instant::now(),
@@ -199,11 +207,7 @@ impl Supervisor {
 
     /// Lends free slots to Pollers that wait for some, unless the host is in no state to take more.
     fn lend(&mut self) {
-        if self.state != HostState::Serving || self.is_adopting {
-            return;
-        }
-        self.pause_if(self.host.disk_is_low());
-        if self.paused.is_some() {
+        if self.state != HostState::Serving || self.is_adopting || !self.admission.is_open() {
             return;
         }
         let wait = if self.slots.are_shared() { SHARED_HOLD } else { HOLD };
@@ -213,16 +217,6 @@ impl Supervisor {
                 None => self.slots.give_back(class),
             }
         }
-    }
-
-    /// Told once when it begins and once when it is over, not at each look: the free space changes all the time.
-    fn pause_if(&mut self, why: Option<String>) {
-        match (&self.paused, &why) {
-            (None, Some(why)) => warn!(self.host.log, "claiming nothing"; "because" => why),
-            (Some(_), None) => info!(self.host.log, "claiming again"),
-            _ => {}
-        }
-        self.paused = why;
     }
 
     fn claimed(&mut self, class: usize, claimed: Vec<Claimed>, ctx: &mut Context<Self>) {
@@ -269,7 +263,7 @@ impl Supervisor {
         }
     }
 
-    /// What no message says: time passes, disks fill, actors hang.
+    /// What no message says: time passes, actors hang.
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.ticks += 1;
         let since = std::mem::replace(&mut self.ticked, Instant::now()).elapsed();
@@ -283,6 +277,7 @@ impl Supervisor {
             info!(self.host.log, "no task for runner.idle_timeout");
             self.apply(HostEvent::Drain, ctx);
         }
+        self.notice_silence();
         self.lend();
         self.publish();
     }
@@ -293,7 +288,7 @@ impl Supervisor {
             host: format!("{:?}", self.state),
             slots: self.slots.total(),
             taken: self.slots.taken(),
-            paused: self.paused.clone(),
+            paused: self.admission.why_closed(),
             pollers: pollers
                 .map(|(index, (class, token))| PollerStatus {
                     class: class.class.clone(),
@@ -304,6 +299,7 @@ impl Supervisor {
                 })
                 .collect(),
             tasks: self.tasks.iter().map(|(id, task)| task.standing(*id)).collect(),
+            orphans: self.orphans,
         });
     }
 }
@@ -322,7 +318,7 @@ impl Token {
     }
 }
 
-take_counted!(Supervisor: PollerNews, LeaseNews, TaskNews, ChildExited<Member>);
+take_counted!(Supervisor: HealthNews, PollerNews, LeaseNews, TaskNews, ChildExited<Member>);
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
@@ -418,6 +414,7 @@ impl Handler<ChildExited<Member>> for Supervisor {
         match exited.child {
             Member::Poller(class) => self.poller_failed(class, &cause, ctx),
             Member::LeaseKeeper(class) => self.keeper_failed(class, &cause, ctx),
+            Member::HealthKeeper => self.health_keeper_failed(&cause, ctx),
             Member::Task(task, life) if self.is_alive(task, life) => self.task_failed(task, &cause, ctx),
             Member::Task(..) => {}
         }

@@ -29,6 +29,7 @@ use carrying::Part;
 use client::TaskClient;
 use conversation::Conversation;
 use dir::{ClaimRecord, TaskDir};
+use failpoints::around;
 use journal::{Entry, Journal, Past};
 use launching::Spec;
 use protocol::{StepNumber, TaskId, frame::CancelReason};
@@ -301,8 +302,10 @@ impl Notebook {
     }
 
     fn say(&mut self, line: &str) {
-        if let Some(Err(error)) =
-            self.host_step.as_mut().map(|step| step.write_all(format!("{line}\n").as_bytes()))
+        if let Some(Err(error)) = self
+            .host_step
+            .as_mut()
+            .map(|step| around("000.log", "line", || step.write_all(format!("{line}\n").as_bytes())))
         {
             warn!(self.log, "the host's step takes no more"; "error" => %error);
         }

@@ -54,6 +54,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     loop {
         let log = log(&settings.logging)?;
         launch_agent::log_panics(&log);
+        launch_agent::be_spared();
         let handle = launch_agent::start(settings.clone(), log.clone());
         let handle = handle.or_machinery("cannot start the launch-agent")?;
         let life = Life { handle, log, settings: &settings, program: &program, notifier: &notifier };

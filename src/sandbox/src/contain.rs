@@ -17,8 +17,10 @@ mod group;
 use crate::{Account, Identity};
 pub(crate) use by_account::nobody_runs_as;
 pub use descendants::Descendants;
-pub(crate) use group::Entrance;
+pub(crate) use descendants::processes;
+pub use descendants::strays;
 use group::Group;
+pub(crate) use group::{Entrance, own_group};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -89,19 +91,30 @@ fn pids(left: &[Identity]) -> String {
 }
 
 impl Containment {
-    /// The strongest that this host and this process's rights allow, for a task of this unique name. `own_account` only
-    /// if no other task and nobody else has it: everything under it is killed. The same call finds the same containment
-    /// again after a restart.
-    pub fn strongest(task: &str, own_account: Option<&Account>) -> Self {
-        let group = Group::unified(task).or_else(|| Group::freezer(task));
+    /// The strongest that this host and this process's rights allow, for a task of this unique name. `house` is whoever
+    /// starts the task and comes back for it after a restart: the same call finds the same containment again then.
+    /// `own_account` only if no other task and nobody else has it: everything under it is killed.
+    pub fn strongest(house: &str, task: &str, own_account: Option<&Account>) -> Self {
+        let group = Group::unified(house, task).or_else(|| Group::freezer(house, task));
         Self::made(task, group, own_account)
     }
 
-    /// By this means alone; none if the host or this process's rights have it not.
+    /// The groups that earlier lives of a house made and did not remove.
+    pub fn left_by(house: &str) -> Vec<Self> {
+        let groups = Group::of_house(house).into_iter();
+        groups.map(|(task, group)| Self::made(&task, Some(group), None)).collect()
+    }
+
+    /// Everything under an account that nobody holds.
+    pub(crate) fn of_account(uid: u32) -> Self {
+        Self { task: String::new(), group: None, account: Some(uid).filter(|uid| *uid != 0), root: None }
+    }
+
+    /// By this means alone, of no house; none if the host or this process's rights have it not.
     pub fn only(means: Means, task: &str, own_account: Option<&Account>) -> Option<Self> {
         match means {
-            Means::CgroupKill => Some(Self::made(task, Some(Group::unified(task)?), None)),
-            Means::Freezer => Some(Self::made(task, Some(Group::freezer(task)?), None)),
+            Means::CgroupKill => Some(Self::made(task, Some(Group::unified("", task)?), None)),
+            Means::Freezer => Some(Self::made(task, Some(Group::freezer("", task)?), None)),
             Means::Account => Some(Self::made(task, None, own_account)).filter(|held| held.account.is_some()),
             Means::Descendants => Some(Self::made(task, None, None)),
         }

@@ -1,6 +1,10 @@
 //! Starts the commands of a job's steps, below the task-agent and with its rights.
 
-use crate::{image::Image, launch::Started, prepare::Preparation};
+use crate::{
+    image::Image,
+    launch::Started,
+    prepare::{Preparation, Rank},
+};
 use std::{
     ffi::OsString,
     fs::File,
@@ -26,6 +30,6 @@ impl JobCommand {
         let image = Image::new(&self.words, self.environment.iter().cloned())?;
         let nothing = File::open("/dev/null")?;
         let streams = [nothing.as_fd(), output.as_fd(), output.as_fd()];
-        Preparation::new(image, &self.directory, streams)?.start()
+        Preparation::new(image, &self.directory, streams, Rank::Job)?.start()
     }
 }

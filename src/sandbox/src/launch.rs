@@ -1,6 +1,11 @@
 //! Starts a task-agent: in a session of its own, with the job's rights, inside its containment, inheriting nothing.
 
-use crate::{Account, Containment, Identity, contain::COOKIE, image::Image, prepare::Preparation};
+use crate::{
+    Account, Containment, Identity,
+    contain::COOKIE,
+    image::Image,
+    prepare::{Preparation, Rank},
+};
 use std::{
     ffi::OsString,
     fs::File,
@@ -100,12 +105,9 @@ impl Launch {
         let (input, output) = (filled_pipe(&self.stdin)?, self.error_output.as_fd());
         let rights = self.account.as_ref().map(|account| (account.uid, account.gid, account.groups.clone()));
         let streams = [input.as_fd(), output, output];
-        Ok(Preparation {
-            entrance: containment.entrance()?,
-            expendable: true,
-            rights,
-            ..Preparation::new(image, &self.directory, streams)?
-        })
+        let mut preparation = Preparation::new(image, &self.directory, streams, Rank::Agent)?;
+        (preparation.entrance, preparation.rights) = (containment.entrance()?, rights);
+        Ok(preparation)
     }
 }
 

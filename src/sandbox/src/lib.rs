@@ -20,9 +20,11 @@ mod image;
 pub mod job;
 pub mod launch;
 pub mod memory;
+pub mod mounts;
 pub mod own;
 pub mod packet;
 mod prepare;
+pub mod room;
 
 pub use account::Account;
 pub use contain::Containment;

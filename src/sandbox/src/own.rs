@@ -74,6 +74,16 @@ pub fn share_heaps() {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
 }
 
+/// From now on the kernel ends others first when memory runs out, unless an administrator has said otherwise or this process
+/// may not ask for it.
+pub fn be_spared() {
+    const SCORE: &str = "/proc/self/oom_score_adj";
+    if std::fs::read_to_string(SCORE).is_ok_and(|score| score.trim() == "0") {
+        // Refused to ordinary accounts, and where root has not this right; then its jobs are ended first all the same.
+        let _ = std::fs::write(SCORE, "-500");
+    }
+}
+
 /// From now on no process of the same account reads this one's memory, environment or descriptors.
 pub fn make_undumpable() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)

@@ -10,7 +10,7 @@ use crate::{
 };
 use nix::libc;
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     io,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -20,8 +20,22 @@ use std::{
     sync::atomic::{AtomicI32, Ordering},
 };
 
-/// How much sooner the kernel ends a job than anything else when memory runs out.
-const OOM_SCORE: &[u8] = b"500";
+/// Who comes after the launch-agent when memory runs out or processors are short, and how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// A task-agent: what jobs print and how they end passes through it.
+    Agent,
+    /// A job's command: however many they are, the agents come to their turn.
+    Job,
+}
+
+/// How much sooner the kernel ends them than others when memory runs out.
+const OOM_SCORE_OF_AGENTS: i32 = 500;
+const OOM_SCORE_OF_JOBS: i32 = 700;
+/// How much a job leaves the processors to others.
+const NICER: libc::c_int = 5;
+/// The same for its whole session: kernels with autogroups share the processors out among sessions first.
+const NICER_SESSION: &[u8] = b"5";
 /// Where a kernel without `close_range` stops looking for descriptors.
 const MOST_DESCRIPTORS: libc::c_int = 65_536;
 /// The usual soft limit of descriptors. The agents raise their own; programs that close all they may have would take minutes.
@@ -39,22 +53,29 @@ pub(crate) struct Preparation {
     pub(crate) streams: [OwnedFd; 3],
     /// The group it belongs to.
     pub(crate) entrance: Option<Entrance>,
-    /// Whether the kernel ends it sooner than others.
-    pub(crate) expendable: bool,
+    rank: Rank,
+    /// As the kernel reads it.
+    oom_score: Vec<u8>,
     /// Whose rights it gets: user, group, groups.
     pub(crate) rights: Option<(u32, u32, Vec<u32>)>,
 }
 
 impl Preparation {
     /// Of a program in a directory that reads and writes these.
-    pub(crate) fn new(image: Image, directory: &Path, streams: [BorrowedFd<'_>; 3]) -> io::Result<Self> {
+    pub(crate) fn new(
+        image: Image,
+        directory: &Path,
+        streams: [BorrowedFd<'_>; 3],
+        rank: Rank,
+    ) -> io::Result<Self> {
         let [input, output, errors] = streams.map(above_standard);
         Ok(Self {
             image,
             directory: CString::new(directory.as_os_str().as_bytes())?,
             streams: [input?, output?, errors?],
             entrance: None,
-            expendable: false,
+            rank,
+            oom_score: oom_score(rank),
             rights: None,
         })
     }
@@ -119,9 +140,7 @@ impl Preparation {
         if let Some(door) = door {
             enter(door)?;
         }
-        if self.expendable {
-            raise_oom_score();
-        }
+        self.give_way();
         if let Some((uid, gid, groups)) = &self.rights {
             take_rights(*uid, *gid, groups)?;
         }
@@ -129,6 +148,16 @@ impl Preparation {
         limit_descriptors();
         hear_signals();
         Ok(())
+    }
+
+    /// Best effort. Everyone may give way; an ordinary account cannot get back before the launch-agent.
+    fn give_way(&self) {
+        write_to(c"/proc/self/oom_score_adj", &self.oom_score);
+        if self.rank == Rank::Job {
+            // SAFETY: plain numbers.
+            unsafe { libc::nice(NICER) };
+            write_to(c"/proc/self/autogroup", NICER_SESSION);
+        }
     }
 
     fn take_streams(&self) -> io::Result<()> {
@@ -159,13 +188,22 @@ fn enter(door: &OwnedFd) -> io::Result<()> {
     if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Best effort: who may not be killed sooner (its score is higher already) stays as it is.
-fn raise_oom_score() {
-    // SAFETY: the path ends in NUL, the bytes are static, and the descriptor is closed where it was opened.
+/// Never below this process's own: an administrator may have set that.
+fn oom_score(rank: Rank) -> Vec<u8> {
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    let score = match rank {
+        Rank::Agent => OOM_SCORE_OF_AGENTS,
+        Rank::Job => OOM_SCORE_OF_JOBS,
+    };
+    own.trim().parse().map_or(score, |own: i32| own.max(score)).to_string().into_bytes()
+}
+
+fn write_to(path: &CStr, text: &[u8]) {
+    // SAFETY: the path ends in NUL, the bytes are read, and the descriptor is closed where it was opened.
     unsafe {
-        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         if file != -1 {
-            libc::write(file, OOM_SCORE.as_ptr().cast(), OOM_SCORE.len());
+            libc::write(file, text.as_ptr().cast(), text.len());
             libc::close(file);
         }
     }

@@ -91,7 +91,7 @@ fn none_survives_the_walk_over_descendants() {
 
 #[test]
 fn none_survives_the_strongest() {
-    none_survives(Containment::strongest("test-strongest", None), None);
+    none_survives(Containment::strongest("house", "test-strongest", None), None);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn reap_soon(identity: Identity) {
 #[test]
 fn what_left_its_group_is_found_under_its_account() {
     let account = nobody_elses(61_302);
-    let mut containment = Containment::strongest("test-runaway", Some(&account));
+    let mut containment = Containment::strongest("house", "test-runaway", Some(&account));
     if !Account::current().is_root() || containment.means() > Means::Freezer {
         return eprintln!("skipped: needs root and control groups");
     }
@@ -132,7 +132,7 @@ fn what_left_its_group_is_found_under_its_account() {
 
 #[test]
 fn what_left_its_group_is_found_by_its_cookie_where_the_account_is_shared() {
-    let mut containment = Containment::strongest("test-moved", None);
+    let mut containment = Containment::strongest("house", "test-moved", None);
     let root = start(&mut containment, None, FAMILY).identity;
     let mut elsewhere = Containment::only(Means::Descendants, "test-moved", None).unwrap();
     let moved = start(&mut elsewhere, None, "trap '' TERM; sleep 60").identity;
@@ -146,7 +146,7 @@ fn what_left_its_group_is_found_by_its_cookie_where_the_account_is_shared() {
 
 #[test]
 fn a_task_that_forks_without_end_is_killed() {
-    let mut containment = Containment::strongest("test-forks", None);
+    let mut containment = Containment::strongest("house", "test-forks", None);
     let root = start(&mut containment, None, "while :; do sh -c 'sleep 0.2' & sleep 0.01; done").identity;
     until("it forks", || containment.members().len() > 5);
     assert_eq!(containment.kill(SOON), Ok(Gone));
@@ -156,7 +156,7 @@ fn a_task_that_forks_without_end_is_killed() {
 
 #[test]
 fn a_containment_kept_in_a_file_still_kills() {
-    let mut containment = Containment::strongest("test-kept", None);
+    let mut containment = Containment::strongest("house", "test-kept", None);
     let root = start(&mut containment, None, FAMILY).identity;
     let kept = serde_json::to_string(&containment).unwrap();
     let again: Containment = serde_json::from_str(&kept).unwrap();
@@ -169,9 +169,9 @@ fn a_containment_kept_in_a_file_still_kills() {
 
 #[test]
 fn a_containment_of_the_same_name_is_the_same_one() {
-    let mut containment = Containment::strongest("test-again", None);
+    let mut containment = Containment::strongest("house", "test-again", None);
     let root = start(&mut containment, None, FAMILY).identity;
-    let mut again = Containment::strongest("test-again", None);
+    let mut again = Containment::strongest("house", "test-again", None);
     again.rooted_in(root);
     assert_eq!(again.kill(SOON), Ok(Gone));
     assert!(!root.is_alive());

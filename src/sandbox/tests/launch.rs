@@ -6,6 +6,7 @@ use sandbox::{
     Account, Containment, Identity,
     contain::Means,
     identity::Exit,
+    job::JobCommand,
     launch::{Launch, LaunchError, Started},
     packet::readable,
 };
@@ -139,9 +140,10 @@ fn a_started_process_is_known_for_certain() {
 #[test]
 fn a_start_tells_its_pace_in_a_group_and_beside_one() {
     let output = tempfile::tempfile().unwrap();
-    for (what, mut containment) in
-        [("group", Containment::strongest("test-pace", None)), ("no group", by_descent("test-pace-beside"))]
-    {
+    for (what, mut containment) in [
+        ("group", Containment::strongest("house", "test-pace", None)),
+        ("no group", by_descent("test-pace-beside")),
+    ] {
         let mut times: Vec<_> = (0..20)
             .map(|_| {
                 let begin = std::time::Instant::now();
@@ -166,6 +168,40 @@ fn it_finds_the_usual_soft_limit_of_descriptors_and_the_hard_one_unchanged() {
     let usual = limit.maximum.map_or(1024, |hard| hard.min(1024));
     let hard = limit.maximum.map_or_else(|| "unlimited".to_owned(), |hard| hard.to_string());
     assert_eq!(told("limit", |_| (), "ulimit -Sn; ulimit -Hn").0, format!("{usual}\n{hard}\n"));
+}
+
+/// What is asked for, what a process then has, and what it has after it tried to get before the launch-agent.
+const SCORES: &str = "cat /proc/self/oom_score_adj
+    for less in -1000 -1; do echo $less > /proc/self/oom_score_adj; done 2> /dev/null
+    cat /proc/self/oom_score_adj";
+
+#[test]
+fn it_is_ended_before_the_launch_agent_when_memory_runs_out_whatever_it_does() {
+    let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
+    let ordinary = Account { uid: 61_204, gid: 61_204, groups: Vec::new(), name: "test".to_owned() };
+    let change = |launch: &mut Launch| {
+        launch.account = Account::current().is_root().then_some(ordinary);
+    };
+    let score = own.max(500);
+    assert_eq!(told("scores", change, SCORES).0, format!("{score}\n{score}\n"));
+}
+
+#[test]
+fn a_job_gives_way_to_the_agents_further_still() {
+    let environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
+    let said = "cat /proc/self/oom_score_adj /proc/self/autogroup; ps -o ni= -p $$";
+    let words = ["sh", "-c", said].map(Into::into).to_vec();
+    let (mut output, writer) = std::io::pipe().unwrap();
+    let started = JobCommand { words, environment, directory: "/".into() }.start(writer).unwrap();
+    assert_eq!(ended(&started), Exit::Code(0));
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].parse::<i32>().unwrap() >= 700, "{text}");
+    // Kernels without autogroups say nothing in the middle.
+    assert!(lines.len() == 2 || lines[1].ends_with("nice 5"), "{text}");
+    let own = rustix::process::getpriority_process(None).unwrap();
+    assert_eq!(lines[lines.len() - 1].trim(), (own + 5).min(19).to_string());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The task's journal: what happened, one record a line, in a file that outlives this process.
 
 use crate::hints::Hints;
+use failpoints::around;
 use protocol::{
     ids::StepNumber,
     journal::{Record, TaskEvent},
@@ -77,7 +78,7 @@ impl Journal {
         }
         state.append(TaskEvent::Ended { outcome })?;
         state.closed = true;
-        state.file.sync_data()?;
+        around("agent.jsonl", "synced", || state.file.sync_data())?;
         self.hints.give();
         Ok(())
     }
@@ -100,9 +101,18 @@ impl State {
             return Ok(());
         }
         let record = Record { seq: self.next, at_ms: now_ms(), event };
-        write_patiently(&mut self.file, record.to_line().as_bytes())?;
+        let line = record.to_line();
+        around("agent.jsonl", name(&record.event), || write_patiently(&mut self.file, line.as_bytes()))?;
         self.next += 1;
         Ok(())
+    }
+}
+
+fn name(event: &TaskEvent) -> &'static str {
+    match event {
+        TaskEvent::StepStarted { .. } => "step-started",
+        TaskEvent::StepEnded { .. } => "step-ended",
+        TaskEvent::Ended { .. } => "ended",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The task's spools: one file per step, bounded together by what the control plane has not acknowledged yet.
 
 use crate::{control::Control, hints::Hints, journal::is_full};
+use failpoints::around;
 use protocol::ids::StepNumber;
 use std::{
     fs::File,
@@ -147,7 +148,7 @@ impl Spools {
         let none = || io::Error::new(io::ErrorKind::NotFound, "the step has no spool");
         let index = index(step).filter(|index| *index < self.files.len()).ok_or_else(none)?;
         let written = loop {
-            match (&self.files[index]).write(bytes) {
+            match around("spool", "appended", || (&self.files[index]).write(bytes)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => break done?,
             }

@@ -54,6 +54,16 @@ pub struct Settings {
     pub transfers: usize,
     /// The disk's free bytes below which no task is claimed.
     pub min_free: u64,
+    /// The memory left, in bytes, below which no task is claimed.
+    pub min_memory: u64,
+    /// The most zombies on the host with which a task is claimed.
+    pub max_zombies: usize,
+    /// The operator's own check of the host: a program and its arguments; none: empty.
+    pub health_check: Vec<String>,
+    /// Between the end of one check and the next.
+    pub health_interval: Duration,
+    /// The longest that a check may take.
+    pub health_timeout: Duration,
     /// Whether sources may be trees of this very host, named by path: only where control plane and user are one.
     pub local_sources: bool,
     /// Names, or prefixes ending in `*`, of the launch-agent's own variables that jobs get too.
@@ -182,6 +192,11 @@ impl Settings {
             outlive: None,
             transfers: 16,
             min_free: GIB / 4,
+            min_memory: GIB / 8,
+            max_zombies: 1000,
+            health_check: Vec::new(),
+            health_interval: minutes(1),
+            health_timeout: Duration::from_secs(10),
             local_sources: false,
             environment: PASSED_ON.map(str::to_owned).to_vec(),
             logging: Logging {

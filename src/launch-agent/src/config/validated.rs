@@ -27,6 +27,7 @@ pub(crate) fn settings(merged: &mut Merged, variables: &BTreeMap<String, String>
     let mut settings = Settings::new(name, url.clone().unwrap_or_default(), state, classes);
     reach(merged, &mut settings, variables);
     running(merged, &mut settings);
+    health(merged, &mut settings);
     accounts(merged, &mut settings);
     places(merged, &mut settings);
     settings.logging = logging(merged);
@@ -148,13 +149,32 @@ fn running(merged: &mut Merged, settings: &mut Settings) {
     settings.idle_timeout = merged.time("runner.idle_timeout").filter(|time| !time.is_zero());
     settings.outlive = merged.time("runner.outlive").filter(|time| !time.is_zero());
     set(&mut settings.transfers, merged.count("runner.transfers"));
-    set(&mut settings.min_free, merged.size("runner.min_free"));
     set(&mut settings.max_spool, merged.size("logs.max_spool"));
     set(&mut settings.spool_wait, merged.time("logs.spool_wait"));
     set(&mut settings.cache_size, merged.size("cache.size"));
     if let Some(names) = merged.words("runner.environment") {
         refuse_strange_names(merged, &names);
         settings.environment = names;
+    }
+}
+
+fn health(merged: &mut Merged, settings: &mut Settings) {
+    set(&mut settings.min_free, merged.size("runner.min_free"));
+    set(&mut settings.min_memory, merged.size("runner.min_memory"));
+    set(&mut settings.max_zombies, merged.count("runner.max_zombies"));
+    set(&mut settings.health_check, merged.words("runner.health_check"));
+    set(&mut settings.health_interval, merged.time("runner.health_interval"));
+    set(&mut settings.health_timeout, merged.time("runner.health_timeout"));
+    if settings.health_check.first().is_some_and(String::is_empty) {
+        merged.error("runner.health_check", "`runner.health_check`: the first word names a program");
+    }
+    for (path, time) in [
+        ("runner.health_interval", settings.health_interval),
+        ("runner.health_timeout", settings.health_timeout),
+    ] {
+        if time.is_zero() {
+            merged.error(path, format!("`{path}`: a time longer than nothing is wanted"));
+        }
     }
 }
 

@@ -304,7 +304,8 @@ impl Forgotten {
     /// Makes a hole of it.
     pub(crate) fn punch(self) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&*self.spool, flags, self.from, self.until - self.from)?)
+        let punch = || fallocate(&*self.spool, flags, self.from, self.until - self.from);
+        Ok(failpoints::around("spool", "punched", punch)?)
     }
 }
 

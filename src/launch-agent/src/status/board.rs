@@ -1,6 +1,6 @@
 //! What of a launch-agent is known outside its actors: kept up by them, read by whoever is asked, also while they hang.
 
-use super::{ActorStatus, Counts, Failure, Heartbeats, PollerStatus, Status, TaskStatus};
+use super::{ActorStatus, Counts, Failure, Heartbeats, Orphans, PollerStatus, Status, TaskStatus};
 use crate::host::VERSION;
 use std::{
     collections::BTreeMap,
@@ -32,6 +32,7 @@ pub(crate) struct Standing {
     pub(crate) paused: Option<String>,
     pub(crate) pollers: Vec<PollerStatus>,
     pub(crate) tasks: Vec<TaskStatus>,
+    pub(crate) orphans: Option<Orphans>,
 }
 
 #[derive(Debug)]
@@ -129,6 +130,7 @@ impl Board {
             tree,
             counts: self.counts(),
             spool_bytes: None,
+            orphans: standing.orphans,
         }
     }
 

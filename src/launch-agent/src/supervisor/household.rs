@@ -3,8 +3,9 @@
 use super::{HostEvent, HostState, Member, Supervisor};
 use crate::{
     config::Mode,
+    orphans,
     status::{TaskStatus, millis},
-    task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, journal, state::TaskState},
+    task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, state::TaskState},
 };
 use actix::prelude::*;
 use protocol::{
@@ -12,12 +13,8 @@ use protocol::{
     frame::CancelReason,
     http::{Claimed, Lease},
 };
-use sandbox::Containment;
-use slog::{error, info, warn};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use slog::{error, info};
+use std::time::{Duration, Instant};
 use supervise::{Above, Child, Home, Seat, Tolerance, Verdict, start};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -47,9 +44,7 @@ const TOLERANCE: Tolerance =
 pub(super) const PING_EVERY: u64 = 5;
 /// So many pings in a row without an answer: it hangs, and not only on a slow disk.
 const HUNG: u32 = 4;
-/// How long the processes of a task without an actor are struck at a time.
-const STRIKE: Duration = Duration::from_secs(30);
-/// The pause before they are struck again, if some are left.
+/// The pause before the processes of a task without an actor are struck again, if some are left.
 const STRUCK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Task {
@@ -130,15 +125,12 @@ impl Supervisor {
                     Err(_) => strays.push(task),
                 }
             }
-            for task in strays {
-                // What is left is told, and is there again at the next start.
-                let _ = clear(&host, task, None);
-            }
-            records
+            (records, strays)
         });
-        ctx.spawn(found.into_actor(self).map(|records, supervisor, ctx| {
-            supervisor.is_adopting = false;
-            for record in records.expect("looking at directories does not panic") {
+        ctx.spawn(found.into_actor(self).map(|found, supervisor, ctx| {
+            let (records, strays) = found.expect("looking at directories does not panic");
+            let kept = records.iter().map(|record| record.claimed.clone()).collect();
+            for record in records {
                 supervisor.adopt_one(record, ctx);
             }
             if supervisor.host.settings.mode == Mode::SingleTask && !supervisor.tasks.is_empty() {
@@ -146,6 +138,19 @@ impl Supervisor {
                 supervisor.apply(HostEvent::Drain, ctx);
             }
             (0..supervisor.tokens.len()).for_each(|class| supervisor.tell_keeper(class));
+            supervisor.remove_orphans(kept, strays, ctx);
+        }));
+    }
+
+    /// Nothing is claimed before: what runs for nobody is not to be mixed up with what was just started.
+    fn remove_orphans(&mut self, kept: Vec<Claimed>, strays: Vec<TaskId>, ctx: &mut Context<Self>) {
+        let host = self.host.clone();
+        let removed = spawn_blocking(move || orphans::remove(&host, &kept, &strays));
+        ctx.spawn(removed.into_actor(self).map(|removed, supervisor, ctx| {
+            supervisor.orphans = removed.ok();
+            supervisor.is_adopting = false;
+            // Not earlier: the group of its check would be one that an earlier life left.
+            supervisor.start_health_keeper(ctx);
             if supervisor.state != HostState::Serving {
                 supervisor.leave_if_empty(ctx);
             }
@@ -225,7 +230,7 @@ impl Supervisor {
     /// are nobody else's before the last of them is gone.
     fn bury(&mut self, id: TaskId, ctx: &mut Context<Self>) {
         let (host, slot) = (self.host.clone(), self.tasks.get(&id).map(|task| task.record.slot));
-        let cleared = spawn_blocking(move || clear(&host, id, slot));
+        let cleared = spawn_blocking(move || orphans::clear(&host, id, slot));
         ctx.spawn(cleared.into_actor(self).map(move |cleared, supervisor, ctx| match cleared {
             Ok(true) => supervisor.let_go(id, ctx),
             Ok(false) | Err(_) => {
@@ -296,28 +301,4 @@ impl Supervisor {
             self.task_failed(id, "it did not answer for 20 s", ctx);
         }
     }
-}
-
-/// Ends and removes everything of a task that has no actor. False if processes of it are left.
-fn clear(host: &Arc<crate::host::Host>, task: TaskId, slot: Option<usize>) -> bool {
-    // As its journal says that they were held; without a word of that, by the strongest means there is.
-    let past = std::fs::read(host.task_dir(task).journal()).map(|text| journal::past(&text));
-    let past = past.unwrap_or_default();
-    let lease = host.task_dir(task).claim().map(|record| record.claimed.allocation);
-    let strongest = || Containment::strongest(&lease.unwrap_or_else(|_| task.to_string()), None);
-    let mut containment = past.containment.unwrap_or_else(strongest);
-    past.process.into_iter().for_each(|process| containment.rooted_in(process));
-    match slot {
-        Some(slot) => host.accounts.take_again(slot, &mut containment),
-        None => containment.without_account(),
-    }
-    if let Err(survivors) = containment.kill(STRIKE) {
-        error!(host.log, "processes of a task are left"; "task" => %task, "error" => %survivors);
-        return false;
-    }
-    containment.remove();
-    if let Err(error) = host.remove_task(task) {
-        warn!(host.log, "what is left of a task cannot be removed"; "task" => %task, "error" => %error);
-    }
-    true
 }

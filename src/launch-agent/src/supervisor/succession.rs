@@ -64,7 +64,7 @@ impl Supervisor {
     }
 
     fn trouble(&self) -> Option<String> {
-        let paused = self.paused.as_ref().map(|why| format!("claiming nothing: {why}"));
+        let paused = self.admission.why_closed().map(|why| format!("claiming nothing: {why}"));
         paused.or_else(|| self.tokens.iter().find_map(|token| token.reason.clone()))
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) use super::removal::remove_tree;
+use failpoints::around;
 use protocol::{StepNumber, TaskId, http::Claimed};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -55,13 +56,15 @@ impl TaskDir {
 
     /// Makes it, with the claim in it. The claim is written under another name first: half of one is none.
     pub(crate) fn create(&self, claim: &ClaimRecord) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o711).create(&self.path)?;
+        let make = || DirBuilder::new().recursive(true).mode(0o711).create(&self.path);
+        around("task", "made", make)?;
         std::fs::set_permissions(&self.path, Permissions::from_mode(0o711))?;
         DirBuilder::new().recursive(true).mode(0o700).create(self.path.join("steps"))?;
         let (draft, claim_path) = (self.path.join("claim.json.new"), self.path.join("claim.json"));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(&serde_json::to_vec(claim)?)?;
-        std::fs::rename(draft, claim_path)
+        let text = serde_json::to_vec(claim)?;
+        around("claim.json", "written", || file.write_all(&text))?;
+        around("claim.json", "named", || std::fs::rename(draft, claim_path))
     }
 
     /// The claim, if there is a whole one.
@@ -106,7 +109,7 @@ impl TaskDir {
 
     /// For appending only, made if missing: what is handed to the task-agent.
     pub(crate) fn open_agent_journal(&self) -> io::Result<File> {
-        append_only(&self.agent_journal())
+        around("agent.jsonl", "made", || append_only(&self.agent_journal()))
     }
 
     /// What the process says apart from its wire: a panic, or the word of a `command_prefix`.
@@ -121,9 +124,12 @@ impl TaskDir {
         String::from_utf8_lossy(tail).trim().to_owned()
     }
 
-    /// Removes all of it. What is not there is no failure.
+    /// Removes all of it, the claim first: what is left without one is nobody's. What is not there is no failure.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        remove_tree(&self.path)
+        match around("claim.json", "removed", || std::fs::remove_file(self.path.join("claim.json"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => around("task", "removed", || remove_tree(&self.path)),
+        }
     }
 }
 

@@ -97,7 +97,8 @@ impl TaskActor {
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
         // The journal of an actor that came later may have lost how an earlier one held its processes.
         if self.past.containment.is_none() && self.parts.birth != Birth::Claimed {
-            self.past.containment = Some(Containment::strongest(&self.parts.record.claimed.allocation, None));
+            let (house, lease) = (&self.parts.host.house, &self.parts.record.claimed.allocation);
+            self.past.containment = Some(Containment::strongest(house, lease, None));
         }
         let Some(containment) = self.past.containment.clone() else {
             return self.apply(TaskEvent::Swept, ctx);

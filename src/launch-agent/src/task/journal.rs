@@ -29,6 +29,18 @@ pub(crate) enum Entry {
     Because(String),
 }
 
+impl Entry {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Event(event) => event.name(),
+            Self::Launching(_) => "launching",
+            Self::Process(_) => "process",
+            Self::LimitMs(_) => "limit",
+            Self::Because(_) => "because",
+        }
+    }
+}
+
 /// The journal, open for writing.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -65,7 +77,7 @@ impl Journal {
     pub(crate) fn write(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        self.file.write_all(&line)
+        failpoints::around("task.jsonl", entry.name(), || self.file.write_all(&line))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::dir::{ClaimRecord, TaskDir};
 use crate::host::Host;
+use failpoints::around;
 use protocol::{
     Outcome, VERSION,
     frame::{Invitation, Key},
@@ -91,7 +92,7 @@ pub(crate) fn make_ready(
     let rights = Rights::choose(host, record.slot)?;
     let task = record.claimed.task_id;
     let root = host.task_root(task);
-    own_directory(&root, &rights)?;
+    around("root", "made", || own_directory(&root, &rights))?;
     let working_directory = host.working_directory(task);
     if let Some(path) = &working_directory {
         own_directory(path, &rights)?;
@@ -99,7 +100,8 @@ pub(crate) fn make_ready(
     let invitation = invitation(host, dir, record, &root, working_directory);
     let output = dir.open_output().map_err(|source| failed(dir.path(), source))?;
     // Of this lease: the next one's may be on this host too.
-    let containment = Containment::strongest(&record.claimed.allocation, rights.own_account());
+    let lease = &record.claimed.allocation;
+    let containment = Containment::strongest(&host.house, lease, rights.own_account());
     let notes = notes(&record.claimed, &rights, &containment, host);
     let launch = Launch {
         program,

@@ -1,7 +1,10 @@
 //! Removes trees that a job made, whatever it made of them: no link is followed, and no depth is too deep.
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, chmod, fstat, openat, renameat, unlinkat},
+    fs::{
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, chmod, fstat, openat, openat2, renameat,
+        unlinkat,
+    },
     io::Errno,
 };
 use std::{
@@ -48,11 +51,12 @@ fn empty(top: &OwnedFd) -> io::Result<bool> {
             }
             continue;
         };
+        failpoints::crash("tree:removed:half");
         let at = level.entries.fd()?;
         if !is_directory && !is_refused(unlinkat(at, &name, AtFlags::empty()))? {
             continue;
         }
-        let below = opened(at, &name)?;
+        let below = opened_within(at, &name)?;
         if depth < DEEPEST {
             way.push(Level { entries: Dir::new(below)?, name });
         } else {
@@ -76,16 +80,29 @@ fn is_dots(name: &CStr) -> bool {
     matches!(name.to_bytes(), b"." | b"..")
 }
 
-/// Opened to be emptied: a directory of our own that may not be written, as a cache of Go modules, may be from now on.
+const PLACE: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 fn opened(at: impl AsFd, name: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
-    let place = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let found = openat(at, name, place | OFlags::PATH, Mode::empty())?;
+    writable(openat(at, name, PLACE | OFlags::PATH, Mode::empty())?)
+}
+
+/// Not across a mount point: what is mounted there is not the job's.
+fn opened_within(at: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    match openat2(&at, name, PLACE | OFlags::PATH, Mode::empty(), ResolveFlags::NO_XDEV) {
+        // Before Linux 5.6, and behind some filters of system calls.
+        Err(Errno::NOSYS | Errno::PERM) => opened(at, name),
+        found => writable(found?),
+    }
+}
+
+/// Opened to be emptied: a directory of our own that may not be written, as a cache of Go modules, may be from now on.
+fn writable(found: OwnedFd) -> Result<OwnedFd, Errno> {
     let mode = Mode::from_raw_mode(fstat(&found)?.st_mode);
     if !mode.contains(Mode::RWXU) {
         // Refused where it is somebody else's; then the next call says so.
         let _ = chmod(format!("/proc/self/fd/{}", found.as_raw_fd()), mode | Mode::RWXU);
     }
-    openat(&found, c".", place | OFlags::RDONLY, Mode::empty())
+    openat(&found, c".", PLACE | OFlags::RDONLY, Mode::empty())
 }
 
 /// Whether it is no file after all, which some file systems say only now.

@@ -41,7 +41,7 @@ const MAX_WAITING: usize = 1024;
 impl Door {
     /// Listens at this path, in the place of an earlier life's socket.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let listener = Listener::bind(path)?;
+        let listener = failpoints::around("socket", "bound", || Listener::bind(path))?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener: Rc::new(watched(listener, Interest::READABLE)?) })
     }

@@ -76,6 +76,25 @@ pub(crate) enum TaskEvent {
     Abandoned,
 }
 
+impl TaskEvent {
+    /// Without what it carries.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::NotLaunched => "not-launched",
+            Self::Granted => "granted",
+            Self::End(_) => "end",
+            Self::AgentGone(_) => "agent-gone",
+            Self::Swept => "swept",
+            Self::LogsDrained => "logs-drained",
+            Self::UploadsDrained => "uploads-drained",
+            Self::Told => "told",
+            Self::NotTakenBack => "not-taken-back",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// What the actor must do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, with its place")]
 
 mod actor_failures;
+mod health;
 mod lifecycle;
 mod rig;
 mod status;

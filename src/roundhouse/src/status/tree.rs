@@ -185,6 +185,7 @@ mod tests {
             tree: actor("Supervisor", "", "Serving", tree),
             counts: Counts { tasks: [("success".to_owned(), 5)].into(), ..Counts::default() },
             spool_bytes: Some(4096),
+            orphans: None,
         }
     }
 

@@ -4,6 +4,9 @@ use super::{COOKIE, Gone, Survivors, stop, terminate, until_gone};
 use crate::{Identity, identity::Stat};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::Path,
     time::Duration,
 };
 
@@ -21,8 +24,14 @@ impl Descendants {
         Ok(Self { root: Some(Identity::own()?), with_root: false, cookie: None })
     }
 
+    /// This process and all below it.
+    pub fn of(root: Identity) -> Self {
+        Self { root: Some(root), with_root: true, cookie: None }
+    }
+
     pub(super) fn of_task(root: Option<Identity>, task: &str) -> Self {
-        Self { root, with_root: true, cookie: Some(format!("{COOKIE}={task}").into_bytes()) }
+        let cookie = (!task.is_empty()).then(|| format!("{COOKIE}={task}").into_bytes());
+        Self { root, with_root: true, cookie }
     }
 
     /// All of them that have not ended.
@@ -45,15 +54,7 @@ impl Descendants {
     }
 
     fn among(&self, processes: &[Stat]) -> Vec<Identity> {
-        let mut found: BTreeSet<i32> = BTreeSet::new();
-        let roots = processes.iter().filter(|stat| self.is_root(stat) || self.has_cookie(stat));
-        let mut pending: Vec<i32> = roots.map(|stat| stat.identity.pid).collect();
-        let children = children(processes);
-        while let Some(pid) = pending.pop() {
-            if found.insert(pid) {
-                pending.extend(children.get(&pid).into_iter().flatten());
-            }
-        }
+        let found = trees(processes, |stat| self.is_root(stat) || self.has_cookie(stat));
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         let belongs = |stat: &&Stat| {
             let excluded = stat.identity.pid == own || (!self.with_root && self.is_root(stat));
@@ -76,6 +77,38 @@ impl Descendants {
     }
 }
 
+/// The processes that run a program of this directory, as their command lines say, and are neither `kept` nor below one
+/// that is.
+pub fn strays(programs: &Path, kept: &[Identity]) -> Vec<Identity> {
+    let processes = processes();
+    let held = trees(&processes, |stat| kept.contains(&stat.identity));
+    let is_stray = |stat: &&Stat| {
+        stat.is_alive() && !held.contains(&stat.identity.pid) && runs_from(stat.identity.pid, programs)
+    };
+    processes.iter().filter(is_stray).map(|stat| stat.identity).collect()
+}
+
+/// Its first word, which everybody may read, also of a process that is otherwise hidden.
+fn runs_from(pid: i32, programs: &Path) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    Path::new(OsStr::from_bytes(program)).parent() == Some(programs)
+}
+
+/// The numbers of the roots and of all below them.
+fn trees(processes: &[Stat], is_root: impl Fn(&Stat) -> bool) -> BTreeSet<i32> {
+    let mut found = BTreeSet::new();
+    let roots = processes.iter().filter(|stat| is_root(stat));
+    let mut pending: Vec<i32> = roots.map(|stat| stat.identity.pid).collect();
+    let children = children(processes);
+    while let Some(pid) = pending.pop() {
+        if found.insert(pid) {
+            pending.extend(children.get(&pid).into_iter().flatten());
+        }
+    }
+    found
+}
+
 fn children(processes: &[Stat]) -> BTreeMap<i32, Vec<i32>> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for stat in processes {
@@ -85,7 +118,7 @@ fn children(processes: &[Stat]) -> BTreeMap<i32, Vec<i32>> {
 }
 
 /// Every process of the host, as far as it can be seen.
-pub(super) fn processes() -> Vec<Stat> {
+pub(crate) fn processes() -> Vec<Stat> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(|pid| Stat::of(pid).ok()).collect()

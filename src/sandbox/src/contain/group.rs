@@ -11,12 +11,14 @@ use std::{
     sync::OnceLock,
 };
 
-/// The directory below this process's own group in which each task has one.
+/// The directory below this process's own group in which each house has one, and in that each of its tasks.
 const OURS: &str = "roundhouse";
 const MEMBERS: &str = "cgroup.procs";
 /// Where systemd puts what it runs beside the main process of a unit whose group is delegated, such as `ExecStopPost=`.
 const BESIDE: &str = ".control";
 const TRIES: usize = 8;
+/// Of all jobs together: a third of what others beside them have, as their niceness has it.
+const WEIGHT: &str = "33";
 
 /// A control group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +40,8 @@ pub(crate) struct Entrance {
 
 impl Group {
     /// Of v2, if the kernel can kill a group (5.14) and this process may move others from its own group into it.
-    pub(super) fn unified(task: &str) -> Option<Self> {
-        let directory = made(&own_group("cgroup2", "")?, task)?;
+    pub(super) fn unified(house: &str, task: &str) -> Option<Self> {
+        let directory = made(&own_group("cgroup2", "")?, house, task)?;
         if directory.join("cgroup.kill").exists() {
             return Some(Self::Unified(directory));
         }
@@ -48,8 +50,21 @@ impl Group {
     }
 
     /// Of v1's freezer.
-    pub(super) fn freezer(task: &str) -> Option<Self> {
-        made(&own_group("cgroup", "freezer")?, task).map(Self::Freezer)
+    pub(super) fn freezer(house: &str, task: &str) -> Option<Self> {
+        made(&own_group("cgroup", "freezer")?, house, task).map(Self::Freezer)
+    }
+
+    /// Those of a house, each with its task's name.
+    pub(super) fn of_house(house: &str) -> Vec<(String, Self)> {
+        let unified = own_group("cgroup2", "").into_iter().map(|own| (own, Self::Unified as fn(_) -> _));
+        let first = own_group("cgroup", "freezer").into_iter().map(|own| (own, Self::Freezer as fn(_) -> _));
+        let found = |(own, kind): (PathBuf, fn(PathBuf) -> Self)| {
+            let groups = below(&own.join(OURS).join(house));
+            groups
+                .into_iter()
+                .filter_map(move |path| Some((path.file_name()?.to_str()?.to_owned(), kind(path))))
+        };
+        unified.chain(first).flat_map(found).collect()
     }
 
     pub(super) fn means(&self) -> Means {
@@ -104,11 +119,13 @@ impl Group {
         }
     }
 
-    /// The directory above goes with the last task's.
+    /// The directories above go with the last task's.
     pub(super) fn remove(self) {
         remove(self.directory());
-        if let Some(ours) = self.directory().parent() {
-            let _ = fs::remove_dir(ours);
+        for above in self.directory().ancestors().skip(1) {
+            if fs::remove_dir(above).is_err() || above.ends_with(OURS) {
+                break;
+            }
         }
     }
 }
@@ -135,21 +152,24 @@ fn remove(directory: &Path) {
 }
 
 /// The task's group below `own`, if it can be made and entered.
-fn made(own: &Path, task: &str) -> Option<PathBuf> {
+fn made(own: &Path, house: &str, task: &str) -> Option<PathBuf> {
     // A process is moved by who may write to the nearest group above both its old and its new one.
     rustix::fs::access(own.join(MEMBERS), Access::WRITE_OK).ok()?;
-    let directory = own.join(OURS).join(task);
-    // Another task's end may take the directory above away between the two steps of making both.
+    let ours = own.join(OURS);
+    let directory = ours.join(house).join(task);
+    // Another task's end may take the directories above away between the steps of making all.
     let is_made = (0..TRIES).any(|_| fs::create_dir_all(&directory).is_ok());
     if !is_made {
         return None;
     }
+    // Where groups share the processors out at all.
+    let _ = fs::write(ours.join("cpu.weight"), WEIGHT);
     rustix::fs::access(directory.join(MEMBERS), Access::WRITE_OK).ok()?;
     Some(directory)
 }
 
 /// The directory of this process's own group in the hierarchy of this kind and controller.
-fn own_group(kind: &str, controller: &str) -> Option<PathBuf> {
+pub(crate) fn own_group(kind: &str, controller: &str) -> Option<PathBuf> {
     let (root, point) = mounts().lines().find_map(|line| mount(line, kind, controller))?;
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| membership(line, controller))?;
