@@ -6,6 +6,7 @@ mod dispatch;
 mod fleet;
 mod flood;
 mod follow;
+mod leases;
 mod memory;
 mod table;
 
@@ -35,14 +36,15 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 4] = [
+    let rows: [(&str, Measure); 5] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
         ("memory", memory::rows),
+        ("leases", leases::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
-        eprintln!("bench: there is no row `{unknown}`: dispatch, jobs, output, memory [--quick]");
+        eprintln!("bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases [--quick]");
         return ExitCode::from(2);
     }
     table::head();
