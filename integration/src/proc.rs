@@ -1,7 +1,12 @@
 //! Processes as the kernel shows them: who is there, what they use.
 
 use rustix::process::{Pid, Signal};
-use std::{fs, io, ops::Range, path::Path, time::Duration};
+use std::{
+    fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Ticks of a second in `/proc/<pid>/stat` (`USER_HZ`, a constant of the kernel's ABI).
 const TICKS: u64 = 100;
@@ -117,6 +122,22 @@ impl Process {
         let (_, fields) = stat.rsplit_once(')')?;
         Some(fields.split_whitespace().map(str::to_owned).collect())
     }
+}
+
+/// The control groups of this name, wherever they lie.
+pub fn groups(name: &str) -> Vec<PathBuf> {
+    let (mut found, mut pending) = (Vec::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
+    while let Some(directory) = pending.pop() {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        for path in below.map(|entry| entry.path()) {
+            if path.ends_with(name) {
+                found.push(path.clone());
+            }
+            pending.push(path);
+        }
+    }
+    found
 }
 
 /// Names of what lies in a directory.

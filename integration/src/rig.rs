@@ -69,10 +69,23 @@ impl Rig {
     /// # Panics
     /// Where the programs are not built.
     pub fn new() -> Self {
+        Self::with(programs())
+    }
+
+    /// The same with programs that fail where they are told to: those of `ROUNDHOUSE_CHAOS_PROGRAMS`, or of
+    /// `chaos` beside the profile's own directory.
+    ///
+    /// # Panics
+    /// Where the programs are not built.
+    pub fn with_places_to_fail() -> Self {
+        let named = std::env::var_os("ROUNDHOUSE_CHAOS_PROGRAMS").map(PathBuf::from);
+        Self::with(named.unwrap_or_else(|| beside_profile("chaos")))
+    }
+
+    fn with(programs: PathBuf) -> Self {
         let root =
             tempfile::Builder::new().prefix("roundhouse-rig-").tempdir().expect("a temporary directory");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let programs = programs();
         for program in ["roundhouse", "roundhouse-task-agent"] {
             let path = programs.join(program);
             assert!(path.exists(), "{} is missing: ./scripts/test builds it", path.display());
@@ -157,9 +170,21 @@ impl Rig {
         classes: &[(&str, &str)],
         runner: &[(&str, &str)],
     ) -> Agent {
+        self.agent_within(name, url, classes, runner, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn agent_within(
+        &self,
+        name: &str,
+        url: &str,
+        classes: &[(&str, &str)],
+        runner: &[(&str, &str)],
+        variables: &[(&str, &Path)],
+    ) -> Agent {
         let config = self.configure(name, url, classes, runner);
         let mut command = self.roundhouse();
-        command.arg("launch-agent").arg("-c").arg(&config);
+        command.arg("launch-agent").arg("-c").arg(&config).envs(variables.iter().copied());
         Agent { state: self.path(name), program: self.start(name, command), config }
     }
 
@@ -307,9 +332,14 @@ pub fn pipeline(config: &str, class: &str) -> NewPipeline {
 
 /// Where the programs lie: tests run from `target/<profile>/deps`, others from `target/<profile>`.
 fn programs() -> PathBuf {
-    if let Some(programs) = std::env::var_os("ROUNDHOUSE_PROGRAMS") {
-        return programs.into();
-    }
+    std::env::var_os("ROUNDHOUSE_PROGRAMS").map_or_else(profile, PathBuf::from)
+}
+
+fn beside_profile(name: &str) -> PathBuf {
+    profile().parent().expect("a profile lies in the target directory").join(name)
+}
+
+fn profile() -> PathBuf {
     let own = std::env::current_exe().expect("the running program has a path");
     let directory = own.parent().expect("a program lies in a directory");
     if directory.ends_with("deps") { directory.parent().map(Path::to_owned) } else { None }
