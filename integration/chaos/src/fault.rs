@@ -54,7 +54,7 @@ pub enum Fault {
 pub struct Point(pub String);
 
 /// Every actor, every message; and within the work that streams and carries.
-pub const POINTS: [&str; 26] = [
+pub const POINTS: &[&str] = &[
     "supervisor:command",
     "supervisor:standings",
     "supervisor:poller_news",

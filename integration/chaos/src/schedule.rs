@@ -104,7 +104,7 @@ impl Planner {
 
     /// As often as the house promises to absorb, and no more: beyond that a task may be lost.
     fn panic(&mut self, at: u64) -> Fault {
-        let (host, point) = (self.host(), Point(self.random.pick(&POINTS).to_owned()));
+        let (host, point) = (self.host(), Point(self.random.pick(POINTS).to_owned()));
         let most = if point.actor() == "task" { 2 } else { 4 };
         let recent = self.plan.iter().filter(|strike| strike.at + WINDOW > at);
         let same = recent.filter(|strike| {
