@@ -68,6 +68,11 @@ fn host(text: &mut String, status: &Status) {
     if let Some(bytes) = status.spool_bytes {
         Family::gauge(text, "roundhouse_spool_bytes", "On disk of the logs of tasks.").is(bytes);
     }
+    if let Some(orphans) = &status.orphans {
+        let help = "What earlier lives had left, removed at the start.";
+        let mut removed = Family::gauge(text, "roundhouse_orphans_removed", help);
+        orphans.kinds().iter().for_each(|(kind, count)| removed.with("kind", kind, count));
+    }
 }
 
 fn counts(text: &mut String, status: &Status) {

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 /// One request as any client of HTTP would send it: the head and the body of its answer.
 fn requested(socket: &Path, method: &str, path: &str) -> (String, String) {
@@ -87,6 +88,7 @@ async fn metrics_are_in_the_form_that_prometheus_reads() {
     let rig = Rig::new();
     let mut settings = rig.settings();
     settings.min_free = u64::MAX;
+    std::fs::create_dir_all(rig.state_dir().join(format!("tasks/{}", Uuid::now_v7()))).unwrap();
     let agent = start(settings, log()).unwrap();
     until(&rig, "a pause", |status| status.paused.is_some()).await;
     let socket = socket_path(&rig.state_dir());
@@ -101,6 +103,9 @@ async fn metrics_are_in_the_form_that_prometheus_reads() {
         }
     }
     for wanted in [
+        "roundhouse_orphans_removed{kind=\"tasks\"} 1\n",
+        "roundhouse_orphans_removed{kind=\"mounts\"} 0\n",
+        "roundhouse_actors{actor=\"HealthKeeper\"} 1\n",
         "roundhouse_host_state{state=\"Serving\"} 1\n",
         "roundhouse_slots 16\n",
         "roundhouse_actors{actor=\"Poller\"} 1\n",

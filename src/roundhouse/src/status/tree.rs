@@ -2,7 +2,7 @@
 
 use crate::follow::words::{Paint, counted, elapsed, shown, size};
 use console::measure_text_width;
-use launch_agent::status::{ActorStatus, PollerStatus, Status};
+use launch_agent::status::{ActorStatus, Orphans, PollerStatus, Status};
 
 /// Everything, with its line ends.
 pub(super) fn drawn(status: &Status, paint: Paint) -> String {
@@ -40,7 +40,15 @@ fn host(status: &Status, paint: Paint) -> Vec<String> {
     if let Some(why) = &status.paused {
         lines.push(paint.alarm(&format!("claims nothing: {}", shown(why))));
     }
+    lines.extend(removed(status).map(|what| format!("left by earlier lives, removed at the start: {what}")));
     lines
+}
+
+/// What earlier lives had left, if anything.
+fn removed(status: &Status) -> Option<String> {
+    let found = status.orphans.iter().flat_map(Orphans::kinds).filter(|(_, count)| *count > 0);
+    let found: Vec<_> = found.map(|(kind, count)| format!("{kind}: {count}")).collect();
+    (!found.is_empty()).then(|| found.join(", "))
 }
 
 fn done(status: &Status) -> String {
@@ -158,7 +166,8 @@ mod tests {
         streamer.failure = Some(Failure { message: "disk\u{1b}[2J full".to_owned(), ago_ms: 3_000 });
         (streamer.restarts, streamer.queued) = (2, 11);
         let task = actor("TaskActor", "0197", "Running", vec![streamer]);
-        let tree = vec![actor("Poller", "acme/linux", "Asking", Vec::new()), task];
+        let health = actor("HealthKeeper", "", "Looking", Vec::new());
+        let tree = vec![health, actor("Poller", "acme/linux", "Asking", Vec::new()), task];
         let heartbeats = Heartbeats { answered: 3, failed: 0, age_ms: Some(4_000), failure: None };
         let poller = PollerStatus {
             class: Some("acme/linux".parse().unwrap()),
@@ -185,7 +194,7 @@ mod tests {
             tree: actor("Supervisor", "", "Serving", tree),
             counts: Counts { tasks: [("success".to_owned(), 5)].into(), ..Counts::default() },
             spool_bytes: Some(4096),
-            orphans: None,
+            orphans: Some(Orphans { processes: 3, probes: 1, ..Orphans::default() }),
         }
     }
 
@@ -199,6 +208,7 @@ mod tests {
         let mut status = status();
         (status.hung, status.silent_ms) = (true, 9_000);
         status.paused = Some("the disk is full".to_owned());
+        status.orphans = Some(Orphans::default());
         status.pollers[0].reason = Some("the token is refused".to_owned());
         let text = drawn(&status, Paint::PLAIN);
         let lines: Vec<_> = text.lines().skip(2).take(3).collect();
