@@ -166,7 +166,8 @@ fn serve(listener: TcpListener, shared: Arc<Shared>) -> (ServerHandle, JoinHandl
                     .wrap(trouble)
                     .configure(routes::all)
             };
-            let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0);
+            let server = HttpServer::new(app).h1_allow_half_closed(false);
+            let server = server.workers(1).disable_signals().shutdown_timeout(0);
             let server = server.listen(listener).expect("the listener is bound").run();
             tell.send(server.handle()).expect("the starter waits");
             server.await.expect("the server runs until it is stopped");

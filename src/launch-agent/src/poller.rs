@@ -22,6 +22,11 @@ pub(crate) struct Room {
     pub(crate) wait: Duration,
 }
 
+/// From the Supervisor: no task is wanted now. A claim that is held open is let go.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Withdraw;
+
 /// What the Supervisor hears from a Poller. All but `Ready` give the lent slots back.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -40,6 +45,8 @@ pub(crate) enum News {
     Failed(String),
     /// It refuses the token.
     Refused(String),
+    /// It was let go; slots would be welcome again.
+    LetGo,
     /// Slots would be welcome.
     Ready,
 }
@@ -52,6 +59,8 @@ pub(crate) struct Poller {
     supervisor: Above<PollerNews>,
     state: PollerState,
     room: Room,
+    /// The claim that is held open.
+    asked: Option<SpawnHandle>,
     backoff: Backoff,
 }
 
@@ -66,7 +75,7 @@ impl Poller {
         let runner = host.transport.runner(host.settings.classes[class].token.expose());
         let room = Room { slots: 0, wait: Duration::ZERO };
         let (state, backoff) = (PollerState::Idle, Backoff::up_to(MOST));
-        Self { host, class, runner, supervisor, state, room, backoff }
+        Self { host, class, runner, supervisor, state, room, asked: None, backoff }
     }
 
     fn apply(&mut self, event: PollerEvent, ctx: &mut Context<Self>) {
@@ -82,13 +91,23 @@ impl Poller {
             }
             Some(PollerEffect::Park) => wait(PARKED, ctx),
             Some(PollerEffect::SayReady) => self.tell(News::Ready),
+            Some(PollerEffect::LetGo) => self.let_go(ctx),
         }
     }
 
     fn ask(&mut self, ctx: &mut Context<Self>) {
         let (runner, claim) = (self.runner.clone(), self.claim());
         let asked = async move { runner.claim(&claim).await };
-        ctx.spawn(asked.into_actor(self).map(|answer, poller, ctx| poller.answered(answer, ctx)));
+        let asked = asked.into_actor(self).map(|answer, poller, ctx| poller.answered(answer, ctx));
+        self.asked = Some(ctx.spawn(asked));
+    }
+
+    /// The control plane sees its caller go, and takes back what it may just have given.
+    fn let_go(&mut self, ctx: &mut Context<Self>) {
+        if let Some(asked) = self.asked.take() {
+            ctx.cancel_future(asked);
+        }
+        self.tell(News::LetGo);
     }
 
     fn claim(&self) -> Claim {
@@ -148,7 +167,7 @@ impl Actor for Poller {
     }
 }
 
-take_counted!(Poller: Room);
+take_counted!(Poller: Room, Withdraw);
 
 impl Handler<Room> for Poller {
     type Result = ();
@@ -157,5 +176,14 @@ impl Handler<Room> for Poller {
         failpoints::hit("poller:room", None);
         self.room = room;
         self.apply(PollerEvent::Room, ctx);
+    }
+}
+
+impl Handler<Withdraw> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, _: Withdraw, ctx: &mut Context<Self>) {
+        failpoints::hit("poller:withdraw", None);
+        self.apply(PollerEvent::Withdrawn, ctx);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         state::{HostEffect, HostEvent, HostState},
     },
     lease_keeper::{LeaseKeeper, LeaseNews},
-    poller::{News, Poller, PollerNews, Room},
+    poller::{News, Poller, PollerNews, Room, Withdraw},
     pulse::Pulse,
     status::{Heartbeats, Orphans, PollerStatus, Standing},
     task::TaskNews,
@@ -219,6 +219,11 @@ impl Supervisor {
         }
     }
 
+    /// Claims that are held open would bring tasks yet.
+    fn withdraw_claims(&self) {
+        self.tokens.iter().filter_map(|token| token.poller.as_ref()).for_each(|poller| poller.tell(Withdraw));
+    }
+
     fn claimed(&mut self, class: usize, claimed: Vec<Claimed>, ctx: &mut Context<Self>) {
         self.tokens[class].reason = None;
         let any = !claimed.is_empty();
@@ -368,7 +373,7 @@ impl Handler<PollerNews> for Supervisor {
         match news {
             News::Claimed(claimed) => self.claimed(class, claimed, ctx),
             News::Failed(reason) | News::Refused(reason) => self.tokens[class].reason = Some(reason),
-            News::Ready => self.slots.ready(class),
+            News::LetGo | News::Ready => self.slots.ready(class),
         }
         self.lend();
     }

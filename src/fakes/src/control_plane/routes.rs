@@ -98,12 +98,29 @@ fn done() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({}))
 }
 
+/// Counts a claim as long as its caller is there.
+struct Held(Plane);
+
+impl Held {
+    fn new(plane: Plane) -> Self {
+        plane.with(|state| state.held_claims += 1);
+        Self(plane)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.with(|state| state.held_claims -= 1);
+    }
+}
+
 async fn claim(plane: Plane, request: HttpRequest, body: Json<Claim>) -> HttpResponse {
     if !known_class(&plane, &request) {
         return refused();
     }
     let wait = Duration::from_millis(body.wait_ms.unwrap_or_default());
     let most = body.max_tasks.unwrap_or(1) as usize;
+    let _held = Held::new(plane.clone());
     match (plane.until(wait, |state| state.claim(most)).await, body.max_tasks) {
         (None, _) => HttpResponse::NoContent().finish(),
         (Some(tasks), Some(_)) => HttpResponse::Ok().json(ClaimedMany { tasks }),

@@ -20,6 +20,8 @@ pub const CLASS_TOKEN: &str = "the-token-of-local-fake";
 pub struct State {
     /// By id.
     pub tasks: BTreeMap<TaskId, Task>,
+    /// Claims that are held open.
+    pub held_claims: usize,
     /// Not claimed yet.
     pub queue: VecDeque<TaskId>,
     /// Resource class tokens that are accepted.
@@ -87,6 +89,7 @@ impl Default for State {
         let agent = Content { digest: Digest::of_bytes(&[0; 32]), size: 0 };
         Self {
             tasks: BTreeMap::new(),
+            held_claims: 0,
             queue: VecDeque::new(),
             class_tokens: [CLASS_TOKEN.to_owned()].into(),
             agent,

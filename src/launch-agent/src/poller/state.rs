@@ -26,6 +26,8 @@ pub(crate) enum PollerEvent {
     TokenRefused,
     /// The wait is over.
     Due,
+    /// The Supervisor wants its slots back.
+    Withdrawn,
 }
 
 /// What it must do about it.
@@ -39,6 +41,8 @@ pub(crate) enum PollerEffect {
     Park,
     /// Tell the Supervisor that slots would be welcome.
     SayReady,
+    /// Let the claim go, and give its slots back.
+    LetGo,
 }
 
 impl PollerState {
@@ -60,6 +64,7 @@ impl PollerState {
             (Asking, Answered) => (Idle, Some(PollerEffect::SayReady)),
             (Asking, Failed) => (Waiting, Some(PollerEffect::BackOff)),
             (Asking, TokenRefused) => (Parked, Some(PollerEffect::Park)),
+            (Asking, Withdrawn) => (Idle, Some(PollerEffect::LetGo)),
             (Waiting | Parked, Due) => (Idle, Some(PollerEffect::SayReady)),
             _ => (self, None),
         }
@@ -75,7 +80,7 @@ mod tests {
     fn the_table_is_the_documented_one() {
         let mut table = String::new();
         for state in [Idle, Asking, Waiting, Parked] {
-            for event in [Room, Answered, Failed, TokenRefused, Due] {
+            for event in [Room, Answered, Failed, TokenRefused, Due, Withdrawn] {
                 let (next, effect) = state.on(event);
                 let effect = effect.map_or_else(String::new, |effect| format!("  {effect:?}"));
                 table += &format!("{state:?} + {event:?} -> {next:?}{effect}\n");
@@ -89,7 +94,7 @@ mod tests {
         match effect {
             PollerEffect::Ask => answer,
             PollerEffect::BackOff | PollerEffect::Park => Due,
-            PollerEffect::SayReady => Room,
+            PollerEffect::SayReady | PollerEffect::LetGo => Room,
         }
     }
 
@@ -97,7 +102,7 @@ mod tests {
         #[test]
         fn a_poller_never_asks_twice_at_once_and_asks_again_in_the_end(
             noise in proptest::collection::vec(
-                (proptest::bool::ANY, proptest::sample::select(vec![Room, Answered, Failed, TokenRefused, Due])),
+                (proptest::bool::ANY, proptest::sample::select(vec![Room, Answered, Failed, TokenRefused, Due, Withdrawn])),
                 0..60,
             ),
         ) {

@@ -71,7 +71,10 @@ impl Supervisor {
         warn!(self.host.log, "the HealthKeeper failed"; "cause" => cause);
         let pause = match self.admission.seat.failed(cause) {
             Verdict::RestartAfter(pause) => pause,
-            Verdict::Escalate => PARKED,
+            Verdict::Escalate => {
+                self.admission.seat.say("Parked");
+                PARKED
+            }
         };
         (self.admission.keeper, self.admission.home) = (None, None);
         ctx.run_later(pause, Self::start_health_keeper);
@@ -85,9 +88,13 @@ impl Supervisor {
         }
     }
 
-    /// Told when a reason comes and when the last is gone, not at each look: the numbers change all the time.
+    /// Told when a reason comes and when the last is gone, not at each look: the numbers change all the time. No claim is
+    /// held open from a reason on.
     fn weigh(&mut self, reading: Reading) {
         let change = self.admission.health.take(reading);
+        if !change.began.is_empty() {
+            self.withdraw_claims();
+        }
         for reason in change.began {
             warn!(self.host.log, "claiming nothing"; "because" => reason);
         }

@@ -30,6 +30,22 @@ async fn paused(agent: &Handle, reason: Option<&str>) -> Option<String> {
     tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("never paused for {reason:?}"))
 }
 
+/// Waits until the claim that was held open before a pause is let go.
+async fn claims_nothing(rig: &Rig) {
+    rig.plane.until("no claim", |state| (state.held_claims == 0).then_some(())).await;
+}
+
+/// Waits until the Supervisor heard so many words more.
+async fn looked_at(agent: &Handle, times: u64) {
+    let enough = agent.status().await.unwrap().tree.handled + times;
+    let looked = async {
+        while agent.status().await.unwrap().tree.handled < enough {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, looked).await.unwrap();
+}
+
 /// It takes a task from there to its end.
 async fn claims(rig: &Rig, agent: &Handle) {
     let task = rig.enqueue(&["say hello"]);
@@ -76,8 +92,11 @@ async fn a_full_disk_pauses_the_claims_and_what_runs_goes_on() {
     std::fs::write(&go, "").unwrap();
     let ended = rig.plane.ended(running).await;
     assert_eq!(ended.ended.as_ref().unwrap().outcome, Outcome::Success, "what runs goes on");
+    claims_nothing(&rig).await;
     let waiting = rig.enqueue(&["say later"]);
+    looked_at(&agent, 2).await;
     paused(&agent, Some("runner.min_free")).await;
+    assert_eq!(rig.plane.with(|state| state.task(waiting).claims), 0);
     std::fs::remove_file(ballast).unwrap();
     let ended = rig.plane.ended(waiting).await;
     assert_eq!(ended.ended.as_ref().unwrap().outcome, Outcome::Success);
