@@ -63,6 +63,7 @@ pub const POINTS: &[&str] = &[
     "supervisor:task_news",
     "supervisor:child_exited",
     "poller:room",
+    "poller:withdraw",
     "lease_keeper:running",
     "lease_keeper:turning",
     "task:arrived",
