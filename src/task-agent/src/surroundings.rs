@@ -1,10 +1,14 @@
 //! The place and the environment of a task, made from its spec and what the task-agent was given.
 //!
 //! Later ones win: the task-agent's own environment (PATH, USER and whatever else the launch-agent gave it), what says
-//! where the task lives, then the spec's variables in their order. A step's own come on top. No value is expanded.
+//! where the task lives, then the spec's variables in their order. A step's own come on top. No value is expanded. The
+//! cookie by which the task's processes are found is passed on as it was given.
 
 use crate::place::Place;
-use protocol::{frame::Invitation, task::TaskSpec};
+use protocol::{
+    frame::Invitation,
+    task::{TaskSpec, Variable},
+};
 use sandbox::contain::COOKIE;
 use std::{
     collections::BTreeMap,
@@ -40,9 +44,20 @@ pub(crate) fn make(
     let opened = File::options().create(true).append(true).open(&bash_env);
     opened.map_err(|source| CannotMake { path: bash_env.clone(), source })?;
     let mut place = Place { home, temporary, working_directory, variables: own.collect() };
-    place.variables.extend(living(&place, invitation, spec, &bash_env));
-    place.variables.extend(spec.environment.iter().map(|it| (it.name.clone(), it.value.clone())));
+    let living = living(&place, invitation, spec, &bash_env);
+    place.variables = variables(place.variables, living, &spec.environment);
     Ok(place)
+}
+
+fn variables(
+    own: BTreeMap<String, String>,
+    living: BTreeMap<String, String>,
+    written: &[Variable],
+) -> BTreeMap<String, String> {
+    // By which the task's processes are found: what it says is the launch-agent's to know, and no job's to change.
+    let cookie = own.get(COOKIE).map(|cookie| (COOKIE.to_owned(), cookie.clone()));
+    let written = written.iter().map(|variable| (variable.name.clone(), variable.value.clone()));
+    own.into_iter().chain(living).chain(written).chain(cookie).collect()
 }
 
 /// What says where the task lives.
@@ -62,7 +77,6 @@ fn living(
         ("PWD", text(&place.working_directory)),
         ("BASH_ENV", text(bash_env)),
         ("CIRCLE_WORKING_DIRECTORY", circle),
-        (COOKIE, spec.task.to_string()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -93,6 +107,20 @@ mod tests {
             max_spool: 1,
             spool_wait_ms: 1,
         }
+    }
+
+    #[test]
+    fn the_cookie_is_passed_on_as_the_launch_agent_gave_it() {
+        let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let own = [named(COOKIE, "a-lease"), named("HOME", "/"), named("LANG", "C")].into();
+        let living = [named("HOME", "/tasks/1")].into();
+        let written = [COOKIE, "LANG"].map(|name| Variable {
+            name: name.to_owned(),
+            value: "a job's".to_owned(),
+            secret: false,
+        });
+        let expected = [named(COOKIE, "a-lease"), named("HOME", "/tasks/1"), named("LANG", "a job's")];
+        assert_eq!(variables(own, living, &written), expected.into());
     }
 
     #[test]
