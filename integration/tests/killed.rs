@@ -116,6 +116,50 @@ async fn a_job_that_ends_while_its_launch_agent_is_gone_is_told_all_the_same() {
 }
 
 #[actix_rt::test]
+async fn a_job_that_was_there_at_three_crashes_is_named_and_ended_and_a_newer_one_goes_on() {
+    let house = House::new().await;
+    let mut agent = house.agent();
+    let culprit = house.server.pipeline(&counting(100_000), CLASS).await;
+    house.is_on_its_way(culprit).await;
+    for times in 1..=2 {
+        agent.program().kill();
+        agent = house.agent();
+        let adopted = || (agent.program().says("a task is adopted") == times).then_some(());
+        wait::until("the adoption", SOON, adopted);
+    }
+    let newer = house.server.pipeline(&counting(300), CLASS).await;
+    house.is_on_its_way(newer).await;
+    agent.program().kill();
+    let agent = house.agent();
+    let view = house.server.ended(culprit).await;
+    let task = only_task(&view);
+    assert_eq!(task.outcome, Some(Outcome::InfrastructureFail), "{view:#?}");
+    let host_step = house.server.log(task.id, 0).await;
+    assert!(host_step.contains("was present at 3 crashes of the launch-agent"), "{host_step}");
+    let log = house.server.log(task.id, STEP).await;
+    let whole = log.rfind('\n').map(|end| &log[..=end]).unwrap();
+    assert_eq!(whole, numbers(whole.lines().count().try_into().unwrap()), "a beginning without a gap");
+    let view = house.server.ended(newer).await;
+    assert_eq!(view.workflows[0].status, WorkflowStatus::Success, "{view:#?}");
+    assert_eq!(house.server.log(only_task(&view).id, STEP).await, numbers(300));
+    house.is_swept(&agent);
+}
+
+#[actix_rt::test]
+async fn a_job_whose_very_end_crashes_the_launch_agent_is_cleared_away_without_a_word() {
+    let house = House::new().await;
+    let mut agent = house.agent();
+    let culprit = house.server.pipeline(&counting(100_000), CLASS).await;
+    house.is_on_its_way(culprit).await;
+    agent.program().kill();
+    let tasks = agent.state.join("tasks");
+    let task = proc::names(&tasks).unwrap().pop().unwrap();
+    std::fs::write(tasks.join(task).join("crashes"), "earlier\n".repeat(5)).unwrap();
+    let agent = house.agent();
+    house.is_swept(&agent);
+}
+
+#[actix_rt::test]
 async fn a_killed_task_agent_fails_its_task_and_its_log_is_kept_to_the_last_byte() {
     let house = House::new().await;
     let agent = house.agent();

@@ -193,7 +193,7 @@ impl Host {
         let proxy = Proxy::start(address)?;
         let config = root.join(format!("{name}.yaml"));
         let text = format!(
-            "api: {{url: '{}'}}\nrunner:\n  name: {name}\n  concurrency: 4\n  grace: 1s\n  min_free: 8MiB\n\
+            "api: {{url: '{}'}}\nrunner:\n  name: {name}\n  concurrency: 4\n  grace: 1s\n  min_free: 8MiB\n  poison_after: 1000000\n\
              \x20 state_directory: {}\n  task_directory: {}\n  environment: [PATH, CHAOS_PLACE]\n\
              cache: {{size: 48MiB}}\nlogging: {{format: json}}\nresource_classes:\n  {CLASS}: {{token: {token}}}\n",
             proxy.url(),

@@ -75,12 +75,21 @@ pub fn log_panics(log: &Logger) {
 
 async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>, state: HostState) -> Finished {
     info!(host.log, "the launch-agent is {:?}", state; "name" => &host.settings.name, "control plane" => host.transport.url());
-    let tree = host.board.tree.clone();
+    let (tree, ours) = (host.board.tree.clone(), host.clone());
+    // A sweep is no life of its own: what was before it is the next one's to judge.
+    let is_life = state == HostState::Serving;
+    if is_life {
+        ours.begin_life();
+    }
     let root = move |ctx: &mut Context<Supervisor>| {
         ctx.add_message_stream(unfold(inbox, |mut inbox| async move { Some((inbox.recv().await?, inbox)) }));
         Supervisor::new(host, state)
     };
-    supervise::run(&tree, root).await.into()
+    let end = Finished::from(supervise::run(&tree, root).await);
+    if is_life && end.failure.is_none() {
+        ours.end_life();
+    }
+    end
 }
 
 impl Handle {

@@ -1,5 +1,6 @@
 //! What all actors of one launch-agent share: its settings, its directories, its way to the control plane.
 
+pub(crate) mod life;
 pub(crate) mod state;
 
 use crate::{
@@ -16,7 +17,7 @@ use sandbox::{
     account::{AccountError, Pool},
 };
 use sha2::Digest as _;
-use slog::Logger;
+use slog::{Logger, warn};
 use std::{
     convert::Infallible,
     fs::{DirBuilder, File, OpenOptions, Permissions},
@@ -208,6 +209,21 @@ impl Host {
         left.sort_unstable();
         left.dedup();
         left
+    }
+
+    /// Begins the life of a launch-agent on it: from now on only [`Host::end_life`] is a clean end.
+    pub(crate) fn begin_life(&self) {
+        let tasks: Vec<_> = self.leftovers().into_iter().map(|task| self.task_dir(task)).collect();
+        if let Err(error) = life::begin(&self.settings.state_dir, &life::boot(), &tasks) {
+            warn!(self.log, "a crash of this launch-agent would not be noticed"; "error" => %error);
+        }
+    }
+
+    /// Whatever becomes of the tasks that are left, they did this one no harm.
+    pub(crate) fn end_life(&self) {
+        if let Err(error) = life::end(&self.settings.state_dir) {
+            warn!(self.log, "this end will be taken for a crash"; "error" => %error);
+        }
     }
 
     /// Removes what is on disk of a task, its directory last: as long as that is there, it can be done again.

@@ -77,6 +77,8 @@ pub(crate) enum Birth {
     Abandoned(String),
     /// It was found on disk by a launch-agent that started.
     Adopted,
+    /// It was found there, and was present at so many crashes of launch-agents that it is held for their cause: it is ended.
+    Poisonous(usize),
 }
 
 /// What a task needs to begin, or to begin again: all of it survives the actor.
@@ -206,16 +208,32 @@ impl TaskActor {
     }
 
     fn is_abandoned(&self) -> bool {
-        self.past.events.contains(&TaskEvent::Abandoned) || matches!(self.parts.birth, Birth::Abandoned(_))
+        match self.parts.birth {
+            Birth::Abandoned(_) => true,
+            // What is on disk of it is worth another try.
+            Birth::Poisonous(_) => false,
+            _ => self.past.events.contains(&TaskEvent::Abandoned),
+        }
+    }
+
+    /// Whether it is to be ended, whatever it does.
+    fn is_given_up(&self) -> bool {
+        self.is_abandoned() || matches!(self.parts.birth, Birth::Poisonous(_))
     }
 
     /// Says in the host's step that this is not the task's first actor.
     fn announce(&mut self) {
         match &self.parts.birth {
             Birth::Claimed => {}
-            Birth::Adopted => self.notebook.say("The launch-agent was started again and goes on with this task."),
             Birth::Reborn(cause) => {
                 self.notebook.say(&format!("The launch-agent's actor of this task failed and was started again: {cause}"));
+            }
+            Birth::Poisonous(crashes) if self.state.may_have_agent() => self.because(format!(
+                "this task was present at {crashes} crashes of the launch-agent and is not adopted again: \
+                 it is held for their cause, and ended"
+            )),
+            Birth::Adopted | Birth::Poisonous(_) => {
+                self.notebook.say("The launch-agent was started again and goes on with this task.");
             }
             Birth::Abandoned(cause) => self.because(format!(
                 "the launch-agent's actor of this task failed again and again, so the task is given up: {cause}"
@@ -236,7 +254,7 @@ impl Actor for TaskActor {
         }
         self.take_up(ctx);
         self.keep_own_lease(ctx);
-        match self.is_abandoned() && self.state.may_have_agent() {
+        match self.is_given_up() && self.state.may_have_agent() {
             true => self.apply(TaskEvent::Abandoned, ctx),
             false => self.state.resume().into_iter().for_each(|effect| self.perform(effect, ctx)),
         }

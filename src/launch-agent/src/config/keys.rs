@@ -180,6 +180,13 @@ pub(crate) const KEYS: &[Key] = &[
         "How long a task goes on while its launch-agent is gone; none: until it is done.",
     ),
     key(
+        "runner.poison_after",
+        Kind::Count,
+        &["ROUNDHOUSE_RUNNER_POISON_AFTER"],
+        "3",
+        "A task that was present at so many crashes of the launch-agent is held for their cause: it is ended instead of adopted.",
+    ),
+    key(
         "runner.environment",
         Kind::Words,
         &["ROUNDHOUSE_RUNNER_ENVIRONMENT"],

@@ -50,6 +50,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How long a task-agent goes on without a launch-agent; none: until its task is done.
     pub outlive: Option<Duration>,
+    /// A task that was present at so many crashes of the launch-agent is ended instead of adopted.
+    pub poison_after: usize,
     /// The most transfers at once on this host.
     pub transfers: usize,
     /// The disk's free bytes below which no task is claimed.
@@ -190,6 +192,7 @@ impl Settings {
             idle_timeout: None,
             grace: Duration::from_secs(10),
             outlive: None,
+            poison_after: 3,
             transfers: 16,
             min_free: GIB / 4,
             min_memory: GIB / 8,

@@ -80,6 +80,7 @@ fn every_documented_key_is_read() {
   idle_timeout: 5m
   grace: 3s
   outlive: 1h
+  poison_after: 5
   environment: [PATH, 'MY_*']
   state_directory: /state
   task_directory: /tasks
@@ -97,6 +98,7 @@ logging: {level: debug, format: json, file: /log}
     assert_eq!((read.cleanup_working_directory, read.mode), (true, Mode::SingleTask));
     assert_eq!((read.max_run_time, read.idle_timeout), (minutes(90), Some(minutes(5))));
     assert_eq!((read.grace, read.outlive), (Duration::from_secs(3), Some(minutes(60))));
+    assert_eq!(read.poison_after, 5);
     assert_eq!(read.environment, ["PATH", "MY_*"]);
     let places = [&read.state_dir, &read.work_dir, &read.cache_dir];
     assert_eq!(places, [Path::new("/state"), Path::new("/tasks"), Path::new("/cache")]);

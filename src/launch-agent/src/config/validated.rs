@@ -148,6 +148,7 @@ fn running(merged: &mut Merged, settings: &mut Settings) {
     set(&mut settings.grace, merged.time("runner.grace"));
     settings.idle_timeout = merged.time("runner.idle_timeout").filter(|time| !time.is_zero());
     settings.outlive = merged.time("runner.outlive").filter(|time| !time.is_zero());
+    set(&mut settings.poison_after, merged.count("runner.poison_after"));
     set(&mut settings.transfers, merged.count("runner.transfers"));
     set(&mut settings.max_spool, merged.size("logs.max_spool"));
     set(&mut settings.spool_wait, merged.time("logs.spool_wait"));

@@ -163,10 +163,24 @@ impl Supervisor {
         self.host.board.count(|counts| counts.adoptions += 1);
         info!(self.host.log, "a task is adopted"; "task" => %id, "slot" => record.slot);
         self.slots.take_again(record.slot, class);
-        let mut task = Task::new(record, class, Birth::Adopted);
+        let crashes = self.host.task_dir(id).crashes();
+        let mut task = Task::new(record, class, self.birth_of(id, crashes));
         task.cancel = (self.state == HostState::Stopping).then_some(CancelReason::Shutdown);
         self.tasks.insert(id, task);
-        self.house(id, ctx);
+        // Not even its end could be told so far.
+        match crashes >= self.host.settings.poison_after.saturating_mul(2) {
+            true => self.bury(id, ctx),
+            false => self.house(id, ctx),
+        }
+    }
+
+    /// A task that was there whenever launch-agents crashed is not let crash the next ones.
+    fn birth_of(&self, id: TaskId, crashes: usize) -> Birth {
+        if crashes < self.host.settings.poison_after {
+            return Birth::Adopted;
+        }
+        error!(self.host.log, "a task was present at too many crashes, and is ended"; "task" => %id, "crashes" => crashes);
+        Birth::Poisonous(crashes)
     }
 
     /// Whose token keeps the lease of an adopted task. None where the configuration has it no more: another class's token
@@ -214,7 +228,9 @@ impl Supervisor {
         (task.actor, task.home) = (None, None);
         let pause = match task.seat.failed(cause) {
             Verdict::RestartAfter(pause) => {
-                task.birth = Birth::Reborn(cause.to_owned());
+                if !matches!(task.birth, Birth::Poisonous(_)) {
+                    task.birth = Birth::Reborn(cause.to_owned());
+                }
                 pause
             }
             Verdict::Escalate if matches!(task.birth, Birth::Abandoned(_)) => return self.bury(id, ctx),

@@ -6,6 +6,7 @@
 //!     task.jsonl              the TaskActor's journal
 //!     agent.jsonl             the task-agent's journal, through an append-only descriptor
 //!     steps/NNN.log           masked output of each step, through append-only descriptors; 000 is the host's own
+//!     crashes                 a line for each crash of a launch-agent that the task was present at
 //!     output.log              what the task-agent's process itself says on stderr
 //!     socket                  where the task-agent finds its launch-agent
 //! ```
@@ -75,6 +76,17 @@ impl TaskDir {
     /// Since when the task is on this host.
     pub(crate) fn since(&self) -> io::Result<SystemTime> {
         self.path.join("claim.json").metadata()?.modified()
+    }
+
+    /// Of a launch-agent, that the task was present at.
+    pub(crate) fn note_crash(&self, life: &str) -> io::Result<()> {
+        append_only(&self.path.join("crashes"))?.write_all(format!("{life}\n").as_bytes())
+    }
+
+    /// How many were noted.
+    pub(crate) fn crashes(&self) -> usize {
+        let noted = std::fs::read_to_string(self.path.join("crashes")).unwrap_or_default();
+        noted.lines().count()
     }
 
     /// All of it.

@@ -53,7 +53,7 @@ impl TaskActor {
         }
         if self.state.may_have_agent() {
             // One that is given up has nothing to hear any more.
-            if !self.is_abandoned() {
+            if !self.is_given_up() {
                 self.listen(ctx);
             }
             self.find_process(ctx);

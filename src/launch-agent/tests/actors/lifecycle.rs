@@ -14,7 +14,10 @@ async fn a_task_runs_from_its_claim_to_its_last_byte() {
     assert_eq!(ended.log(2).lines().count(), 100);
     assert!(ended.log(0).contains("Task-agent fake"), "{}", ended.log(0));
     assert_eq!((ended.claims, ended.begins), (1, 1));
+    let life = rig.state_dir().join("life");
+    assert!(life.exists());
     drained(&agent).await;
+    assert!(!life.exists(), "a clean end is not taken for a crash");
     rig.assert_clean();
 }
 
