@@ -295,9 +295,9 @@ fn a_home_gives_its_thread_back() {
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
         let before = threads();
         let homes: Vec<_> = (0..50).map(|_| Home::new().unwrap()).collect();
-        assert!(threads() >= before + 50);
-        drop(homes);
         // Other tests of this process come and go, but not fifty of them.
+        assert!(threads() >= before + 25);
+        drop(homes);
         until("the threads' end", || threads() < before + 25).await;
     });
 }
