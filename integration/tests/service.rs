@@ -83,7 +83,9 @@ async fn a_launch_agent_tells_systemd_what_goes_on() {
     let mut agent = rig.start("agent", command);
     systemd.hears("READY=1");
     let watched = "env | grep -E '^(NOTIFY|WATCHDOG)' || echo none";
-    let pipeline = server.pipeline(&config(&format!("{watched}; sleep 3")), CLASS).await;
+    let gate = rig.path("gate");
+    let gated = format!("{watched}; until [ -e {} ]; do sleep 0.05; done", gate.display());
+    let pipeline = server.pipeline(&config(&gated), CLASS).await;
     systemd.hears("STATUS=1 of 1 tasks running");
     agent.process().signal(Signal::HUP);
     let heard = systemd.hears("READY=1");
@@ -93,6 +95,7 @@ async fn a_launch_agent_tells_systemd_what_goes_on() {
     agent.process().signal(Signal::TERM);
     systemd.hears("STOPPING=1");
     systemd.hears("EXTEND_TIMEOUT_USEC=");
+    rig.write("gate", "");
     let view = server.ended(pipeline).await;
     assert_eq!(view.workflows[0].status, WorkflowStatus::Success, "{view:#?}");
     assert_eq!(server.log(only_task(&view).id, STEP).await, "none\n");

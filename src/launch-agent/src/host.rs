@@ -69,8 +69,8 @@ pub(crate) const PROBE: &str = ".writable-";
 /// would clear away each other's.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _state: File,
-    _tasks: File,
+    state: File,
+    tasks: File,
     in_use: Receiver<Infallible>,
 }
 
@@ -312,13 +312,17 @@ impl Lock {
         // The directory itself is locked: it may be others' too, and nothing is left in it.
         let tasks = File::open(work_dir).map_err(|source| directory(work_dir, source))?;
         lock(&tasks, work_dir, "unknown")?;
-        Ok(Self { _state: state, _tasks: tasks, in_use })
+        Ok(Self { state, tasks, in_use })
     }
 
     /// Gives everything back once nobody uses the host any more, or after a while.
     pub(crate) fn give_back(self) {
         // The sender sends nothing: it is dropped, or somebody hangs.
         let _ = self.in_use.recv_timeout(PARTING);
+        // Closing them is not enough: a child that has not executed yet holds them for moments more.
+        for held in [&self.state, &self.tasks] {
+            let _ = flock(held, FlockOperation::Unlock);
+        }
     }
 }
 

@@ -12,10 +12,16 @@ use std::{
     io::{self, PipeReader, Write},
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The most bytes of standard input: what a pipe holds without a reader.
 pub const MAX_STDIN: usize = 64 * 1024;
+
+/// How long a program may be busy, and how often it is tried meanwhile.
+const BUSY: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A process to be started. It outlives the one that starts it.
 #[derive(Debug)]
@@ -90,7 +96,7 @@ impl Launch {
                 .map_or_else(String::new, |account| format!(" as {}", account.name)),
             source,
         };
-        let started = preparation.start().map_err(start_failed)?;
+        let started = start(&preparation).map_err(start_failed)?;
         containment.rooted_in(started.identity);
         Ok(started)
     }
@@ -108,6 +114,19 @@ impl Launch {
         let mut preparation = Preparation::new(image, &self.directory, streams, Rank::Agent)?;
         (preparation.entrance, preparation.rights) = (containment.entrance()?, rights);
         Ok(preparation)
+    }
+}
+
+/// Another thread's child that has not executed yet may still hold a program just written open for writing: for moments.
+fn start(preparation: &Preparation) -> io::Result<Started> {
+    let begun = Instant::now();
+    loop {
+        match preparation.start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && begun.elapsed() < BUSY => {
+                thread::sleep(LOOK);
+            }
+            started => return started,
+        }
     }
 }
 

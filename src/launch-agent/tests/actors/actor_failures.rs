@@ -23,10 +23,16 @@ impl Company {
         let rig = Rig::new();
         let agent = rig.start();
         let (up, go) = (rig.shared("up"), rig.shared("go"));
-        let others = (0..8).map(|_| rig.enqueue(&[&format!("count {LINES} 5")])).collect();
+        let others: Vec<_> = (0..8).map(|_| rig.enqueue(&[&format!("count {LINES} 5")])).collect();
         let wait = format!("count 50 0\ntouch {}\nwait {}\n{work}\ncount 50 0", up.display(), go.display());
         let struck = rig.enqueue(&[&wait, "say the end"]);
         appears(&up).await;
+        // One that is about to start when the root falls is rightly given back.
+        rig.plane
+            .until("all of the company at work", |state| {
+                others.iter().all(|other| state.tasks[other].begun).then_some(())
+            })
+            .await;
         Self { rig, agent, struck, others }
     }
 
