@@ -169,7 +169,7 @@ fn a_disk_without_room_is_named_before_anything_is_started() {
     let (project, state) = (rig.project("project", HELLO), rig.path("small"));
     let arguments = ["run", project.to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
     let ended = with_mounted(&rig, &state, "size=24m", &arguments);
-    refused(&ended, 3, &["no job can start", "bytes free", "small"]);
+    refused(&ended, 3, &["no job can start", "runner.min_free is", "small"]);
 }
 
 /// Its launch-agent claims as long as a byte is free, and has a small disk for everything of its own.
