@@ -11,6 +11,23 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Server {
+    /// Starts a pipeline of one job of this class, which runs this command and nothing else.
+    pub async fn job(&self, class: &str, command: &str) -> PipelineId {
+        let command = serde_json::Value::from(command);
+        let config = format!(
+            "version: 2.1
+jobs:
+  only:
+    machine: true
+    resource_class: {class}
+    steps:
+      - run: {{name: it, command: {command}}}
+workflows: {{all: {{jobs: [only]}}}}
+"
+        );
+        self.pipeline(&config, class).await
+    }
+
     /// Waits until `look` sees something in the pipeline.
     ///
     /// # Panics
@@ -83,4 +100,14 @@ pub fn task(view: &PipelineView) -> Option<&TaskView> {
 pub fn logged(view: &PipelineView, step: u32) -> u64 {
     let steps = task(view).map(|task| task.steps.as_slice()).unwrap_or_default();
     steps.iter().find(|known| known.number == StepNumber(step)).map_or(0, |known| known.log_bytes)
+}
+
+/// A command that counts, a line each hundredth of a second.
+pub fn count_to(last: u32) -> String {
+    format!("for number in $(seq 1 {last}); do echo $number; sleep 0.01; done")
+}
+
+/// What it prints.
+pub fn numbers(last: u32) -> String {
+    (1..=last).map(|number| format!("{number}\n")).collect()
 }

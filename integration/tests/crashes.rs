@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use integration::{
-    pipelines::only_task,
+    pipelines::{numbers, only_task},
     proc,
     rig::{Agent, Rig, Server},
     wait,
@@ -151,7 +151,8 @@ impl House {
         fs::set_permissions(&runs, fs::Permissions::from_mode(0o666)).unwrap();
         let agent = |places: Option<&Path>| self.agent(row, &class, &token, places);
         let mut now = agent(Some(&arm(&armed, row.places[0])));
-        let pipeline = self.server.pipeline(&config(&class, &runs), &class).await;
+        let command = format!("echo run >> {}; seq 1 {LINES}; sleep 1", runs.display());
+        let pipeline = self.server.job(&class, &command).await;
         if row.is_launch_agents {
             for place in &row.places[1..] {
                 has_crashed(&mut now);
@@ -164,7 +165,7 @@ impl House {
         assert_eq!(proc::names(&armed).unwrap(), Vec::<String>::new(), "the place was passed");
         let task = only_task(&view);
         assert_eq!(task.outcome, Some(row.outcome), "{view:#?}");
-        let (log, whole) = (self.server.log(task.id, STEP).await, numbers());
+        let (log, whole) = (self.server.log(task.id, STEP).await, numbers(LINES));
         assert!(whole.starts_with(&log), "{} bytes that are not the job's", log.len());
         if row.outcome == Outcome::Success {
             assert_eq!(log.len(), whole.len(), "every byte once");
@@ -203,25 +204,4 @@ fn arm(armed: &Path, place: &str) -> PathBuf {
 
 fn has_crashed(agent: &mut Agent) {
     assert_eq!(agent.program().ended(SOON), -1, "it was killed");
-}
-
-fn config(class: &str, runs: &Path) -> String {
-    let runs = runs.display();
-    format!(
-        "version: 2.1
-jobs:
-  only:
-    machine: true
-    resource_class: {class}
-    steps:
-      - run: {{name: it, command: echo run >> {runs}; seq 1 {LINES}; sleep 1}}
-workflows:
-  all:
-    jobs: [only]
-"
-    )
-}
-
-fn numbers() -> String {
-    (1..=LINES).map(|number| format!("{number}\n")).collect()
 }

@@ -1,7 +1,7 @@
 //! Programs that are killed in the middle of a job, and a job that does not want to end.
 
 use integration::{
-    pipelines::{logged, only_task},
+    pipelines::{count_to, logged, numbers, only_task},
     proc::{self, Process},
     rig::{Agent, Rig, Server},
     wait,
@@ -15,32 +15,6 @@ use std::time::{Duration, Instant};
 
 const CLASS: &str = "rig/linux";
 const SOON: Duration = Duration::from_secs(20);
-
-/// One job of one step.
-fn config(command: &str) -> String {
-    let command = serde_json::Value::from(command);
-    format!(
-        "version: 2.1
-jobs:
-  only:
-    machine: true
-    resource_class: {CLASS}
-    steps:
-      - run: {{name: it, command: {command}}}
-workflows:
-  all:
-    jobs: [only]
-"
-    )
-}
-
-fn counting(to: u32) -> String {
-    config(&format!("for number in $(seq 1 {to}); do echo $number; sleep 0.01; done"))
-}
-
-fn numbers(to: u32) -> String {
-    (1..=to).map(|number| format!("{number}\n")).collect()
-}
 
 /// The job's own step, behind the launch-agent's.
 const STEP: u32 = 1;
@@ -89,7 +63,7 @@ impl House {
 async fn a_job_goes_on_while_its_launch_agent_is_killed_and_started_again() {
     let house = House::new().await;
     let mut agent = house.agent();
-    let pipeline = house.server.pipeline(&counting(300), CLASS).await;
+    let pipeline = house.server.job(CLASS, &count_to(300)).await;
     house.is_on_its_way(pipeline).await;
     agent.program().kill();
     assert_eq!(house.task_agents(&agent).len(), 1, "the job does not notice");
@@ -104,7 +78,7 @@ async fn a_job_goes_on_while_its_launch_agent_is_killed_and_started_again() {
 async fn a_job_that_ends_while_its_launch_agent_is_gone_is_told_all_the_same() {
     let house = House::new().await;
     let mut agent = house.agent();
-    let pipeline = house.server.pipeline(&counting(60), CLASS).await;
+    let pipeline = house.server.job(CLASS, &count_to(60)).await;
     house.is_on_its_way(pipeline).await;
     agent.program().kill();
     wait::until("the job's end", SOON, || house.task_agents(&agent).is_empty().then_some(()));
@@ -119,7 +93,7 @@ async fn a_job_that_ends_while_its_launch_agent_is_gone_is_told_all_the_same() {
 async fn a_job_that_was_there_at_three_crashes_is_named_and_ended_and_a_newer_one_goes_on() {
     let house = House::new().await;
     let mut agent = house.agent();
-    let culprit = house.server.pipeline(&counting(100_000), CLASS).await;
+    let culprit = house.server.job(CLASS, &count_to(100_000)).await;
     house.is_on_its_way(culprit).await;
     for times in 1..=2 {
         agent.program().kill();
@@ -127,7 +101,7 @@ async fn a_job_that_was_there_at_three_crashes_is_named_and_ended_and_a_newer_on
         let adopted = || (agent.program().says("a task is adopted") == times).then_some(());
         wait::until("the adoption", SOON, adopted);
     }
-    let newer = house.server.pipeline(&counting(300), CLASS).await;
+    let newer = house.server.job(CLASS, &count_to(300)).await;
     house.is_on_its_way(newer).await;
     agent.program().kill();
     let agent = house.agent();
@@ -149,7 +123,7 @@ async fn a_job_that_was_there_at_three_crashes_is_named_and_ended_and_a_newer_on
 async fn a_job_whose_very_end_crashes_the_launch_agent_is_cleared_away_without_a_word() {
     let house = House::new().await;
     let mut agent = house.agent();
-    let culprit = house.server.pipeline(&counting(100_000), CLASS).await;
+    let culprit = house.server.job(CLASS, &count_to(100_000)).await;
     house.is_on_its_way(culprit).await;
     agent.program().kill();
     let tasks = agent.state.join("tasks");
@@ -165,7 +139,7 @@ async fn a_killed_task_agent_fails_its_task_and_its_log_is_kept_to_the_last_byte
     let agent = house.agent();
     let marker = &wait::marker("sleep 31415");
     let command = format!("{marker} & for number in $(seq 1 100000); do echo $number; sleep 0.01; done");
-    let pipeline = house.server.pipeline(&config(&command), CLASS).await;
+    let pipeline = house.server.job(CLASS, &command).await;
     house.is_on_its_way(pipeline).await;
     house.task_agents(&agent)[0].signal(Signal::KILL);
     let view = house.server.ended(pipeline).await;
@@ -186,7 +160,7 @@ async fn a_canceled_job_is_dead_within_a_second_after_the_grace_whatever_it_igno
     let stubborn = format!(
         "setsid sh -c 'trap \"\" TERM; echo stubborn, very much so; while :; do {marker}; done' & wait"
     );
-    let pipeline = house.server.pipeline(&config(&stubborn), CLASS).await;
+    let pipeline = house.server.job(CLASS, &stubborn).await;
     house.is_on_its_way(pipeline).await;
     wait::until("the stubborn process", SOON, || proc::running(marker).first().copied());
     house.server.operator().cancel(pipeline).await.unwrap();
@@ -204,7 +178,7 @@ async fn a_canceled_job_is_dead_within_a_second_after_the_grace_whatever_it_igno
 async fn a_killed_control_plane_loses_nothing_that_was_acknowledged() {
     let House { rig, mut server, token } = House::new().await;
     let agent = rig.agent("agent", &server, &[(CLASS, &token)], 2);
-    let pipeline = server.pipeline(&counting(300), CLASS).await;
+    let pipeline = server.job(CLASS, &count_to(300)).await;
     server.sees(pipeline, "some output", |view| (logged(view, STEP) > 20).then_some(())).await;
     let address = server.url.trim_start_matches("http://").to_owned();
     server.program().kill();

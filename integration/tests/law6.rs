@@ -32,21 +32,8 @@ impl House {
         Self { rig, server, token, runs }
     }
 
-    fn config(&self) -> String {
-        let runs = self.runs.display();
-        format!(
-            "version: 2.1
-jobs:
-  once:
-    machine: true
-    resource_class: {CLASS}
-    steps:
-      - run: echo $CIRCLE_BUILD_NUM >> {runs}
-workflows:
-  all:
-    jobs: [once]
-"
-        )
+    fn command(&self) -> String {
+        format!("echo $CIRCLE_BUILD_NUM >> {}", self.runs.display())
     }
 
     fn times_run(&self) -> usize {
@@ -63,7 +50,7 @@ async fn a_claim_whose_begin_never_arrived_runs_once_and_elsewhere() {
     let house = House::new().await;
     let network = Partition::before(&house.server.url, Silence::BeforeRequest(BEGIN));
     let _cut_off = house.agent("cut-off", &network.url());
-    let pipeline = house.server.pipeline(&house.config(), CLASS).await;
+    let pipeline = house.server.job(CLASS, &house.command()).await;
     wait::until("the partition", Duration::from_secs(20), || network.is_silent().then_some(()));
     let _elsewhere = house.agent("elsewhere", &house.server.url);
     let view = house.server.ended(pipeline).await;
@@ -78,7 +65,7 @@ async fn a_claim_whose_begin_was_granted_is_not_run_again() {
     let house = House::new().await;
     let network = Partition::before(&house.server.url, Silence::AfterRequest(BEGIN));
     let _cut_off = house.agent("cut-off", &network.url());
-    let pipeline = house.server.pipeline(&house.config(), CLASS).await;
+    let pipeline = house.server.job(CLASS, &house.command()).await;
     wait::until("the partition", Duration::from_secs(20), || network.is_silent().then_some(()));
     let _elsewhere = house.agent("elsewhere", &house.server.url);
     let view = house.server.ended(pipeline).await;

@@ -22,26 +22,9 @@ const SOON: Duration = Duration::from_secs(30);
 /// A task that nobody knows.
 const UNKNOWN: &str = "01890000-0000-7000-8000-000000000001";
 
-fn job(class: &str, command: &str) -> String {
-    let command = serde_json::Value::from(command);
-    format!(
-        "version: 2.1
-jobs:
-  only:
-    machine: true
-    resource_class: {class}
-    steps:
-      - run: {{name: it, command: {command}}}
-workflows:
-  all:
-    jobs: [only]
-"
-    )
-}
-
 /// A job that leaves a process in a session of its own and waits, once that process is there.
 async fn running(server: &Server, class: &str, marker: &str) -> (PipelineId, TaskId) {
-    let pipeline = server.pipeline(&job(class, &format!("setsid {marker} & wait")), class).await;
+    let pipeline = server.job(class, &format!("setsid {marker} & wait")).await;
     wait::until("the job's process", SOON, || proc::running(marker).first().copied());
     let task = server.sees(pipeline, "its task", |view| task(view).map(|task| task.id)).await;
     (pipeline, task)

@@ -1,7 +1,7 @@
 //! A launch-agent that takes up a new program or configuration under running jobs, or stays as it is and says why.
 
 use integration::{
-    pipelines::{logged, only_task},
+    pipelines::{count_to, logged, numbers, only_task},
     proc,
     rig::{Rig, Running, Server},
     wait,
@@ -24,30 +24,6 @@ const OTHER: &str = "rig/other";
 const SOON: Duration = Duration::from_secs(20);
 /// The job's own step, behind the launch-agent's.
 const STEP: u32 = 1;
-
-/// One job of one step.
-fn config(class: &str, command: &str) -> String {
-    let command = serde_json::Value::from(command);
-    format!(
-        "version: 2.1
-jobs:
-  only:
-    machine: true
-    resource_class: {class}
-    steps:
-      - run: {{name: it, command: {command}}}
-workflows: {{all: {{jobs: [only]}}}}
-"
-    )
-}
-
-fn counting(to: u32) -> String {
-    config(CLASS, &format!("for number in $(seq 1 {to}); do echo $number; sleep 0.01; done"))
-}
-
-fn numbers(to: u32) -> String {
-    (1..=to).map(|number| format!("{number}\n")).collect()
-}
 
 struct House {
     rig: Rig,
@@ -82,7 +58,7 @@ impl House {
     async fn gated(&self, name: &str) -> PipelineId {
         let gate = self.rig.path(name);
         let command = format!("echo started; until [ -e {} ]; do sleep 0.05; done", gate.display());
-        self.server.pipeline(&config(CLASS, &command), CLASS).await
+        self.server.job(CLASS, &command).await
     }
 
     fn open(&self, name: &str) {
@@ -120,7 +96,7 @@ fn hang_up(agent: &Running, said: &str) {
 async fn a_job_goes_on_under_three_reloads_and_no_byte_of_its_log_is_lost_or_doubled() {
     let house = House::new().await;
     let agent = house.agent(&[("concurrency", "2")]);
-    let pipeline = house.server.pipeline(&counting(600), CLASS).await;
+    let pipeline = house.server.job(CLASS, &count_to(600)).await;
     let mut said = house.has_said(pipeline, 20).await;
     for _ in 0..3 {
         hang_up(&agent, SERVES);
@@ -169,7 +145,7 @@ async fn what_would_not_work_is_refused_by_name_and_the_old_goes_on() {
 async fn a_program_that_is_gone_at_the_last_moment_leaves_the_old_one_with_its_tasks() {
     let house = House::new().await;
     let agent = house.agent(&[("concurrency", "1")]);
-    let pipeline = house.server.pipeline(&counting(300), CLASS).await;
+    let pipeline = house.server.job(CLASS, &count_to(300)).await;
     let said = house.has_said(pipeline, 20).await;
     let whole = house.rig.path("whole");
     fs::rename(&house.program, &whole).unwrap();
@@ -222,8 +198,8 @@ async fn tasks_of_a_class_that_is_gone_keep_their_leases_and_hear_of_their_cance
     house.rig.configure("agent", &house.server.url, &[(OTHER, &other)], &[("concurrency", "3")]);
     hang_up(&agent, SERVES);
     // More than a lease long.
-    let count = config(OTHER, "for number in $(seq 1 50); do echo $number; sleep 0.1; done");
-    let count = house.server.pipeline(&count, OTHER).await;
+    let count = "for number in $(seq 1 50); do echo $number; sleep 0.1; done";
+    let count = house.server.job(OTHER, count).await;
     assert_eq!(house.succeeds(count).await, numbers(50));
     house.server.operator().cancel(canceled).await.unwrap();
     let view = house.server.ended(canceled).await;

@@ -23,21 +23,6 @@ const CLASS: &str = "rig/linux";
 const SOON: Duration = Duration::from_secs(20);
 const STEP: u32 = 1;
 
-fn config(command: &str) -> String {
-    let command = serde_json::Value::from(command);
-    format!(
-        "version: 2.1
-jobs:
-  only:
-    machine: true
-    resource_class: {CLASS}
-    steps:
-      - run: {{name: it, command: {command}}}
-workflows: {{all: {{jobs: [only]}}}}
-"
-    )
-}
-
 /// What it has of a service: its socket.
 struct Systemd {
     socket: UnixDatagram,
@@ -85,7 +70,7 @@ async fn a_launch_agent_tells_systemd_what_goes_on() {
     let watched = "env | grep -E '^(NOTIFY|WATCHDOG)' || echo none";
     let gate = rig.path("gate");
     let gated = format!("{watched}; until [ -e {} ]; do sleep 0.05; done", gate.display());
-    let pipeline = server.pipeline(&config(&gated), CLASS).await;
+    let pipeline = server.job(CLASS, &gated).await;
     systemd.hears("STATUS=1 of 1 tasks running");
     agent.process().signal(Signal::HUP);
     let heard = systemd.hears("READY=1");
@@ -157,7 +142,7 @@ impl Left {
             &[("concurrency", "1"), ("grace", "1s")],
         );
         let marker = wait::marker("sleep 11235");
-        let pipeline = server.pipeline(&config(&format!("echo started; {marker}")), CLASS).await;
+        let pipeline = server.job(CLASS, &format!("echo started; {marker}")).await;
         server.sees(pipeline, "its output", |view| (logged(view, STEP) > 0).then_some(())).await;
         agent.program().kill();
         Self { rig, server, agent, pipeline, marker }

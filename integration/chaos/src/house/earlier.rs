@@ -1,12 +1,12 @@
 //! What an earlier run left behind that was killed itself: its processes, its disks, its directory.
 
 use super::processes;
+use crate::patience;
 use rustix::process::Signal;
 use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Command,
-    thread,
     time::Duration,
 };
 
@@ -14,6 +14,8 @@ use std::{
 pub(super) const PLACE: &str = "/var/tmp";
 pub(super) const PREFIX: &str = "roundhouse-chaos-";
 const OWNER: &str = "owner";
+/// How long killed processes may take to go.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// Says who uses a house.
 pub(super) fn own(root: &Path) -> io::Result<()> {
@@ -48,8 +50,8 @@ fn is_young(root: &Path) -> bool {
 fn remove(root: &Path) {
     let mark = format!("{}:", root.display());
     processes(&mark).iter().for_each(|process| process.signal(Signal::KILL));
-    // They need a moment to let go of their disks.
-    thread::sleep(Duration::from_millis(200));
+    // Until then they hold their disks.
+    let _ = patience::until(PARTING, || processes(&mark).is_empty().then_some(()));
     for (image, place) in disks(root) {
         let _ = Command::new("umount").arg("-l").arg(place).status();
         let _ = fs::remove_file(image);
