@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failpoints", &["protocol"]),
     ("supervise", &[]),
     ("sandbox", &[]),
+    ("containers", &["protocol", "sandbox"]),
     ("snapshot", &["archive"]),
     ("compiler", &["protocol", "yaml"]),
     ("orbs", &["compiler", "yaml"]),
@@ -25,7 +26,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["protocol", "failpoints"]),
     ("blobs", &["protocol", "failpoints"]),
     ("task-agent", &["protocol", "masking", "archive", "sandbox", "failpoints"]),
-    ("launch-agent", &["protocol", "yaml", "client", "supervise", "sandbox", "archive", "failpoints"]),
+    (
+        "launch-agent",
+        &["protocol", "yaml", "client", "supervise", "sandbox", "containers", "archive", "failpoints"],
+    ),
     ("control-plane", &["protocol", "compiler", "store", "blobs", "failpoints"]),
     ("fakes", &["protocol", "sandbox"]),
 ];
@@ -34,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const LANGUAGES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("awc", &["client"]),
+    ("bollard", &["containers"]),
     ("actix-web", &["control-plane", "fakes"]),
     ("actix", &["supervise", "launch-agent"]),
     ("nix", &["sandbox"]),
@@ -44,7 +49,7 @@ const LANGUAGES: &[(&str, &[&str])] = &[
 
 /// What must never come into the small static program that runs beside every job.
 const NOT_IN_THE_TASK_AGENT: &[&str] =
-    &["tokio", "actix", "actix-rt", "actix-web", "awc", "rustls", "ring", "sqlx", "slog"];
+    &["tokio", "actix", "actix-rt", "actix-web", "awc", "rustls", "ring", "sqlx", "slog", "bollard"];
 
 #[test]
 fn every_room_uses_only_what_it_may() {

@@ -1,0 +1,311 @@
+//! From an order to running containers: the primary first, its services in its network.
+
+use crate::{
+    engine::{Again, Engine, EngineError},
+    here::is_first,
+    image::{reference, resident},
+    order::{Limits, Order, Side},
+    remove::lease_filter,
+    state::State,
+};
+use bollard::{
+    container::AttachContainerResults,
+    models::{ContainerCreateBody, HostConfig, Mount, MountType, ResourcesUlimits},
+    query_parameters::{AttachContainerOptions, CreateContainerOptions, LogsOptions},
+};
+use futures_util::{StreamExt, future::try_join_all, pin_mut};
+use protocol::container::{DOOR, PROGRAM};
+use rustix::process::{Resource, getrlimit};
+use sandbox::Identity;
+use std::{io, time::Duration};
+use tokio::{io::AsyncWriteExt, time::timeout};
+
+/// The primary runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The container's.
+    pub id: String,
+    /// Its first process, the task-agent, as this host sees it. When it ends, the container's other processes have ended.
+    pub first: Identity,
+}
+
+/// A service that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The container's.
+    pub id: String,
+    /// As in its order.
+    pub name: String,
+}
+
+/// Containers that could not be started. What was made of them is for [`Engine::kill`].
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The engine refused, or does not answer.
+    #[error("{what}: {source}")]
+    Engine {
+        /// The primary, or which service.
+        what: String,
+        /// Why.
+        source: EngineError,
+    },
+    /// No image has such a name.
+    #[error("{what}: `{image}` is no name of an image")]
+    Name {
+        /// The primary, or which service.
+        what: String,
+        /// What it is to be made of.
+        image: String,
+    },
+    /// The invitation could not be written to the task-agent.
+    #[error("the primary container: its task-agent does not read its standard input: {0}")]
+    Input(#[source] io::Error),
+    /// It ended before it could be looked at.
+    #[error("the primary container {state}{}", said(.words))]
+    Ended {
+        /// How.
+        state: State,
+        /// The end of what it printed.
+        words: String,
+    },
+    /// Its process is none of this host's.
+    #[error(
+        "the primary container's process {pid} is none of this host's: the engine runs elsewhere, or its numbers of processes are not this host's; run launch-agent and engine side by side on one host"
+    )]
+    Elsewhere {
+        /// Its number, as the engine has it.
+        pid: i32,
+    },
+}
+
+fn said(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!("; it said: {words}") }
+}
+
+/// How long the invitation may take to be written.
+const WRITE: Duration = Duration::from_secs(10);
+/// Of what a container printed last, so many bytes are read.
+const LAST_LINES: &str = "50";
+/// The most open files that a container asks for; engines do the same where nothing limits them.
+const MOST_FILES: u64 = 1 << 20;
+
+impl Engine {
+    /// Starts the primary. Its task-agent has been invited when this returns. No process of the job runs before the
+    /// task-agent hears that it may begin.
+    pub async fn start(&self, order: &Order) -> Result<Running, StartError> {
+        let primary = "the primary container";
+        let failed = |source| StartError::Engine { what: primary.to_owned(), source };
+        let image = named(&order.primary.image, primary)?;
+        let facts = self.image(&image).await.map_err(failed)?;
+        let arguments = resident(&order.primary, facts).arguments();
+        let body = body_of_primary(order, image, arguments.into());
+        let id = self.create(order, 0, body).await.map_err(failed)?;
+        let input = self.attach(&id).await.map_err(failed)?;
+        self.set_off(&id).await.map_err(failed)?;
+        invite(input, &order.invitation).await.map_err(StartError::Input)?;
+        let (state, id) = (self.inspect(&id).await.map_err(failed)?, id);
+        match state {
+            State::Running { pid } if is_first(&id, pid) => {
+                let first = Identity::of(pid).map_err(|_| StartError::Elsewhere { pid })?;
+                Ok(Running { id, first })
+            }
+            // It may have ended this moment: then its number is nobody's, here too.
+            State::Running { pid } => match self.inspect(&id).await.map_err(failed)? {
+                State::Running { .. } => Err(StartError::Elsewhere { pid }),
+                state => self.ended(id, state).await,
+            },
+            state => self.ended(id, state).await,
+        }
+    }
+
+    async fn ended(&self, id: String, state: State) -> Result<Running, StartError> {
+        let words = self.last_words(&id).await.unwrap_or_default();
+        Err(StartError::Ended { state, words })
+    }
+
+    /// Starts the services, all at once. They run what the configuration says: so a task has to have begun.
+    pub async fn serve(&self, order: &Order, running: &Running) -> Result<Vec<Service>, StartError> {
+        let started = order
+            .services
+            .iter()
+            .enumerate()
+            .map(|(index, side)| self.serve_one(order, running, index, side));
+        try_join_all(started).await
+    }
+
+    async fn serve_one(
+        &self,
+        order: &Order,
+        running: &Running,
+        index: usize,
+        side: &Side,
+    ) -> Result<Service, StartError> {
+        let what = format!("service {}", side.name);
+        let image = named(&side.image, &what)?;
+        let start = async {
+            let id = self.create(order, index + 1, body_of_service(order, side, image, &running.id)).await?;
+            self.set_off(&id).await.map(|()| id)
+        };
+        match start.await {
+            Ok(id) => Ok(Service { id, name: side.name.clone() }),
+            Err(source) => Err(StartError::Engine { what, source }),
+        }
+    }
+
+    /// The containers of a lease again. None: its primary is not there, or does not run any more.
+    pub async fn adopt(&self, lease: &str) -> Result<Option<(Running, Vec<Service>)>, EngineError> {
+        let (mut running, mut services) = (None, Vec::new());
+        for container in self.list(&lease_filter(lease)).await? {
+            if !container.service.is_empty() {
+                services.push(Service { id: container.id, name: container.service });
+            } else if let State::Running { pid } = self.inspect(&container.id).await?
+                && is_first(&container.id, pid)
+            {
+                running = Identity::of(pid).ok().map(|first| Running { id: container.id, first });
+            }
+        }
+        Ok(running.map(|running| (running, services)))
+    }
+
+    /// The end of what a container printed.
+    pub async fn last_words(&self, id: &str) -> Result<String, EngineError> {
+        let options =
+            LogsOptions { stdout: true, stderr: true, tail: LAST_LINES.to_owned(), ..LogsOptions::default() };
+        let read = || async {
+            let (printed, mut words) = (self.docker.logs(id, Some(options.clone())), Vec::new());
+            pin_mut!(printed);
+            while let Some(part) = printed.next().await {
+                words.extend_from_slice(&part?.into_bytes());
+            }
+            Ok(words)
+        };
+        let words = self.call(format_args!("read what container {id} printed"), Again::Always, read).await?;
+        Ok(String::from_utf8_lossy(&words).trim().to_owned())
+    }
+
+    /// Makes a container. One that an earlier try made, whose answer was lost, is that one.
+    async fn create(
+        &self,
+        order: &Order,
+        place: usize,
+        body: ContainerCreateBody,
+    ) -> Result<String, EngineError> {
+        let name = order.marks.container(place);
+        let options =
+            CreateContainerOptions { name: Some(name.clone()), ..CreateContainerOptions::default() };
+        let create = || self.docker.create_container(Some(options.clone()), body.clone());
+        match self.call("make the container", Again::Always, create).await {
+            Ok(made) => Ok(made.id),
+            Err(error) if error.status() == Some(409) => Ok(self.look(&name).await?.id.unwrap_or(name)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn attach(&self, id: &str) -> Result<AttachContainerResults, EngineError> {
+        let options =
+            AttachContainerOptions { stream: true, stdin: true, ..AttachContainerOptions::default() };
+        let attach = || self.docker.attach_container(id, Some(options.clone()));
+        self.call("attach to the container's standard input", Again::Always, attach).await
+    }
+
+    async fn set_off(&self, id: &str) -> Result<(), EngineError> {
+        let start = || self.docker.start_container(id, None);
+        self.call("start the container", Again::Unsent, start).await
+    }
+}
+
+/// Writes it and the end.
+async fn invite(mut container: AttachContainerResults, invitation: &[u8]) -> io::Result<()> {
+    let write = async {
+        container.input.write_all(invitation).await?;
+        container.input.flush().await?;
+        container.input.shutdown().await
+    };
+    timeout(WRITE, write).await.unwrap_or_else(|late| Err(io::Error::new(io::ErrorKind::TimedOut, late)))
+}
+
+fn named(image: &str, what: &str) -> Result<String, StartError> {
+    let unnamed = || StartError::Name { what: what.to_owned(), image: image.to_owned() };
+    reference(image).ok_or_else(unnamed)
+}
+
+fn body_of_primary(order: &Order, image: String, arguments: Vec<String>) -> ContainerCreateBody {
+    let named = order.services.iter().filter(|side| side.is_named);
+    let host_config = HostConfig {
+        mounts: Some(vec![mount(&order.program, PROGRAM, true), mount(&order.door, DOOR, false)]),
+        network_mode: order.network.clone(),
+        extra_hosts: Some(named.map(|side| format!("{}:127.0.0.1", side.name)).collect()),
+        security_opt: is_labelled().then(|| vec!["label=disable".to_owned()]),
+        ..limited(order.limits)
+    };
+    ContainerCreateBody {
+        image: Some(image),
+        entrypoint: Some(vec![PROGRAM.to_owned()]),
+        cmd: Some(arguments),
+        // The task-agent becomes the job's user once it has made what that one needs.
+        user: Some("0".to_owned()),
+        working_dir: Some("/".to_owned()),
+        env: Some(variables(&order.primary.environment)),
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
+        labels: Some(order.marks.labels("")),
+        host_config: Some(host_config),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn body_of_service(order: &Order, side: &Side, image: String, primary: &str) -> ContainerCreateBody {
+    let host_config =
+        HostConfig { network_mode: Some(format!("container:{primary}")), ..limited(order.limits) };
+    ContainerCreateBody {
+        image: Some(image),
+        entrypoint: side.entrypoint.clone(),
+        cmd: side.command.clone(),
+        user: side.user.clone(),
+        env: Some(variables(&side.environment)),
+        labels: Some(order.marks.labels(&side.name)),
+        host_config: Some(host_config),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn variables(pairs: &[(String, String)]) -> Vec<String> {
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+fn limited(limits: Limits) -> HostConfig {
+    let memory = limits.memory.and_then(|bytes| i64::try_from(bytes).ok());
+    HostConfig {
+        nano_cpus: limits.millicpus.map(|millicpus| i64::from(millicpus) * 1_000_000),
+        memory,
+        memory_swap: memory,
+        pids_limit: limits.processes.map(i64::from),
+        ulimits: Some(vec![files()]),
+        ..HostConfig::default()
+    }
+}
+
+/// As many as this host allows: engines ask for more by themselves, which is refused where root has not that right.
+fn files() -> ResourcesUlimits {
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(MOST_FILES).min(MOST_FILES);
+    let most = i64::try_from(most).ok();
+    ResourcesUlimits { name: Some("nofile".to_owned()), soft: most, hard: most }
+}
+
+/// A source that is not there is an error of the engine, and no directory made by it.
+fn mount(source: &std::path::Path, target: &str, read_only: bool) -> Mount {
+    Mount {
+        source: Some(source.to_string_lossy().into_owned()),
+        target: Some(target.to_owned()),
+        typ: Some(MountType::BIND),
+        read_only: Some(read_only),
+        ..Mount::default()
+    }
+}
+
+/// Where SELinux is enforced a container gets at nothing of the host's that has not its label: neither at the program
+/// nor at the socket. Labels of files that are the house's are not changed for it.
+fn is_labelled() -> bool {
+    std::fs::read("/sys/fs/selinux/enforce").is_ok_and(|enforce| enforce.starts_with(b"1"))
+}
