@@ -6,12 +6,12 @@ use crate::{
 use yaml::{Diagnostic, Node, Span};
 
 /// Names that a pipeline of ours has no value for: they are empty, as they are for a pipeline of another trigger.
-const EMPTY: [&str; 58] = [
-    "pipeline.config.file_path",
+const EMPTY: [&str; 55] = [
     "pipeline.config.ref",
     "pipeline.config.repository.name",
     "pipeline.config.repository.url",
     "pipeline.config.sha",
+    "pipeline.config_source",
     "pipeline.definition.id",
     "pipeline.deploy.component_name",
     "pipeline.deploy.current_version",
@@ -19,8 +19,9 @@ const EMPTY: [&str; 58] = [
     "pipeline.deploy.namespace",
     "pipeline.deploy.reason",
     "pipeline.deploy.target_version",
-    "pipeline.event.action",
+    "pipeline.event.circleci_actor_id",
     "pipeline.event.context.github.pr_url",
+    "pipeline.event.context.github.sha",
     "pipeline.event.github.after",
     "pipeline.event.github.comment.body",
     "pipeline.event.github.head_commit.url",
@@ -41,38 +42,30 @@ const EMPTY: [&str; 58] = [
     "pipeline.event.github.sender.avatar_url",
     "pipeline.event.github.sender.login",
     "pipeline.event.github.sender.type",
-    "pipeline.event.name",
+    "pipeline.event.provider_actor_id",
+    "pipeline.event.provider_login",
     "pipeline.git.base_revision",
     "pipeline.git.branch.is_default",
     "pipeline.git.commit.author_avatar_url",
-    "pipeline.git.commit.author_email",
     "pipeline.git.commit.author_login",
-    "pipeline.git.commit.author_name",
-    "pipeline.git.commit.body",
-    "pipeline.git.commit.subject",
     "pipeline.git.commit.url",
     "pipeline.git.repo_id",
-    "pipeline.git.repo_name",
-    "pipeline.git.repo_owner",
-    "pipeline.project.type",
+    "pipeline.git.ssh_checkout_url",
+    "pipeline.name",
+    "pipeline.project.url",
     "pipeline.schedule.id",
     "pipeline.schedule.name",
     "pipeline.trigger.id",
-    "pipeline.trigger.received_at",
+    "pipeline.trigger.name",
     "pipeline.trigger.type",
     "pipeline.trigger_parameters.circleci.event_time",
     "pipeline.trigger_parameters.circleci.event_type",
     "pipeline.trigger_parameters.circleci.trigger_type",
     "pipeline.trigger_parameters.webhook.body",
-    "pipeline.name",
 ];
 
 /// Below these every name is taken as known and empty: they are the triggering system's own.
-const OPEN: [&str; 3] = [
-    "pipeline.trigger_parameters.github_app.",
-    "pipeline.trigger_parameters.gitlab.",
-    "pipeline.event.github.",
-];
+const OPEN: [&str; 2] = ["pipeline.trigger_parameters.", "pipeline.event.github."];
 
 fn given_value(declaration: &Declaration, text: &str) -> Result<Node, Diagnostic> {
     if text.chars().count() > MAX_VALUE {
@@ -83,6 +76,29 @@ fn given_value(declaration: &Declaration, text: &str) -> Result<Node, Diagnostic
 
 const PARAMETERS: &str = "pipeline.parameters.";
 
+/// Owner and name of a repository: the last two parts of its address.
+fn repository(url: &str) -> Option<(&str, &str)> {
+    let path = url.trim_end_matches('/').trim_end_matches(".git");
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest);
+    let (rest, name) = path.rsplit_once('/')?;
+    let owner = rest.rsplit(['/', ':']).next()?;
+    Some((owner, name))
+}
+
+/// What keeps the project, as its slug says: `gh/acme/shop`.
+fn system(project: &str) -> &str {
+    match project.split('/').next().unwrap_or_default() {
+        "gh" => "github",
+        "bb" => "bitbucket",
+        other => other,
+    }
+}
+
+/// Whether a configuration was a file, and not a text from elsewhere.
+fn is_file(name: &str) -> bool {
+    [".yml", ".yaml"].iter().any(|extension| name.ends_with(extension))
+}
+
 /// The pipeline's values by their full names.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
@@ -91,25 +107,38 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// The values that do not depend on the configuration.
-    pub(crate) fn new(inputs: &Inputs) -> Self {
+    /// The values that do not depend on the configuration, of which `name` is the file.
+    pub(crate) fn new(inputs: &Inputs, name: &str) -> Self {
         let span = Span::default();
         let git = &inputs.git;
-        let text = |value: &Option<String>| Node::string(span, value.as_deref().unwrap_or_default());
+        let number = Node::int(span, i64::try_from(inputs.number).unwrap_or(i64::MAX));
         let id = inputs.id.map(|id| id.to_string());
-        let known = [
-            ("pipeline.id", text(&id)),
-            ("pipeline.number", Node::int(span, i64::try_from(inputs.number).unwrap_or(i64::MAX))),
-            ("pipeline.project.git_url", text(&git.url)),
-            ("pipeline.project.slug", Node::string(span, inputs.project.as_str())),
-            ("pipeline.trigger_source", Node::string(span, "api")),
-            ("pipeline.integration_source", Node::string(span, "api")),
-            ("pipeline.git.branch", text(&git.branch)),
-            ("pipeline.git.tag", text(&git.tag)),
-            ("pipeline.git.revision", text(&git.revision)),
-            ("pipeline.git.repo_url", text(&git.url)),
+        let (owner, repository) = git.url.as_deref().and_then(repository).unwrap_or_default();
+        let given = |value: &Option<String>| value.clone().unwrap_or_default();
+        let texts = [
+            ("pipeline.id", id.unwrap_or_default()),
+            ("pipeline.config.file_path", if is_file(name) { name.to_owned() } else { String::new() }),
+            ("pipeline.project.git_url", given(&git.url)),
+            ("pipeline.project.slug", inputs.project.clone()),
+            ("pipeline.project.type", system(&inputs.project).to_owned()),
+            ("pipeline.trigger_source", "api".to_owned()),
+            ("pipeline.trigger.received_at", given(&inputs.received_at)),
+            ("pipeline.integration_source", "api".to_owned()),
+            ("pipeline.event.name", "api".to_owned()),
+            ("pipeline.event.action", "api".to_owned()),
+            ("pipeline.git.branch", given(&git.branch)),
+            ("pipeline.git.tag", given(&git.tag)),
+            ("pipeline.git.revision", given(&git.revision)),
+            ("pipeline.git.repo_url", given(&git.url)),
+            ("pipeline.git.repo_owner", owner.to_owned()),
+            ("pipeline.git.repo_name", repository.to_owned()),
+            ("pipeline.git.commit.subject", git.commit.subject.clone()),
+            ("pipeline.git.commit.body", git.commit.body.clone()),
+            ("pipeline.git.commit.author_name", git.commit.author_name.clone()),
+            ("pipeline.git.commit.author_email", git.commit.author_email.clone()),
         ];
-        let known = known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let texts = texts.into_iter().map(|(name, text)| (name.to_owned(), Node::string(span, text)));
+        let known = texts.chain([("pipeline.number".to_owned(), number)]).collect();
         Self { known, empty: Node::string(span, "") }
     }
 

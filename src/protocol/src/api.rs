@@ -10,6 +10,9 @@
 //! | `GET /api/v3/pipelines/{id}` | operator | → [`PipelineView`] |
 //! | `GET /api/v3/pipelines/{id}/feed?after=&wait_ms=` | operator | → [`crate::feed::Feed`], held open |
 //! | `POST /api/v3/pipelines/{id}/cancel` | operator | → 202 |
+//! | `POST /api/v3/orbs` | operator | [`NewOrb`] → 201 [`PublishedOrb`]; 400 [`Refused`]; 409 published with another source |
+//! | `GET /api/v3/orbs` | operator | → [`Items`] of [`PublishedOrb`] |
+//! | `GET /api/v3/orbs/{reference}` | operator | → [`FoundOrb`]; 404 |
 //! | `GET /api/v3/tasks/{task}/steps/{number}/log?offset=&wait_ms=&limit=` | operator | raw bytes from `offset`; `X-Terminal: true` at the end of a finished log; held open while there is nothing |
 //! | `GET /api/v3/artifacts/{job}/{index}/{path}` | operator | the content |
 //!
@@ -122,6 +125,38 @@ pub struct GivenOrb {
     pub source: String,
 }
 
+/// An orb to publish on the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewOrb {
+    /// `namespace/name@1.2.3`, or `namespace/name@dev:label`.
+    pub reference: String,
+    /// Its packed text.
+    pub source: String,
+    /// Whether a registry has checked it already: it is taken as it is, also where orbs that it uses are not there.
+    #[serde(default)]
+    pub is_imported: bool,
+}
+
+/// An orb that is published on the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedOrb {
+    /// `namespace/name`.
+    pub name: String,
+    /// `1.2.3` or `dev:label`.
+    pub version: String,
+    /// Milliseconds since 1970.
+    pub published_ms: i64,
+}
+
+/// The orb that a reference names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundOrb {
+    /// The exact version.
+    pub version: String,
+    /// Its packed text.
+    pub source: String,
+}
+
 /// What is to run of a configuration. Nothing set: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
@@ -144,6 +179,23 @@ pub struct GitValues {
     pub tag: Option<String>,
     /// Of the repository.
     pub url: Option<String>,
+    /// What the commit says of itself.
+    #[serde(default)]
+    pub commit: CommitValues,
+}
+
+/// What a commit says of itself; empty where that is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommitValues {
+    /// The first line of its message.
+    pub subject: String,
+    /// The rest of it.
+    pub body: String,
+    /// Who wrote it.
+    pub author_name: String,
+    /// Their address.
+    pub author_email: String,
 }
 
 /// A pipeline that was made.

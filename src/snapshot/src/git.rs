@@ -1,6 +1,6 @@
 //! The real git, asked about one tree with its author's rights.
 
-use crate::{Git, SnapshotError, config::without_credentials};
+use crate::{Commit, Git, SnapshotError, config::without_credentials};
 use std::{
     ffi::OsString,
     fs, io,
@@ -100,12 +100,29 @@ impl Asked {
 
     /// Where the repository stands.
     pub(crate) fn stands(&self) -> Result<Git, SnapshotError> {
+        let (revision, commit) = self.commit()?.unzip();
         Ok(Git {
-            revision: self.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?,
+            revision,
             branch: self.line(&["symbolic-ref", "--quiet", "--short", "HEAD"])?,
             tag: self.line(&["describe", "--tags", "--exact-match", "HEAD"])?,
             url: self.line(&["config", "--get", "remote.origin.url"])?.map(|url| without_credentials(&url)),
+            commit: commit.unwrap_or_default(),
         })
+    }
+
+    /// The id of the current commit, and what it says; none before the first.
+    fn commit(&self) -> Result<Option<(String, Commit)>, SnapshotError> {
+        const FORMAT: &str = "--format=%H%x00%s%x00%b%x00%an%x00%ae";
+        let output = self.output(&["log", "--max-count=1", "--no-show-signature", FORMAT, "HEAD", "--"])?;
+        if !output.status.success() {
+            return Ok(None);
+        }
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let mut fields = printed.trim_end_matches('\n').split('\0').map(|field| field.trim_end().to_owned());
+        let revision = fields.next().unwrap_or_default();
+        let [subject, body, author_name, author_email] =
+            std::array::from_fn(|_| fields.next().unwrap_or_default());
+        Ok(Some((revision, Commit { subject, body, author_name, author_email })))
     }
 
     fn output(&self, arguments: &[&str]) -> Result<Output, SnapshotError> {

@@ -57,6 +57,21 @@ pub struct Git {
     pub tag: Option<String>,
     /// The address of `origin`, without credentials.
     pub url: Option<String>,
+    /// What the current commit says of itself.
+    pub commit: Commit,
+}
+
+/// What a commit says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The first line of its message.
+    pub subject: String,
+    /// The rest of it.
+    pub body: String,
+    /// Who wrote it.
+    pub author_name: String,
+    /// Their address.
+    pub author_email: String,
 }
 
 /// A tree that could not be taken.

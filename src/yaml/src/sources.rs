@@ -42,6 +42,11 @@ impl Sources {
         self.texts.first().map_or("", |source| &source.text)
     }
 
+    /// The name of the first text.
+    pub fn first_name(&self) -> &str {
+        self.texts.first().map_or("", |source| &source.name)
+    }
+
     /// What a span covers.
     pub fn text(&self, span: Span) -> Option<&str> {
         let source = self.source(span)?;
