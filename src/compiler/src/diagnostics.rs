@@ -1,5 +1,9 @@
 //! Everything the compiler can say, one function each.
 
+mod names;
+
+pub(crate) use names::*;
+
 use yaml::{Diagnostic, Entry, Severity, Span};
 
 /// Names as a sentence lists them.
@@ -97,6 +101,11 @@ pub(crate) fn needs_newer_version(span: Span, key: &str) -> Diagnostic {
 pub(crate) fn nothing_to_run(span: Span) -> Diagnostic {
     error(span, "there are no workflows, and no job named `build`".to_owned())
         .with_help("add `workflows`, or name the one job `build`")
+}
+
+pub(crate) fn several_setup_workflows(span: Span, first: &str, other: &str) -> Diagnostic {
+    let message = format!("a setup configuration runs one workflow: `{other}` would run beside `{first}`");
+    error(span, message).with_help("let their `when` choose between them")
 }
 
 // Shapes.
@@ -279,42 +288,6 @@ pub(crate) fn bad_pattern(span: Span, reason: &str) -> Diagnostic {
     error(span, format!("the pattern cannot be read: {}", reason.trim().replace('\n', " ")))
 }
 
-// Names.
-
-pub(crate) fn unknown_name(span: Span, kind: &str, name: &str, near: Option<&str>) -> Diagnostic {
-    offering(error(span, format!("there is no {kind} `{name}`")), near)
-}
-
-pub(crate) fn too_many_orbs(span: Span, most: usize) -> Diagnostic {
-    error(span, format!("more than {most} orbs are brought in"))
-}
-
-pub(crate) fn no_orb(span: Span, text: &str, help: &str) -> Diagnostic {
-    error(span, format!("`{text}` names no orb")).with_help(help)
-}
-
-pub(crate) fn no_orb_source(span: Span, orb: &str) -> Diagnostic {
-    error(span, format!("the source of the orb `{orb}` is no map of commands, jobs and executors"))
-}
-
-pub(crate) fn missing_orb(span: Span, reference: &str, reason: &str, help: &str) -> Diagnostic {
-    error(span, format!("the orb `{reference}` is not here: {reason}")).with_help(help)
-}
-
-pub(crate) fn of_a_missing_orb(
-    span: Span,
-    kind: &str,
-    name: &str,
-    reference: &str,
-    help: &str,
-) -> Diagnostic {
-    error(span, format!("the {kind} `{name}` is of the orb `{reference}`, which is not here")).with_help(help)
-}
-
-pub(crate) fn undeclared_orb(span: Span, orb: &str, name: &str, near: Option<&str>) -> Diagnostic {
-    offering(error(span, format!("`{name}` is of the orb `{orb}`, which is not declared")), near)
-}
-
 // Jobs and steps.
 
 pub(crate) fn no_executor(span: Span, what: &str) -> Diagnostic {
@@ -324,6 +297,15 @@ pub(crate) fn no_executor(span: Span, what: &str) -> Diagnostic {
 
 pub(crate) fn empty_executor(span: Span, what: &str) -> Diagnostic {
     error(span, format!("the executor of {what} has none of `docker`, `machine` and `macos`"))
+}
+
+pub(crate) fn several_platforms(span: Span, what: &str, keys: &[&str]) -> Diagnostic {
+    error(span, format!("{what} can have only one of {}", listed(keys.iter().copied())))
+}
+
+pub(crate) fn branches_of_a_job(span: Span) -> Diagnostic {
+    Diagnostic::warning(span, "`branches` of a job means nothing where there are workflows")
+        .with_help("write `filters` where the workflow names the job")
 }
 
 pub(crate) fn bad_parallelism(span: Span, text: &str, most: i64) -> Diagnostic {

@@ -158,6 +158,7 @@ pub(crate) fn without_parameters(body: &Node) -> Node {
 
 fn executor(fields: Fields<'_>, images_environment: &mut Environment) -> Option<(Executor, Span)> {
     let key_span = |key: &str| fields.node.get_entry(key).map_or(fields.span, |(key, _)| key.span);
+    check_one(fields);
     if let Some(node) = fields.value("docker") {
         let images = images(fields, node, images_environment);
         return Some((Executor::Docker { images }, key_span("docker")));
@@ -169,11 +170,27 @@ fn executor(fields: Fields<'_>, images_environment: &mut Environment) -> Option<
     fields.node.get("macos").map(|_| (Executor::Macos, key_span("macos")))
 }
 
+/// What says where it runs says it once.
+fn check_one(fields: Fields<'_>) {
+    let is_meant = |key: &&str| match (*key, fields.node.get(key)) {
+        ("machine", machine) => machine.is_some_and(|node| !node.is_null() && is_enabled(node)),
+        (_, platform) => platform.is_some_and(|node| !node.is_null()),
+    };
+    let meant: Vec<&str> = WRITTEN[..3].iter().copied().filter(is_meant).collect();
+    if let Some((key, _)) = meant.get(1).and_then(|second| fields.node.get_entry(second)) {
+        fields.context.findings.say(diagnostics::several_platforms(key.span, fields.what, &meant));
+    }
+}
+
+/// Whether a machine is not said to be none.
+fn is_enabled(machine: &Node) -> bool {
+    machine.get("enabled").unwrap_or(machine).as_bool() != Some(false)
+}
+
 /// `machine: true`, an image's name, or a map that does not say `enabled: false`.
 fn machine_is_wanted(fields: Fields<'_>, node: &Node) -> bool {
     match &node.kind {
-        Kind::Map(_) => node.get("enabled").is_none_or(|enabled| enabled.as_bool() != Some(false)),
-        Kind::Scalar(_) => node.as_bool() != Some(false),
+        Kind::Map(_) | Kind::Scalar(_) => is_enabled(node),
         Kind::Seq(_) => {
             let wanted = "`true` or a map";
             fields.context.findings.say(diagnostics::wrong_type(

@@ -9,10 +9,18 @@ use yaml::{Entry, Node, Span};
 #[derive(Clone, Debug)]
 pub struct Expanded {
     root: Node,
-    /// Comments about the orbs that went into it.
-    resolutions: Vec<String>,
+    comments: Comments,
     /// Its workflows, in order.
     pub workflows: Vec<Outline>,
+}
+
+/// What stands around a processed configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Comments {
+    /// A line for each orb that went into it.
+    pub(crate) resolutions: Vec<String>,
+    /// The text that it was made of.
+    pub(crate) original: String,
 }
 
 /// The graph of one workflow.
@@ -38,8 +46,9 @@ pub struct OutlinedJob {
 impl Expanded {
     /// The document as YAML.
     pub fn text(&self) -> String {
-        let comments: String = self.resolutions.iter().map(|line| format!("{line}\n")).collect();
-        comments + &yaml::write(&self.root)
+        let Comments { resolutions, original } = &self.comments;
+        let resolutions: String = resolutions.iter().map(|line| format!("{line}\n")).collect();
+        format!("{resolutions}{}\n{original}", yaml::write(&self.root))
     }
 }
 
@@ -95,7 +104,7 @@ impl Collection {
     }
 
     /// The whole document.
-    pub(crate) fn finish(self, is_setup: bool, resolutions: Vec<String>) -> Expanded {
+    pub(crate) fn finish(self, is_setup: bool, comments: Comments) -> Expanded {
         let span = Span::default();
         let named = |name: &str, node| (Node::string(span, name), node);
         let version = || named("version", Node::int(span, 2));
@@ -104,7 +113,7 @@ impl Collection {
         let sections =
             [named("jobs", Node::map(span, self.jobs)), named("workflows", Node::map(span, workflows))];
         let root = Node::map(span, [version()].into_iter().chain(setup).chain(sections).collect());
-        Expanded { root, resolutions, workflows: self.outlines }
+        Expanded { root, comments, workflows: self.outlines }
     }
 }
 

@@ -104,7 +104,8 @@ pub(crate) fn compile<'a>(
 
 /// The job without references: where it runs, its environment, all else that it says, its steps.
 fn written(fields: Fields<'_>, platform: &Platform, steps: Option<Node>) -> Node {
-    const ELSEWHERE: [&str; 5] = ["executor", "parameters", "environment", "steps", "description"];
+    const ELSEWHERE: [&str; 6] =
+        ["executor", "parameters", "environment", "steps", "description", "branches"];
     let span = fields.span;
     let rest = fields.node.entries().iter().filter(|(key, value)| {
         let name = key.text().unwrap_or_default();
@@ -127,9 +128,8 @@ fn refuse_keys(fields: Fields<'_>) {
     if let Some(value) = fields.value("retention") {
         check_retention(fields.context, value);
     }
-    for (key, _) in ["branches", "serial-group"].iter().filter_map(|key| fields.node.get_entry(key)) {
-        let name = format!("`{}` in a job", key.text().unwrap_or_default());
-        findings.refuse(diagnostics::unsupported(key.span, &name));
+    if let Some((key, _)) = fields.node.get_entry("serial-group") {
+        findings.refuse(diagnostics::unsupported(key.span, "`serial-group` in a job"));
     }
 }
 

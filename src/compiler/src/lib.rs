@@ -15,6 +15,7 @@
 mod budget;
 mod builtin;
 mod condition;
+mod cron;
 mod declaration;
 mod diagnostics;
 mod document;
@@ -33,6 +34,7 @@ mod invocation;
 mod job;
 mod library;
 mod matrix;
+mod names;
 mod nearest;
 pub mod orb;
 mod pattern;
@@ -70,6 +72,8 @@ pub struct Inputs {
     pub project: String,
     /// `pipeline.git.*`: what is known of the commit.
     pub git: GitValues,
+    /// `pipeline.trigger.received_at`: when it was asked for, as RFC 3339 has it.
+    pub received_at: Option<String>,
     /// What is to run of it.
     pub selection: Selection,
     /// Whether jobs that name a `docker:` image run directly on the host.

@@ -5,7 +5,7 @@ use crate::{
     Context, diagnostics,
     document::{Definition, Document},
     findings::Findings,
-    orb::Reference,
+    orb::{Missing, Orb, Orbs, Reference},
     resolve::resolve,
     scope::Scope,
 };
@@ -125,8 +125,13 @@ impl Planting<'_, '_> {
         }
         let resolved = resolve(self.context, Scope::pipeline(self.context), written);
         let text = resolved.text().unwrap_or_default();
+        if text.starts_with("https://") {
+            return Some(self.named(text, written.span, |orbs| orbs.at(text)));
+        }
         match text.parse::<Reference>() {
-            Ok(reference) => Some(self.published(&reference, written.span)),
+            Ok(reference) => {
+                Some(self.named(&reference.to_string(), written.span, |orbs| orbs.find(&reference)))
+            }
             Err(error) => {
                 let shown = if text.is_empty() { resolved.type_name() } else { text };
                 self.context.findings.say(diagnostics::no_orb(written.span, shown, &error.to_string()));
@@ -140,29 +145,36 @@ impl Planting<'_, '_> {
         self.forest.trees.len()
     }
 
-    fn published(&mut self, reference: &Reference, span: Span) -> Import {
-        let written = reference.to_string();
-        if let Some(import) = self.published.get(&written) {
+    /// What is known of an orb that is written so; it is looked for once.
+    fn named(
+        &mut self,
+        written: &str,
+        span: Span,
+        find: impl FnOnce(&dyn Orbs) -> Result<Orb, Missing>,
+    ) -> Import {
+        if let Some(import) = self.published.get(written) {
             return import.clone();
         }
-        let import = self.fetched(reference, span);
-        self.published.insert(written, import.clone());
+        let no_store = || Missing {
+            reason: "no orb store was given".to_owned(),
+            help: format!("import it with `roundhouse orb import {written}`"),
+        };
+        let found = self.context.inputs.orbs.as_deref().ok_or_else(no_store).and_then(find);
+        let import = match found {
+            Ok(orb) => self.found(written, span, &orb),
+            Err(missing) => self.missing(written.to_owned(), span, &missing.reason, missing.help),
+        };
+        self.published.insert(written.to_owned(), import.clone());
         import
     }
 
-    fn fetched(&mut self, reference: &Reference, span: Span) -> Import {
-        let written = reference.to_string();
-        let orbs = self.context.inputs.orbs.as_ref();
-        let found = match orbs.map(|orbs| orbs.find(reference)) {
-            Some(Ok(orb)) => orb,
-            Some(Err(missing)) => return self.missing(written, span, &missing.reason, missing.help),
-            None => {
-                let help = format!("import it with `roundhouse orb import {written}`");
-                return self.missing(written, span, "no orb store was given", help);
-            }
+    fn found(&mut self, written: &str, span: Span, found: &Orb) -> Import {
+        // An address has no versions: what lies there is the version.
+        let exact = match written.rsplit_once('@') {
+            Some((name, _)) if !written.starts_with("https://") => format!("{name}@{}", found.version),
+            _ => written.to_owned(),
         };
-        let exact = format!("{}@{}", reference.name, found.version);
-        self.forest.resolutions.push((written, exact.clone()));
+        self.forest.resolutions.push((written.to_owned(), exact.clone()));
         if let Some(import) = self.published.get(&exact) {
             return import.clone();
         }
@@ -266,6 +278,12 @@ impl<'a> Context<'a> {
     /// The same within a definition: what is written there is looked up in its document.
     pub(crate) fn within(self, definition: Definition<'a>) -> Self {
         Context { document: &self.library.documents[definition.home], ..self }
+    }
+
+    /// The configuration and its inline orbs: what one text has in it.
+    pub(crate) fn own_documents(self) -> impl Iterator<Item = &'a Document<'a>> {
+        let end = self.sources.first().len();
+        self.library.documents.iter().filter(move |document| document.region.start < end)
     }
 
     /// What a name at `span` stands for: in the document that it is written in, else in the one that uses it.

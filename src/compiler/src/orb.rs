@@ -6,6 +6,9 @@ use std::{fmt, str::FromStr};
 pub trait Orbs: fmt::Debug + Send + Sync {
     /// The orb that a reference names; else why it is not there, and what to do about that.
     fn find(&self, reference: &Reference) -> Result<Orb, Missing>;
+
+    /// The orb at an `https://` address, where that is allowed.
+    fn at(&self, url: &str) -> Result<Orb, Missing>;
 }
 
 /// A published orb.
@@ -52,7 +55,7 @@ pub struct NoReference;
 
 impl fmt::Display for NoReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write namespace/name@1.2.3, @1.2, @1, @volatile or @dev:name")
+        f.write_str("write namespace/name@1.2.3, @1.2, @1, @volatile, @dev:name, or an https:// address")
     }
 }
 
@@ -73,6 +76,17 @@ impl fmt::Display for Wanted {
             }
             Self::Volatile => f.write_str("volatile"),
             Self::Development(label) => write!(f, "dev:{label}"),
+        }
+    }
+}
+
+impl Reference {
+    /// Whether it names one version, as is published: `@1.2.3`, or `@dev:x`.
+    pub fn is_version(&self) -> bool {
+        match &self.wanted {
+            Wanted::Numbers(numbers) => numbers.len() == 3,
+            Wanted::Development(_) => true,
+            Wanted::Volatile => false,
         }
     }
 }

@@ -6,11 +6,12 @@ use crate::{
     declaration::{Declaration, Type},
     diagnostics,
     document::Document,
-    expanded::{Collection, Expanded},
+    expanded::{Collection, Comments, Expanded},
     findings::Findings,
     invocation::Invocation,
     job::{self, Compiled, Order},
     library::{Forest, Library},
+    names,
     selection::{self, Chosen},
     unused,
     values::Values,
@@ -29,7 +30,7 @@ pub(crate) fn compile(
     let library = Library::new(Document::read(root, findings)?);
     let budget = Budget::default();
     let bare_sources = sources.clone();
-    let mut values = Values::new(inputs);
+    let mut values = Values::new(inputs, sources.first_name());
     let stage = Stage { inputs, budget: &budget, findings };
     let parameters = pipeline_parameters(stage.context(&library, &values, &bare_sources));
     let document = &library.documents[0];
@@ -40,16 +41,45 @@ pub(crate) fn compile(
     let library = library.with(&forest, findings);
     let context = stage.context(&library, &values, sources);
     let chosen = selection::choose(context, workflow::plans(context));
+    check_setup(context, &chosen);
     let mut collection = Collection::default();
     let workflows: Vec<Workflow> =
         chosen.into_iter().filter_map(|chosen| workflow(context, chosen, &mut collection)).collect();
+    names::check(context);
     unused::check(context);
     if !context.document.is_setup() {
         unused::check_pipeline(context, &parameters);
     }
     say_what_is_left_out(context, workflows.is_empty());
-    let resolutions = resolutions(sources, &forest);
-    Some((Pipeline { workflows }, collection.finish(context.document.is_setup(), resolutions)))
+    let comments =
+        Comments { resolutions: resolutions(sources, &forest), original: original(sources.first()) };
+    Some((Pipeline { workflows }, collection.finish(context.document.is_setup(), comments)))
+}
+
+/// A setup configuration runs one workflow, whichever its conditions and filters leave.
+fn check_setup(context: Context<'_>, all: &[Chosen<'_>]) {
+    let mut running = all.iter().filter(|chosen| !chosen.runs.is_empty()).map(|chosen| &chosen.plan);
+    let two = running.next().zip(running.next()).filter(|_| context.document.is_setup());
+    if let Some((first, other)) = two {
+        let said = diagnostics::several_setup_workflows(other.span, &first.name, &other.name);
+        context.findings.say(said);
+    }
+}
+
+/// What a processed configuration ends with.
+const ORIGINAL: &str = "# Original config.yml file:";
+
+/// The text that was processed, as comments; of one that was processed already, those that it has.
+fn original(text: &str) -> String {
+    let is_head = |at: &usize| *at == 0 || text[..*at].ends_with('\n');
+    let head = text.match_indices(&format!("{ORIGINAL}\n")).map(|(at, _)| at).find(is_head);
+    if let Some(at) = head {
+        return text[at..].to_owned();
+    }
+    // A line ends where YAML lets it end, or the rest of it would be no comment.
+    let lines = text.trim_end().replace("\r\n", "\n");
+    let lines = lines.split(['\n', '\r']).map(|line| format!("# {line}").trim_end().to_owned() + "\n");
+    [format!("{ORIGINAL}\n")].into_iter().chain(lines).collect()
 }
 
 /// How a processed configuration tells which orbs went into it.

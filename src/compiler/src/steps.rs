@@ -14,7 +14,7 @@ use crate::{
     scope::Scope,
 };
 use protocol::task::Step;
-use yaml::{Kind, Node, Span};
+use yaml::{Entry, Kind, Node, Span};
 
 /// How deep commands and conditions may stand in one another.
 const MAX_DEPTH: usize = 100;
@@ -32,8 +32,10 @@ fn written(name: &str, span: Span, value: Option<&Node>) -> Node {
     let is_short = matches!(name, "run" | "deploy") && value.text().is_some();
     let command = || Node::map(value.span, vec![(Node::string(span, "command"), value.clone())]);
     let value = if is_short { command() } else { value.clone() };
-    let entries = value.entries().iter().map(|(key, value)| (key.clone(), typed(key, value)));
-    let value = if value.as_map().is_some() { Node::map(value.span, entries.collect()) } else { value };
+    let mut entries: Vec<Entry> =
+        value.entries().iter().map(|(key, value)| (key.clone(), typed(key, value))).collect();
+    entries.sort_by(|(a, _), (b, _)| a.text().cmp(&b.text()));
+    let value = if value.as_map().is_some() { Node::map(value.span, entries) } else { value };
     Node::map(span, vec![(key, value)])
 }
 

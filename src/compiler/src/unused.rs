@@ -14,9 +14,7 @@ pub(crate) fn check(context: Context<'_>) {
     if !context.document.interpolates() {
         return;
     }
-    let own = context.sources.first().len();
-    let documents = context.library.documents.iter().filter(|document| document.region.start < own);
-    for document in documents {
+    for document in context.own_documents() {
         for sort in [Sort::Job, Sort::Command, Sort::Executor] {
             let definitions = document.section(sort).definitions();
             definitions.for_each(|definition| check_definition(context, sort, definition));
@@ -49,6 +47,9 @@ pub(crate) fn check_pipeline(context: Context<'_>, declarations: &[Declaration])
 /// Words that a workflow gives a meaning of their own where it names a job.
 const RESERVED: [&str; 6] = ["name", "requires", "context", "type", "filters", "matrix"];
 
+/// More of them, which no rule forbids: what is given by such a name is the workflow's, and not the job's.
+const TAKEN: [&str; 4] = ["pre-steps", "post-steps", "serial-group", "override-with"];
+
 fn check_definition(context: Context<'_>, sort: Sort, definition: Definition<'_>) {
     let parameters = definition.body.get("parameters").map(Node::entries).unwrap_or_default();
     let declared: Vec<&str> = parameters.iter().filter_map(|(key, _)| key.text()).collect();
@@ -62,6 +63,8 @@ fn check_definition(context: Context<'_>, sort: Sort, definition: Definition<'_>
     for (key, name) in parameters.iter().filter_map(|(key, _)| Some((key, key.text()?))) {
         if sort == Sort::Job && RESERVED.contains(&name) {
             context.findings.say(diagnostics::reserved_parameter(key.span, name));
+        } else if sort == Sort::Job && TAKEN.contains(&name) {
+            context.findings.say(diagnostics::taken_parameter(key.span, name));
         } else if !used.contains(name) && !context.findings.has_mistakes() && !context.budget.is_spent() {
             context.findings.say(diagnostics::unused_parameter(key.span, name, &what));
         }

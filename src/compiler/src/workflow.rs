@@ -1,8 +1,9 @@
 //! The workflows of a configuration, each with its jobs as invoked, before the graph is drawn.
 
 use crate::{
-    Context, condition, diagnostics, expression,
+    Context, condition, cron, diagnostics, expression,
     fields::Fields,
+    filters,
     findings::Findings,
     invocation::{self, Invocation},
     resolve::resolve,
@@ -45,6 +46,7 @@ pub(crate) fn plans<'t>(context: Context<'t>) -> Vec<Plan<'t>> {
     if workflows.as_map().is_none() {
         context.findings.say(diagnostics::wrong_type(key.span, "workflows", "a map", workflows.type_name()));
     }
+    say_branches(context);
     let named = workflows.entries().iter().filter(|(key, _)| key.text() != Some("version"));
     let plans: Vec<Plan<'t>> = named.filter_map(|(key, body)| plan(context, key, body)).collect();
     let nothing_is_meant = context.document.jobs.names().is_empty() && workflows.as_map().is_some();
@@ -60,7 +62,21 @@ fn implicit<'t>(context: Context<'t>) -> Option<Plan<'t>> {
         context.findings.say(diagnostics::nothing_to_run(context.document.span()));
         return None;
     };
-    Some(alone(context, build.name, build.span))
+    let Some((key, branches)) = build.body.get_entry("branches").filter(|(_, value)| !value.is_null()) else {
+        return Some(alone(context, build.name, build.span));
+    };
+    // A job's own branches are what filters are to a workflow's.
+    let one = |key: Node, value: Node| Node::map(build.span, vec![(key, value)]);
+    let word = |text: &str| Node::string(build.span, text);
+    let filters = one(word("filters"), one(key.clone(), branches.clone()));
+    let jobs = invocation::read(context, &one(word(build.name), filters));
+    Some(Plan { jobs, ..alone(context, build.name, build.span) })
+}
+
+/// Jobs have branches of their own only where no workflow names them.
+fn say_branches(context: Context<'_>) {
+    let entries = context.document.jobs.definitions().filter_map(|job| job.body.get_entry("branches"));
+    entries.for_each(|(key, _)| context.findings.say(diagnostics::branches_of_a_job(key.span)));
 }
 
 /// A workflow of one job and nothing else.
@@ -129,8 +145,14 @@ fn check_triggers(context: Context<'_>, body: &Node) {
         let Some(schedule) = Fields::new(context, "`schedule`", schedule.span, schedule) else { continue };
         schedule.check_keys(&["cron", "filters"]);
         let cron = schedule.required_with_span("cron");
-        let wrong = cron.filter(|(cron, _)| cron.split_whitespace().count() != 5);
+        let wrong = cron.filter(|(cron, _)| !cron::is_one(cron));
         wrong.into_iter().for_each(|(cron, span)| context.findings.say(diagnostics::no_cron(span, &cron)));
+        // Which branches it runs on is asked when it is due: only what is wrong with them is said now.
+        filters::pass(
+            context,
+            schedule.span,
+            schedule.value("filters").filter(|node| node.as_map().is_some()),
+        );
     }
 }
 

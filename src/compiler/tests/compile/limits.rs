@@ -83,7 +83,8 @@ fn stays(text: &str) {
     let again = examine("", &once, &inputs());
     let twice = again.expanded.map(|twice| twice.text());
     assert_eq!(twice.as_deref(), Some(once.as_str()), "{text}\n{:?}", again.said);
-    assert!(!once.contains("<< parameters."), "{text}\n{once}");
+    let document = once.split("# Original config.yml file:").next().unwrap_or_default();
+    assert!(!document.contains("<< parameters."), "{text}\n{once}");
 }
 
 /// Words of the language, so that texts get past the first stage.
