@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 use yaml::{Diagnostic, Entry, Kind, Node, Span};
 
@@ -157,6 +157,9 @@ fn include(text: &str, root: &Path) -> Result<Option<String>, PackError> {
         return if has_one { Err(PackError::PartialInclude(text.to_owned())) } else { Ok(None) };
     };
     let outside = || PackError::OutsideInclude(text.to_owned());
+    if !stays_below(Path::new(named)) {
+        return Err(outside());
+    }
     let base = root.canonicalize().map_err(|_| outside())?;
     let path = root.join(named);
     let source = |source| PackError::Io { path: path.clone(), source };
@@ -166,6 +169,17 @@ fn include(text: &str, root: &Path) -> Result<Option<String>, PackError> {
     }
     // What looks like a reference in a script is the script's own.
     Ok(Some(read(&found)?.replace("<<", "\\<<")))
+}
+
+/// Whether a path, as it is written, leads nowhere above where it begins, whether anything is there or not.
+fn stays_below(path: &Path) -> bool {
+    let step = |depth: usize, part: Component<'_>| match part {
+        Component::Normal(_) => Some(depth + 1),
+        Component::CurDir => Some(depth),
+        Component::ParentDir => depth.checked_sub(1),
+        Component::RootDir | Component::Prefix(_) => None,
+    };
+    path.components().try_fold(0, step).is_some()
 }
 
 /// The name in `<< include(name) >>`.
@@ -232,6 +246,10 @@ mod tests {
         assert!(wrong("x << include(a.sh) >>").contains("whole value"));
         assert!(wrong("<< include(../../../../../../etc/passwd) >>").contains("below the orb"));
         assert!(wrong("<<include(/etc/passwd)>>").contains("below the orb"));
+        assert!(wrong("<< include(../none.sh) >>").contains("below the orb"));
+        assert!(wrong("<< include(commands/../../none.sh) >>").contains("below the orb"));
+        assert!(wrong("<< include(/nowhere/none.sh) >>").contains("below the orb"));
+        assert!(wrong("<< include(commands/../none.sh) >>").contains("cannot read"));
         assert!(wrong("<< include(none.sh) >>").contains("cannot read"));
     }
 

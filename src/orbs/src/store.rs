@@ -57,12 +57,11 @@ impl Store {
 
     /// Publishes a source. A version that is there with the same source stays as it is.
     pub fn publish(&self, reference: &Reference, source: &str) -> Result<Published, StoreError> {
+        if !reference.is_version() {
+            return Err(StoreError::NoVersion(reference.to_string()));
+        }
         let version = reference.wanted.to_string();
-        let path = match &reference.wanted {
-            Wanted::Development(_) => self.file(&reference.name, &version),
-            Wanted::Numbers(numbers) if numbers.len() == 3 => self.file(&reference.name, &version),
-            _ => return Err(StoreError::NoVersion(reference.to_string())),
-        };
+        let path = self.file(&reference.name, &version);
         let published = Published { name: reference.name.clone(), version };
         match fs::read_to_string(&path) {
             Ok(text) if text == source => return Ok(published),
@@ -128,6 +127,13 @@ impl Orbs for Store {
         let source =
             fs::read_to_string(self.file(&reference.name, version)).map_err(|error| broken(&error))?;
         Ok(Orb { version: version.to_owned(), source })
+    }
+
+    fn at(&self, _: &str) -> Result<Orb, Missing> {
+        Err(Missing {
+            reason: "a folder of orbs has none by address".to_owned(),
+            help: "publish it there by a name".to_owned(),
+        })
     }
 }
 
