@@ -9,11 +9,14 @@ use crate::{
 use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
-    api::{Created, Items, NewPipeline, PipelineView, Refused, Resource, Token},
+    api::{
+        Created, FoundOrb, Items, NewOrb, NewPipeline, PipelineView, PublishedOrb, Refused, Resource, Token,
+    },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId},
     transfer::Content,
 };
+use serde::de::DeserializeOwned;
 use std::fs::File;
 
 /// An operator as the control plane sees it.
@@ -72,11 +75,25 @@ impl Operator {
 
     /// Compiles and runs a configuration; [`ClientError::Diagnosed`] where it is wrong.
     pub async fn create_pipeline(&self, pipeline: &NewPipeline) -> Result<Created, ClientError> {
-        let answer = self.create("/api/v3/pipelines").json(pipeline).send(&self.link).await?;
-        match diagnosed(&answer) {
-            Some(refused) => Err(ClientError::Diagnosed(refused)),
-            None => answer.read(),
-        }
+        compiled(self.create("/api/v3/pipelines").json(pipeline).send(&self.link).await?)
+    }
+
+    /// Publishes an orb; [`ClientError::Diagnosed`] where it is wrong, [`ClientError::Conflict`] where the version is
+    /// published with another source.
+    pub async fn publish_orb(&self, orb: &NewOrb) -> Result<PublishedOrb, ClientError> {
+        // Twice is as once: the same source again changes nothing.
+        let call = Call::new(Method::POST, "/api/v3/orbs", &self.token).json(orb);
+        compiled(call.send(&self.link).await?)
+    }
+
+    /// All published orbs, by name and version.
+    pub async fn orbs(&self) -> Result<Vec<PublishedOrb>, ClientError> {
+        Ok(self.get("/api/v3/orbs").send(&self.link).await?.read::<Items<PublishedOrb>>()?.items)
+    }
+
+    /// The orb that a reference names; [`ClientError::Rejected`] says why it is not there.
+    pub async fn orb(&self, reference: &str) -> Result<FoundOrb, ClientError> {
+        self.get(format!("/api/v3/orbs/{}", escaped_path(reference))).send(&self.link).await?.read()
     }
 
     /// A pipeline as it stands.
@@ -147,6 +164,11 @@ impl Operator {
     }
 }
 
-fn diagnosed(answer: &Answer) -> Option<Refused> {
-    if answer.status == StatusCode::BAD_REQUEST { serde_json::from_slice(&answer.body).ok() } else { None }
+/// What became of a text that was to be compiled.
+fn compiled<T: DeserializeOwned>(answer: Answer) -> Result<T, ClientError> {
+    let is_bad = answer.status == StatusCode::BAD_REQUEST;
+    match serde_json::from_slice::<Refused>(&answer.body).ok().filter(|_| is_bad) {
+        Some(refused) => Err(ClientError::Diagnosed(refused)),
+        None => answer.read(),
+    }
 }

@@ -1,4 +1,4 @@
-//! The public registry of orbs: one question, asked as the public command line asks it.
+//! Orbs of elsewhere: a public registry, asked one question as the public command line asks it, or any address.
 
 use crate::{
     call::{Call, ClientError},
@@ -7,7 +7,7 @@ use crate::{
 use awc::http::Method;
 use serde::Deserialize;
 
-/// Asks a registry for orbs, without a token.
+/// Asks for orbs, without a token.
 #[derive(Debug)]
 pub struct Registry {
     link: Link,
@@ -46,5 +46,15 @@ impl Registry {
         let call = Call::open(Method::POST, "/graphql-unstable").json(&question);
         let response: Response = call.send(&self.link).await?.read()?;
         Ok(response.data.and_then(|data| data.orb))
+    }
+
+    /// The text at an address. A redirect is none: it may lead elsewhere than was allowed.
+    pub async fn text(&self, url: &str) -> Result<String, ClientError> {
+        let answer = Call::open(Method::GET, url).send(&self.link).await?;
+        if !answer.status.is_success() {
+            return Err(answer.error());
+        }
+        let no_text = |what| ClientError::Unexpected { what, why: "it is no UTF-8".to_owned() };
+        String::from_utf8(answer.body.to_vec()).map_err(|_| no_text(answer.what))
     }
 }

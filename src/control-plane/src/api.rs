@@ -4,6 +4,7 @@ mod admin;
 pub(crate) mod auth;
 mod base64;
 mod operator;
+mod orbs;
 mod runner;
 mod task;
 
@@ -33,7 +34,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(runner::routes)
         .configure(task::routes)
         .configure(admin::routes)
-        .configure(operator::routes);
+        .configure(operator::routes)
+        .configure(orbs::routes);
 }
 
 /// How bodies of JSON are read, up to that many bytes.

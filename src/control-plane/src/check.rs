@@ -3,7 +3,10 @@
 mod logs;
 mod unnamed;
 
-use crate::data_dir::{self, BLOBS, STORE};
+use crate::{
+    data_dir::{self, BLOBS, STORE},
+    pipelines::orbs::digest_of as digest_of_orb,
+};
 use blobs::{Blobs, Scope};
 use protocol::{Digest, StepNumber, TaskId, http::is_empty_content, transfer::Content};
 use ring::digest::{Context, SHA256};
@@ -13,7 +16,7 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
 };
-use store::{Look, NamedContent, OpenError, StoreError};
+use store::{Look, NamedContent, OpenError, OrbRow, StoreError};
 
 /// The most findings that are told one by one.
 const MOST: usize = 1000;
@@ -29,6 +32,8 @@ pub struct Checked {
     pub contents: u64,
     /// Logs that have any byte.
     pub logs: u64,
+    /// Published orbs.
+    pub orbs: u64,
     /// Contents and files of logs that nothing names: nothing wrong, but to be swept one day.
     pub unnamed: u64,
     /// Their bytes.
@@ -120,6 +125,7 @@ impl Checking {
             self.find(store, fault);
         }
         look.contents(|named| self.content(&named)).await?;
+        look.orbs(|orb| self.orb(store, &orb)).await?;
         for log in look.logs().await? {
             self.log(look, &log).await?;
         }
@@ -128,6 +134,18 @@ impl Checking {
             self.find(&blobs, error);
         }
         Ok(())
+    }
+
+    fn orb(&mut self, store: &Path, orb: &OrbRow) {
+        self.checked.orbs += 1;
+        let found = digest_of_orb(&orb.source);
+        if found != orb.digest {
+            let (name, version) = (&orb.name, &orb.version);
+            self.find(
+                store,
+                format!("the source of the orb {name}@{version} has the digest {found}, not {}", orb.digest),
+            );
+        }
     }
 
     fn content(&mut self, named: &NamedContent) {

@@ -4,15 +4,17 @@ mod assignment;
 mod config;
 mod operator;
 mod orb;
+mod orb_store;
 mod selection;
 
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
-pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, OrbStore, Pack, Process, Validate};
+pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
 pub(crate) use operator::{
     Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,
     ServerCommand, Token, TokenCommand,
 };
-pub(crate) use orb::{Orb, OrbCommand};
+pub(crate) use orb::{Orb, OrbCommand, Publishing};
+pub(crate) use orb_store::{OrbStore, Prefix};
 pub(crate) use selection::{Output, Selection};
 
 use clap::{Args, Parser, Subcommand};

@@ -21,6 +21,20 @@ impl Access {
         Self::found(connection, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
+    /// The same where a control plane is named; none where it is not, or where the environment has no token for it.
+    pub(crate) fn if_named(connection: &Connection) -> Result<Option<Self>, Failure> {
+        Self::found_if_named(connection, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn found_if_named(
+        connection: &Connection,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, Failure> {
+        let has_token = || connection.token.is_some() || variable("ROUNDHOUSE_TOKEN").is_some();
+        let is_named = connection.host.is_some() || variable("ROUNDHOUSE_HOST").is_some() && has_token();
+        is_named.then(|| Self::found(connection, variable)).transpose()
+    }
+
     fn found(connection: &Connection, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
         let first = |names: [&str; 2]| names.into_iter().find_map(&variable);
         let host = connection.host.clone().or_else(|| first(["ROUNDHOUSE_HOST", "CIRCLECI_CLI_HOST"]));
@@ -102,6 +116,21 @@ mod tests {
         let failure = Access::found(&NONE, |_| None).map(|_| ()).unwrap_err();
         assert_eq!(failure.status, protocol::exit::USAGE);
         assert!(failure.message.contains("ROUNDHOUSE_TOKEN"));
+    }
+
+    #[test]
+    fn a_control_plane_is_asked_where_it_is_named_and_a_token_is_there() {
+        let named = |host: Option<&str>, variables: &[&str]| {
+            let connection = Connection { host: host.map(str::to_owned), ..NONE };
+            let variable = |name: &str| variables.contains(&name).then(|| "http://own:2".to_owned());
+            Access::found_if_named(&connection, variable).map(|access| access.is_some())
+        };
+        assert_eq!(named(None, &[]), Ok(false));
+        assert_eq!(named(None, &["ROUNDHOUSE_HOST"]), Ok(false));
+        assert_eq!(named(None, &["ROUNDHOUSE_TOKEN"]), Ok(false));
+        assert_eq!(named(None, &["ROUNDHOUSE_HOST", "ROUNDHOUSE_TOKEN"]), Ok(true));
+        assert_eq!(named(Some("http://own:2"), &["ROUNDHOUSE_TOKEN"]), Ok(true));
+        assert!(named(Some("http://own:2"), &[]).unwrap_err().message.contains("ROUNDHOUSE_TOKEN"));
     }
 
     #[test]

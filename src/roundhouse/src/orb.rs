@@ -1,96 +1,65 @@
-//! `roundhouse orb`: orbs as files, and the folder of published ones.
+//! `roundhouse orb`: orbs as files, and where they are published.
+
+mod addresses;
+mod lent;
+mod server;
+mod shelf;
+
+pub(crate) use lent::Lent;
 
 use crate::{
     arguments::{OrbCommand, OrbStore},
-    connect::block_on,
+    connect::{Access, block_on},
     failure::{Failure, OrFail, causes},
     follow::words::counted,
     say,
 };
-use client::{Proxies, PublicOrb, Registry, Settings, Transport};
+use addresses::{Addresses, elsewhere};
+use client::{PublicOrb, Transport};
 use compiler::{
     Inputs,
     orb::{Missing, Orbs, Reference, Wanted},
 };
-use orbs::{PackError, Store, StoreError};
-use protocol::api::GivenOrb;
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use orbs::PackError;
+use shelf::Shelf;
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// Does what is asked with orbs.
 pub(crate) fn orb(command: &OrbCommand) -> Result<(), Failure> {
     match command {
-        OrbCommand::Validate { path, orbs } => {
-            valid(path, &store(orbs)?)?;
+        OrbCommand::Validate { path, at } => {
+            valid(path, &Shelf::of(at)?)?;
             say::print(format_args!("Orb at {} is valid.\n", path.display()))
         }
         OrbCommand::Pack { path } => say::print(orbs::pack_orb(path).map_err(unpacked)?),
-        OrbCommand::Publish { reference, path, orbs } => publish(reference, path, &store(orbs)?),
-        OrbCommand::Import { references, registry, orbs } => import(references, registry, &store(orbs)?),
-        OrbCommand::List { orbs } => list(&store(orbs)?),
-        OrbCommand::Source { reference, orbs } => source(reference, &store(orbs)?),
+        OrbCommand::Publish { reference, path, at } => publish(reference, path, &Shelf::of(at)?),
+        OrbCommand::Import { references, registry, at } => import(references, registry, &Shelf::of(at)?),
+        OrbCommand::List { at } => list(&Shelf::of(at)?),
+        OrbCommand::Source { reference, at } => source(reference, &Shelf::of(at)?),
     }
 }
 
-fn list(store: &Store) -> Result<(), Failure> {
-    let all = store.list().map_err(unusable)?;
-    let lines: String = all.iter().map(|one| format!("{}@{}\n", one.name, one.version)).collect();
+/// The orbs at hand to a configuration: of the folder, of a control plane that is named, of allowed addresses.
+pub(crate) fn at_hand(given: &OrbStore, server: Option<Access>) -> Result<Lent, Failure> {
+    Ok(Lent::new(shelf::folder(given)?, server, Addresses::new(given.prefixes.clone())))
+}
+
+fn list(shelf: &Shelf) -> Result<(), Failure> {
+    let lines: String = shelf.list()?.iter().map(|one| format!("{one}\n")).collect();
     say::print(lines)
 }
 
-fn source(reference: &Reference, store: &Store) -> Result<(), Failure> {
+fn source(reference: &Reference, shelf: &Shelf) -> Result<(), Failure> {
     let missing =
         |missing: Missing| Failure::usage(format!("{reference}: {}; {}", missing.reason, missing.help));
-    say::print(store.find(reference).map_err(missing)?.source)
-}
-
-/// The folder of published orbs: as given, else the one in the state folder.
-pub(crate) fn store(given: &OrbStore) -> Result<Store, Failure> {
-    let state = || launch_agent::config::default_state_directory(|name| std::env::var(name).ok());
-    let folder = given.folder.clone().or_else(|| Some(state()?.join("orbs")));
-    folder.map(Store::new).ok_or_else(|| Failure::usage("there is no HOME to keep orbs in: give --orbs DIR"))
-}
-
-/// A store that remembers what was taken from it: a pipeline is sent with the orbs that it uses.
-#[derive(Debug)]
-pub(crate) struct Lent {
-    store: Store,
-    given: Mutex<Vec<GivenOrb>>,
-}
-
-impl Lent {
-    /// Nothing taken yet.
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, given: Mutex::default() }
-    }
-
-    /// What was taken.
-    pub(crate) fn given(&self) -> Vec<GivenOrb> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Orbs for Lent {
-    fn find(&self, reference: &Reference) -> Result<compiler::orb::Orb, Missing> {
-        let orb = self.store.find(reference)?;
-        let (reference, version, source) = (reference.to_string(), orb.version.clone(), orb.source.clone());
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.iter().all(|other| other.reference != reference) {
-            given.push(GivenOrb { reference, version, source });
-        }
-        Ok(orb)
-    }
+    say::print(shelf.find(reference).map_err(missing)?.source)
 }
 
 /// The source of an orb that is right.
-fn valid(path: &Path, store: &Store) -> Result<String, Failure> {
+fn valid(path: &Path, shelf: &Shelf) -> Result<String, Failure> {
     let source = orbs::pack_orb(path).map_err(unpacked)?;
     let shown = path.display().to_string();
-    let inputs = Inputs { orbs: Some(Arc::new(store.clone())), ..Inputs::default() };
+    let inputs = Inputs { orbs: Some(Arc::new(shelf.clone())), ..Inputs::default() };
     let trial = compiler::examine_orb(&shown, &source, &inputs);
     let all = trial.said.iter().chain(&trial.missed);
     let rendered: Vec<String> = all.clone().map(|one| trial.sources.render(one)).collect();
@@ -107,56 +76,52 @@ fn valid(path: &Path, store: &Store) -> Result<String, Failure> {
     Ok(source)
 }
 
-fn publish(reference: &Reference, path: &Path, store: &Store) -> Result<(), Failure> {
-    let published = store.publish(reference, &valid(path, store)?).map_err(unusable)?;
-    let (name, version) = (published.name, published.version);
-    say::print(format_args!("Orb {name}@{version} is published in {}.\n", store.root().display()))
+fn publish(reference: &Reference, path: &Path, shelf: &Shelf) -> Result<(), Failure> {
+    shelf.publish(reference, &valid(path, shelf)?, false)?;
+    say::print(format_args!("Orb {reference} is published {}.\n", shelf.name()))
 }
 
 /// Fetches orbs and the orbs that these use.
-fn import(references: &[Reference], registry: &str, store: &Store) -> Result<(), Failure> {
-    let mut settings = Settings::new(registry);
-    settings.proxies = Proxies::from_environment().or_usage("the proxy of the environment")?;
-    settings.patience = Duration::from_secs(10);
-    let transport = Transport::new(settings).or_usage("--registry")?;
-    block_on(async {
-        let client = transport.registry();
-        let mut open: Vec<Reference> = references.to_vec();
-        let mut seen = BTreeSet::new();
-        while let Some(reference) = open.pop() {
-            if !seen.insert(reference.clone()) {
-                continue;
-            }
-            let orb = fetched(&client, &reference, registry).await?;
-            open.extend(used(&orb.source));
-            keep(&reference, &orb, store)?;
+fn import(references: &[Reference], registry: &str, shelf: &Shelf) -> Result<(), Failure> {
+    let transport = Transport::new(elsewhere(registry)?).or_usage("--registry")?;
+    let mut open: Vec<Reference> = references.to_vec();
+    let mut seen = BTreeSet::new();
+    while let Some(reference) = open.pop() {
+        if !seen.insert(reference.clone()) {
+            continue;
         }
-        Ok(())
-    })
+        let orb = fetched(&transport, &reference)?;
+        open.extend(used(&orb.source));
+        keep(&reference, &orb, shelf)?;
+    }
+    Ok(())
 }
 
-async fn fetched(client: &Registry, reference: &Reference, registry: &str) -> Result<PublicOrb, Failure> {
+fn fetched(transport: &Transport, reference: &Reference) -> Result<PublicOrb, Failure> {
+    let registry = transport.url();
     let advice = format!(
         "where {registry} cannot be reached, write the orb's source to a file and publish it: `roundhouse orb publish {}@1.2.3 FILE`",
         reference.name
     );
-    match client.orb(&reference.to_string()).await {
-        Ok(Some(orb)) => Ok(orb),
-        Ok(None) => Err(Failure::usage(format!("{registry} has no public orb {reference}"))),
-        Err(error) => {
-            Err(Failure::machinery(format!("cannot fetch {reference}: {}; {advice}", causes(&error))))
+    block_on(async {
+        match transport.registry().orb(&reference.to_string()).await {
+            Ok(Some(orb)) => Ok(orb),
+            Ok(None) => Err(Failure::usage(format!("{registry} has no public orb {reference}"))),
+            Err(error) => {
+                Err(Failure::machinery(format!("cannot fetch {reference}: {}; {advice}", causes(&error))))
+            }
         }
-    }
+    })
 }
 
-fn keep(reference: &Reference, orb: &PublicOrb, store: &Store) -> Result<(), Failure> {
+fn keep(reference: &Reference, orb: &PublicOrb, shelf: &Shelf) -> Result<(), Failure> {
     let wanted: Wanted = orb
         .version
         .parse()
         .or_machinery(format!("the registry's version `{}` of {reference}", orb.version))?;
     let exact = Reference { name: reference.name.clone(), wanted };
-    store.publish(&exact, &orb.source).map_err(unusable)?;
-    say::print(format_args!("Orb {exact} is imported into {}.\n", store.root().display()))
+    shelf.publish(&exact, &orb.source, true)?;
+    say::print(format_args!("Orb {exact} is published {}.\n", shelf.name()))
 }
 
 /// The published orbs that an orb's source names.
@@ -175,17 +140,10 @@ pub(crate) fn unpacked(error: PackError) -> Failure {
     }
 }
 
-fn unusable(error: StoreError) -> Failure {
-    let message = causes(&error);
-    match error {
-        StoreError::Io { .. } => Failure::machinery(message),
-        StoreError::Published(_) | StoreError::NoVersion(_) => Failure::usage(message),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orbs::Store;
 
     #[test]
     fn an_orb_brings_the_orbs_that_it_names() {
@@ -194,29 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_from_the_store_is_given_along_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
-        store.publish(&"a/b@1.2.3".parse().unwrap(), "x").unwrap();
-        let lent = Lent::new(store);
-        for reference in ["a/b@1", "a/b@1", "a/c@1"] {
-            let _ = lent.find(&reference.parse().unwrap());
-        }
-        let given: Vec<_> = lent.given().into_iter().map(|orb| (orb.reference, orb.version)).collect();
-        assert_eq!(given, [("a/b@1".to_owned(), "1.2.3".to_owned())]);
-    }
-
-    #[test]
     fn an_orb_is_published_once_it_is_right() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, store) = (folder.path().join("orb.yml"), Store::new(folder.path().join("orbs")));
+        let path = folder.path().join("orb.yml");
+        let shelf = Shelf::Folder(Store::new(folder.path().join("orbs")), Addresses::default());
         let reference: Reference = "acme/tools@1.0.0".parse().unwrap();
         std::fs::write(&path, "commands: {c: {steps: [none]}}\n").unwrap();
-        let failure = publish(&reference, &path, &store).unwrap_err();
+        let failure = publish(&reference, &path, &shelf).unwrap_err();
         assert_eq!(failure.status, protocol::exit::JOB_FAILED);
         assert!(failure.diagnostics[0].contains("there is no step `none`"), "{:?}", failure.diagnostics);
         std::fs::write(&path, "commands: {c: {steps: [checkout]}}\n").unwrap();
-        publish(&reference, &path, &store).unwrap();
-        assert!(store.find(&reference).is_ok());
+        publish(&reference, &path, &shelf).unwrap();
+        assert!(shelf.find(&reference).is_ok());
     }
 }

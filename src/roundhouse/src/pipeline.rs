@@ -34,7 +34,7 @@ const ROOT: &str = "work";
 pub(crate) fn run(options: &PipelineRun) -> Result<u8, Failure> {
     let began = Instant::now();
     let access = Access::of(&options.connection)?;
-    let request = Request::read(options.path.as_deref(), &options.selection)?;
+    let request = Request::read(options.path.as_deref(), &options.selection, Some(access.clone()))?;
     request.check()?;
     block_on(async {
         let operator = access.operator();
@@ -128,6 +128,7 @@ async fn described(
             branch: branch.clone(),
             tag: None,
             url: Some(url.clone()),
+            commit: snapshot::Commit::default(),
         };
         let project = options.project.clone().unwrap_or_else(|| project_of_url(&url));
         return Ok(request.pipeline(project, Source::Git { url, revision, branch }, Some(git), class));

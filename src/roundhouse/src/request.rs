@@ -2,6 +2,7 @@
 
 use crate::{
     arguments::Selection,
+    connect::Access,
     failure::Failure,
     orb::{self, Lent},
     validate,
@@ -10,7 +11,7 @@ use crate::{
 use compiler::Inputs;
 use protocol::{
     ResourceClass,
-    api::{self, GitValues, NewPipeline},
+    api::{self, CommitValues, GitValues, NewPipeline},
     task::{Source, Variable},
 };
 use std::{
@@ -36,7 +37,11 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads everything the command line names; nothing is begun yet.
-    pub(crate) fn read(path: Option<&Path>, given: &Selection) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        path: Option<&Path>,
+        given: &Selection,
+        server: Option<Access>,
+    ) -> Result<Self, Failure> {
         let folder = values::folder(path)?;
         Ok(Self {
             config: ConfigFile::read(given.config.as_deref(), &folder)?,
@@ -45,7 +50,7 @@ impl Request {
             selection: values::selection(given),
             contexts: values::contexts(&given.contexts)?,
             native: given.native,
-            orbs: Arc::new(Lent::new(orb::store(&given.orbs)?)),
+            orbs: Arc::new(orb::at_hand(&given.orbs, server)?),
             folder,
         })
     }
@@ -91,7 +96,9 @@ impl Request {
 /// A branch that is checked out counts before a tag that names the same commit.
 fn git_values(git: snapshot::Git) -> GitValues {
     let tag = git.tag.filter(|_| git.branch.is_none());
-    GitValues { revision: git.revision, branch: git.branch, tag, url: git.url }
+    let snapshot::Commit { subject, body, author_name, author_email } = git.commit;
+    let commit = CommitValues { subject, body, author_name, author_email };
+    GitValues { revision: git.revision, branch: git.branch, tag, url: git.url, commit }
 }
 
 #[cfg(test)]
@@ -105,6 +112,7 @@ mod tests {
             branch: branch.map(str::to_owned),
             tag: Some("v1".to_owned()),
             url: None,
+            commit: snapshot::Commit::default(),
         };
         assert_eq!(git_values(git(Some("main"))).tag, None);
         assert_eq!(git_values(git(None)).tag.as_deref(), Some("v1"));

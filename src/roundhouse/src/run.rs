@@ -44,7 +44,7 @@ use std::{
 /// Runs a folder's pipeline; the exit status.
 pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     let began = Instant::now();
-    let mut request = Request::read(options.path.as_deref(), &options.selection)?;
+    let mut request = Request::read(options.path.as_deref(), &options.selection, None)?;
     request.check()?;
     let program = program::task_agent(options.task_agent.as_deref())?;
     let state = state_dir(options)?;

@@ -67,8 +67,9 @@ fn check(data_dir: &Path, deep: bool) -> Result<u8, Failure> {
             format!("; {files} files ({} bytes) that nothing names yet, or no more", checked.unnamed_bytes)
         }
     };
-    let (logs, contents) = (checked.logs, checked.contents);
-    lines.push(format!("{} {verdict}: {logs} logs, {contents} contents{unnamed}", data_dir.display()));
+    let (logs, contents, orbs) = (checked.logs, checked.contents, checked.orbs);
+    let counts = format!("{logs} logs, {contents} contents, {orbs} orbs");
+    lines.push(format!("{} {verdict}: {counts}{unnamed}", data_dir.display()));
     tell(&lines)?;
     Ok(if checked.findings.is_empty() { exit::SUCCESS } else { exit::JOB_FAILED })
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     arguments::{Given, Pack, Process, Validate},
+    connect::Access,
     failure::Failure,
     follow::words::counted,
     orb, say,
@@ -48,7 +49,7 @@ pub(crate) fn read(given: &Given) -> Result<(ConfigFile, Inputs), Failure> {
     let branch = given.branch.clone().or_else(|| given.tag.is_none().then(|| "main".to_owned()));
     let revision = Some("0".repeat(40));
     let git = GitValues { branch, tag: given.tag.clone(), revision, ..GitValues::default() };
-    let orbs = Arc::new(orb::store(&given.orbs)?);
+    let orbs = Arc::new(orb::at_hand(&given.orbs, Access::if_named(&given.connection)?)?);
     Ok((config, Inputs { parameters, git, number: 1, orbs: Some(orbs), ..Inputs::default() }))
 }
 

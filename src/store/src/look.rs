@@ -1,7 +1,7 @@
 //! A store looked at as it was at one moment, and never changed: for checks and copies, also beside a running writer.
 
 use crate::{
-    ChunkRow, OpenError, StoreError,
+    ChunkRow, OpenError, OrbRow, StoreError,
     columns::{bytes, count, digest, int, small, uuid},
     open,
 };
@@ -135,6 +135,19 @@ impl Look {
         let mut rows = sqlx::query(NAMED).fetch(&mut self.connection);
         while let Some(row) = rows.try_next().await? {
             each(named(&row)?);
+        }
+        Ok(())
+    }
+
+    /// Shows each published orb; none of a store that is older than orbs.
+    pub async fn orbs(&mut self, mut each: impl FnMut(OrbRow)) -> Result<(), StoreError> {
+        let known = sqlx::query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'orbs'");
+        if known.fetch_optional(&mut self.connection).await?.is_none() {
+            return Ok(());
+        }
+        let mut rows = sqlx::query("SELECT * FROM orbs ORDER BY name, version").fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await? {
+            each(OrbRow::read(&row)?);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod forgetting;
 mod looking;
+mod orbs;
 mod versions;
 
 use crate::{

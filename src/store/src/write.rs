@@ -1,8 +1,8 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, PipelineRow, ProjectId, TaskRow, TestsRow,
-    TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs, steps, tasks,
+    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId, TaskRow,
+    TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs, steps, tasks,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
@@ -150,6 +150,8 @@ pub enum Write {
     Token(TokenRow),
     /// Removes a token.
     RemoveToken(Uuid),
+    /// Publishes an orb; its number is 0 where the version is there with another source.
+    Orb(Box<OrbRow>),
     /// A runner instance was seen.
     Instance(ResourceClass, InstanceRow),
     /// Forgets runner instances that were not seen since then.
@@ -255,6 +257,7 @@ impl Write {
             Self::RemoveClass { id, force } => access::remove_class(batch, *id, *force),
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => access::remove_token(batch, *id),
+            Self::Orb(row) => row.publish(batch),
             Self::Instance(class, row) => row.upsert(batch, class),
             other => other.add_to_the_past(batch),
         }

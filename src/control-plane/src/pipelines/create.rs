@@ -4,19 +4,17 @@ use crate::{
     engine::workflow::{Event, Workflow},
     plane::{
         Plane, Written,
+        clock::{rfc3339, wall_ms},
         live::{Change, Live, LiveJob, Pipeline, Variables},
         projects::{Giver, Numbers, Project},
         restore::shapes,
     },
     refusal::Refusal,
 };
-use compiler::{
-    Inputs,
-    orb::{Missing, Orb, Orbs, Reference},
-};
+use compiler::{Inputs, orb::Orbs};
 use protocol::{
     JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
-    api::{Created, GivenOrb, NewPipeline, Refused},
+    api::{Created, NewPipeline, Refused},
     pipeline::{Executor, Job, Pipeline as Compiled, Workflow as CompiledWorkflow},
     task::Source,
     transfer::Content,
@@ -34,7 +32,8 @@ impl Plane {
         // Held until all is on disk: numbers have no gaps, also where a configuration is refused.
         let numbers = project.numbers.clone().lock_owned().await;
         let id = PipelineId(Uuid::now_v7());
-        let (compiled, mut warnings) = compile(&new, id, numbers.pipeline).await?;
+        let (compiled, mut warnings) =
+            compile(&new, id, numbers.pipeline, self.orbs_beside(new.orbs.clone())).await?;
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(missing_contexts(&new, &compiled));
         let number = numbers.pipeline;
@@ -269,34 +268,23 @@ fn engine(compiled: &CompiledWorkflow) -> Result<Workflow, Refusal> {
     Workflow::new(&shapes(&jobs)?).map_err(wrong)
 }
 
-/// The orbs that came with a pipeline: there are no others.
-#[derive(Debug)]
-struct Given(Vec<GivenOrb>);
-
-impl Orbs for Given {
-    fn find(&self, reference: &Reference) -> Result<Orb, Missing> {
-        let written = reference.to_string();
-        let found = self.0.iter().find(|orb| orb.reference == written);
-        let orb = |orb: &GivenOrb| Orb { version: orb.version.clone(), source: orb.source.clone() };
-        let missing = || Missing {
-            reason: "it did not come with the pipeline".to_owned(),
-            help: format!("`roundhouse orb import {written}`, where the pipeline is started"),
-        };
-        found.map(orb).ok_or_else(missing)
-    }
-}
-
 /// Compiles off the server's own threads: a large configuration takes its time.
-async fn compile(new: &NewPipeline, id: PipelineId, number: u64) -> Result<(Compiled, Vec<String>), Refusal> {
+async fn compile(
+    new: &NewPipeline,
+    id: PipelineId,
+    number: u64,
+    orbs: Arc<dyn Orbs>,
+) -> Result<(Compiled, Vec<String>), Refusal> {
     let inputs = Inputs {
         parameters: new.parameters.clone(),
         id: Some(id),
         number,
         project: new.project.clone(),
+        received_at: Some(rfc3339(wall_ms())),
         git: new.git.clone(),
         selection: new.selection.clone(),
         native: new.native,
-        orbs: Some(Arc::new(Given(new.orbs.clone()))),
+        orbs: Some(orbs),
     };
     let (text, path) = (new.config.clone(), new.config_path.clone());
     let compiling = tokio::task::spawn_blocking(move || {

@@ -124,6 +124,22 @@ impl House {
         }
     }
 
+    /// Waits until a round of forgetting has begun and another one after it.
+    pub(crate) async fn until_swept(&self) {
+        let swept = data_dir(&self.folder).join("swept");
+        let modified = || fs::metadata(&swept).and_then(|found| found.modified()).ok();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let (first, mut rounds) = (modified(), 0);
+        let mut last = first;
+        while rounds < 2 {
+            assert!(std::time::Instant::now() < deadline, "no round of forgetting");
+            tokio::task::yield_now().await;
+            let now = modified();
+            rounds += u32::from(now != last);
+            last = now;
+        }
+    }
+
     /// The status of each job of the first workflow.
     pub(crate) async fn statuses(&self, id: PipelineId) -> Vec<(String, JobStatus)> {
         let jobs = self.view(id).await.workflows.remove(0).jobs;

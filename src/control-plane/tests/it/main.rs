@@ -7,6 +7,8 @@ mod house;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod orbs;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod pipelines;

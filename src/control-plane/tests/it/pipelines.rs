@@ -142,6 +142,7 @@ async fn variables_come_in_the_documented_order() {
         branch: Some("main".to_owned()),
         tag: None,
         url: Some("git@x:acme/shop".to_owned()),
+        ..GitValues::default()
     };
     house.operator.create_pipeline(&new).await.unwrap();
     let (_, task) = claim_one(&house.runner().await).await;

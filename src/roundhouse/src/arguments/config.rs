@@ -1,6 +1,6 @@
 //! `roundhouse config`: look at a configuration without running it.
 
-use super::Assignment;
+use super::{Assignment, Connection, OrbStore};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -51,14 +51,9 @@ pub(crate) struct Given {
 
     #[command(flatten)]
     pub(crate) orbs: OrbStore,
-}
 
-/// Where published orbs lie.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct OrbStore {
-    /// The folder of published orbs [default: orbs in the state folder]
-    #[arg(long = "orbs", value_name = "DIR", env = "ROUNDHOUSE_ORBS")]
-    pub(crate) folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// `roundhouse config validate`.

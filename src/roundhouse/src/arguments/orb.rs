@@ -1,6 +1,6 @@
-//! `roundhouse orb`: orbs as files, and the folder of published ones.
+//! `roundhouse orb`: orbs as files, and where they are published: a folder, or a control plane.
 
-use super::OrbStore;
+use super::{Connection, OrbStore};
 use clap::{Args, Subcommand};
 use compiler::orb::Reference;
 use std::path::PathBuf;
@@ -14,6 +14,15 @@ pub(crate) struct Orb {
     pub(crate) command: OrbCommand,
 }
 
+/// Where orbs are published.
+#[derive(Args, Debug)]
+pub(crate) struct Publishing {
+    #[command(flatten)]
+    pub(crate) orbs: OrbStore,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
 /// What can be done with orbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrbCommand {
@@ -22,14 +31,14 @@ pub(crate) enum OrbCommand {
         /// The file or folder
         path: PathBuf,
         #[command(flatten)]
-        orbs: OrbStore,
+        at: Publishing,
     },
     /// Print a folder of sources as one orb, each << include(file) >> filled in
     Pack {
         /// The folder
         path: PathBuf,
     },
-    /// Publish an orb into the folder of published ones
+    /// Publish an orb: in the folder of published ones, or on the control plane that --host or ROUNDHOUSE_HOST names
     Publish {
         /// namespace/name@1.2.3 or namespace/name@dev:label
         #[arg(value_name = "ORB@VERSION")]
@@ -37,9 +46,9 @@ pub(crate) enum OrbCommand {
         /// A packed file or a folder of sources
         path: PathBuf,
         #[command(flatten)]
-        orbs: OrbStore,
+        at: Publishing,
     },
-    /// Fetch a public orb, with the orbs that it uses, into the folder of published ones
+    /// Fetch a public orb, with the orbs that it uses, and publish it here
     Import {
         /// namespace/name@1.2.3, @1.2, @1 or @volatile
         #[arg(value_name = "ORB@VERSION", required = true)]
@@ -53,12 +62,12 @@ pub(crate) enum OrbCommand {
         )]
         registry: String,
         #[command(flatten)]
-        orbs: OrbStore,
+        at: Publishing,
     },
     /// List the published orbs
     List {
         #[command(flatten)]
-        orbs: OrbStore,
+        at: Publishing,
     },
     /// Print the source of a published orb
     Source {
@@ -66,6 +75,6 @@ pub(crate) enum OrbCommand {
         #[arg(value_name = "ORB@VERSION")]
         reference: Reference,
         #[command(flatten)]
-        orbs: OrbStore,
+        at: Publishing,
     },
 }

@@ -1,0 +1,27 @@
+//! Calls of operators about orbs that are published for all.
+
+use super::auth::Operator;
+use crate::{plane::Plane, refusal::Refusal};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path, ServiceConfig, get, post, resource},
+};
+use protocol::api::{FoundOrb, Items, NewOrb, PublishedOrb};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/api/v3/orbs").route(get().to(list)).route(post().to(publish)))
+        .service(resource("/api/v3/orbs/{reference:.+}").route(get().to(find)));
+}
+
+async fn publish(_: Operator, plane: Data<Plane>, new: Json<NewOrb>) -> Result<HttpResponse, Refusal> {
+    Ok(HttpResponse::Created().json(plane.publish_orb(new.into_inner()).await?))
+}
+
+async fn list(_: Operator, plane: Data<Plane>) -> Result<Json<Items<PublishedOrb>>, Refusal> {
+    Ok(Json(Items { items: plane.orbs().await? }))
+}
+
+async fn find(_: Operator, plane: Data<Plane>, reference: Path<String>) -> Result<Json<FoundOrb>, Refusal> {
+    plane.orb(&reference).await.map(Json)
+}
