@@ -9,6 +9,7 @@ use crate::{
     resolve::resolve,
     scope::Scope,
 };
+use protocol::pipeline::{Ending, Kind};
 use std::collections::HashSet;
 use yaml::{Entry, Node, Span};
 
@@ -59,9 +60,9 @@ impl Framing<'_> {
             !inner.contains(&job.name) && job.group.as_ref().is_none_or(|group| !inner.contains(group))
         };
         let last = members.iter().filter(is_last).map(|job| self.requirement(&job.name)).collect();
-        let kinds = if self.is_serial { ["lock", "unlock"] } else { ["no-op", "no-op"] };
-        let begin = self.edge("start", kinds[0], invocation::requires(self.fields), None);
-        let end = self.edge("end", kinds[1], last, Some(self.title.clone()));
+        let types = if self.is_serial { ["lock", "unlock"] } else { ["no-op", "no-op"] };
+        let begin = self.edge("start", types[0], invocation::requires(self.fields), None);
+        let end = self.edge("end", types[1], last, Some(self.title.clone()));
         let members = members.into_iter().map(|job| self.member(job));
         [begin].into_iter().chain(members).chain([end]).collect()
     }
@@ -71,7 +72,8 @@ impl Framing<'_> {
     }
 
     fn requirement(&self, name: &str) -> Requirement {
-        Requirement { name: self.named(name), span: self.fields.span, statuses: None }
+        let endings = vec![Ending::Success];
+        Requirement { name: self.named(name), span: self.fields.span, statuses: None, endings }
     }
 
     /// A job that waits for the begin, or for others of the group.
@@ -89,16 +91,20 @@ impl Framing<'_> {
     fn edge<'t>(
         &self,
         name: &str,
-        kind: &str,
+        written: &str,
         requires: Vec<Requirement>,
         group: Option<String>,
     ) -> Invocation<'t> {
         let Fields { context, span, node, .. } = self.fields;
         let findings = context.findings.beside();
-        findings.refuse(diagnostics::unsupported(span, self.fields.what));
+        if self.is_serial {
+            let what = format!("`serial-group` of {}", self.fields.what);
+            findings.refuse(diagnostics::unsupported(span, &what));
+        }
         let entry = |key: &str, value: Node| (Node::string(span, key), value);
         let kept = ["filters", "serial-group"].iter().filter_map(|key| node.get_entry(key).cloned());
-        let options: Vec<Entry> = [entry("type", Node::string(span, kind))].into_iter().chain(kept).collect();
+        let options: Vec<Entry> =
+            [entry("type", Node::string(span, written))].into_iter().chain(kept).collect();
         let own = Context { findings: &findings, ..context };
         let passes = filters::pass(own, span, self.fields.value("filters"));
         Invocation {
@@ -106,6 +112,7 @@ impl Framing<'_> {
             base: self.named(name),
             group,
             span,
+            kind: Some(Kind::NoOp).filter(|_| !self.is_serial),
             definition: None,
             requires,
             options: Node::map(span, options),

@@ -12,6 +12,7 @@ use crate::{
     resolve::resolve,
     scope::{Arguments, Scope},
 };
+use protocol::pipeline::{Ending, Kind};
 use yaml::{Entry, Node, Span};
 
 /// One job of a workflow, its references filled in.
@@ -24,7 +25,9 @@ pub(crate) struct Invocation<'t> {
     /// The name that all copies of its matrix answer to.
     pub(crate) group: Option<String>,
     pub(crate) span: Span,
-    /// None if what it names is no job of ours, which was said then.
+    /// What it does, where it says so itself.
+    pub(crate) kind: Option<Kind>,
+    /// None if it needs none, or if what it names is no job of ours, which was said then.
     pub(crate) definition: Option<Definition<'t>>,
     pub(crate) requires: Vec<Requirement>,
     /// Its options as resolved, arguments included.
@@ -46,6 +49,8 @@ pub(crate) struct Requirement {
     pub(crate) span: Span,
     /// How it is to have ended, where it is said.
     pub(crate) statuses: Option<Node>,
+    /// The same as the engine reads it.
+    pub(crate) endings: Vec<Ending>,
 }
 
 /// Keys that are not arguments.
@@ -154,7 +159,8 @@ impl<'t> Reading<'_, 't> {
         let findings = self.context.findings.beside();
         let context = Context { findings: &findings, ..self.context };
         let fields = Fields { context, what: &what, span: self.span, node: &self.options };
-        let is_foreign = refuse_options(fields);
+        check_group(fields);
+        let kind = kind(fields);
         let usual = format!("{}{}", self.base, row.map(matrix::suffix).unwrap_or_default());
         let own = |key: &Node| key.text().is_some_and(|name| OWN.contains(&name));
         let arguments = row.into_iter().flatten().chain(self.options.entries()).filter(|(key, _)| !own(key));
@@ -163,8 +169,9 @@ impl<'t> Reading<'_, 't> {
             base: self.base.to_owned(),
             group: row.map(|_| alias.unwrap_or_else(|| self.base.to_owned())),
             span: self.span,
+            kind,
             definition: match overriding(self.context, fields) {
-                _ if is_foreign => None,
+                _ if kind.is_some() || is_foreign(fields) => None,
                 Some(definition) => Some(definition),
                 None => definition(self.context, &findings, self.base, self.span),
             },
@@ -181,19 +188,31 @@ impl<'t> Reading<'_, 't> {
     }
 }
 
-/// Refuses what is not there yet; whether the job is none that has steps.
-fn refuse_options(fields: Fields<'_>) -> bool {
+fn check_group(fields: Fields<'_>) {
     let findings = fields.context.findings;
     if let Some((key, value)) = fields.node.get_entry("serial-group") {
         check_serial_group(findings, value);
         findings.refuse(diagnostics::unsupported(key.span, "`serial-group`"));
     }
-    let Some((kind, value)) =
-        fields.text("type").zip(fields.value("type")).filter(|(kind, _)| kind != "build")
-    else {
-        return false;
-    };
-    findings.refuse(diagnostics::unsupported(value.span, &format!("a job of `type: {kind}`")));
+}
+
+/// What a job does by its `type`, where it has no steps.
+pub(crate) fn kind(fields: Fields<'_>) -> Option<Kind> {
+    match fields.text("type")?.as_str() {
+        "approval" => Some(Kind::Approval),
+        "no-op" => Some(Kind::NoOp),
+        _ => None,
+    }
+}
+
+/// Whether the job's `type` is none that runs here, which is said then.
+pub(crate) fn is_foreign(fields: Fields<'_>) -> bool {
+    let written = fields.text("type").zip(fields.value("type")).filter(|(written, _)| written != "build");
+    let Some((written, value)) = written.filter(|_| kind(fields).is_none()) else { return false };
+    fields
+        .context
+        .findings
+        .refuse(diagnostics::unsupported(value.span, &format!("a job of `type: {written}`")));
     true
 }
 
@@ -232,13 +251,11 @@ pub(crate) fn requires(fields: Fields<'_>) -> Vec<Requirement> {
     items.iter().filter_map(|item| required(fields.context, item)).collect()
 }
 
-/// How a required job may be wanted to have ended.
-const STATUSES: [&str; 6] = ["success", "failed", "canceled", "unauthorized", "not_run", "terminal"];
-
 /// A name, or a map of a name to the status it is to have.
 fn required(context: Context<'_>, item: &Node) -> Option<Requirement> {
     if let Some(name) = item.text() {
-        return Some(Requirement { name: name.to_owned(), span: item.span, statuses: None });
+        let endings = vec![Ending::Success];
+        return Some(Requirement { name: name.to_owned(), span: item.span, statuses: None, endings });
     }
     let [(key, statuses)] = item.entries() else {
         let wanted = "the name of a job";
@@ -246,15 +263,26 @@ fn required(context: Context<'_>, item: &Node) -> Option<Requirement> {
         return None;
     };
     let list = statuses.as_seq().unwrap_or(std::slice::from_ref(statuses));
-    for status in list.iter().filter(|status| !status.text().is_some_and(|text| STATUSES.contains(&text))) {
-        let text = status.text().unwrap_or(status.type_name());
-        let near = context.findings.near(text, STATUSES);
-        context.findings.say(diagnostics::unknown_status(status.span, text, near, &STATUSES));
+    if list.is_empty() {
+        let wanted = "a status or a list of them";
+        context.findings.say(diagnostics::wrong_type(key.span, "a required job", wanted, "an empty list"));
     }
-    if list.iter().any(|status| status.text() != Some("success")) {
-        context
-            .findings
-            .refuse(diagnostics::unsupported(statuses.span, "`requires` with another status than success"));
+    let endings = list.iter().filter_map(|status| ending(context, status)).collect();
+    Some(Requirement {
+        name: key.text()?.to_owned(),
+        span: key.span,
+        statuses: Some(statuses.clone()),
+        endings,
+    })
+}
+
+fn ending(context: Context<'_>, status: &Node) -> Option<Ending> {
+    let text = status.text().unwrap_or(status.type_name());
+    let found = Ending::ALL.into_iter().find(|ending| status.text().is_some() && ending.as_str() == text);
+    if found.is_none() {
+        let names = Ending::ALL.map(Ending::as_str);
+        let near = context.findings.near(text, names);
+        context.findings.say(diagnostics::unknown_status(status.span, text, near, &names));
     }
-    Some(Requirement { name: key.text()?.to_owned(), span: key.span, statuses: Some(statuses.clone()) })
+    found
 }

@@ -9,12 +9,12 @@ use crate::{
     environment,
     executor::{Platform, WRITTEN, without_parameters},
     fields::Fields,
-    invocation::check_serial_group,
+    invocation::{self, check_serial_group},
     resolve::resolve,
     scope::Scope,
     steps::Expansion,
 };
-use protocol::pipeline::{Executor, Job};
+use protocol::pipeline::{Executor, Job, Kind};
 use yaml::{Node, Span};
 
 /// The most tasks a job may be.
@@ -77,8 +77,10 @@ pub(crate) fn compile<'a>(
     let fields = Fields::new(context, &what, definition.span, &body)?;
     fields.check_keys(&KEYS);
     refuse_keys(fields);
-    if is_refused_type(fields) {
-        return Some(Compiled { job: None, written: written(fields, &Platform::default(), None) });
+    let kind = invocation::kind(fields);
+    if kind.is_some() || invocation::is_foreign(fields) {
+        let job = kind.map(|kind| Job::without_tasks(order.name, kind));
+        return Some(Compiled { job, written: written(fields, &Platform::default(), None) });
     }
     let platform = Platform::of_job(fields);
     let parallelism = parallelism(fields);
@@ -90,6 +92,7 @@ pub(crate) fn compile<'a>(
     let written = written(fields, &platform, Some(Node::seq(definition.span, written_steps)));
     let job = executor.map(|executor| Job {
         name: order.name.to_owned(),
+        kind: Kind::Build,
         requires: Vec::new(),
         parallelism,
         executor,
@@ -143,14 +146,6 @@ fn check_retention(context: Context<'_>, value: &Node) {
     {
         context.findings.say(diagnostics::no_retention(caches.span));
     }
-}
-
-/// Whether the job is of a type that has no steps.
-fn is_refused_type(fields: Fields<'_>) -> bool {
-    let kind = fields.text("type").filter(|kind| kind != "build");
-    let Some((kind, value)) = kind.zip(fields.value("type")) else { return false };
-    fields.context.findings.refuse(diagnostics::unsupported(value.span, &format!("a job of `type: {kind}`")));
-    true
 }
 
 fn parallelism(fields: Fields<'_>) -> u32 {

@@ -8,6 +8,7 @@ use crate::{
     document::Document,
     expanded::{Collection, Comments, Expanded},
     findings::Findings,
+    graph::Graph,
     invocation::Invocation,
     job::{self, Compiled, Order},
     library::{Forest, Library},
@@ -17,7 +18,8 @@ use crate::{
     values::Values,
     workflow::{self, Start},
 };
-use protocol::pipeline::{Job, Pipeline, Workflow};
+use protocol::pipeline::{Job, Kind, Pipeline, Requirement, Workflow};
+use std::collections::HashSet;
 use yaml::{Node, Sources};
 
 /// Compiles a tree; none if it is no configuration.
@@ -158,11 +160,9 @@ fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>, collection: &mut Colle
     for (place, invocation) in plan.jobs.iter_mut().enumerate() {
         let name = names.as_ref().map_or_else(|| invocation.name.clone(), |names| names[place].clone());
         let runs_here = runs.contains(&place);
-        let compiled = compile_job(context, invocation, &name, runs_here);
-        let required =
-            graph.iter().flat_map(|graph| &graph.requires[place]).filter(|place| runs.contains(place));
-        let requires = required.filter_map(|place| names.as_ref()?.get(*place).cloned()).collect();
-        let (job, text) = compiled.map_or((None, None), |compiled| (compiled.job, Some(compiled.written)));
+        let (job, text) = compile_job(context, invocation, &name, runs_here);
+        let requires = graph.as_ref().map(|graph| requirements(invocation, graph, place, &runs));
+        let requires = requires.unwrap_or_default();
         texts.push(text);
         jobs.extend(job.filter(|_| runs_here).map(|job| Job { requires, ..job }));
     }
@@ -170,6 +170,21 @@ fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>, collection: &mut Colle
         collection.add(&plan, &graph, texts);
     }
     (!jobs.is_empty()).then_some(Workflow { name: plan.name, jobs })
+}
+
+/// What a job requires of those that run.
+fn requirements(
+    invocation: &Invocation<'_>,
+    graph: &Graph,
+    place: usize,
+    runs: &HashSet<usize>,
+) -> Vec<Requirement> {
+    let edges = graph.requires[place].iter().zip(&graph.reasons[place]);
+    let requirement = |(to, reason): (&usize, &usize)| Requirement {
+        job: graph.names[*to].clone(),
+        endings: invocation.requires[*reason].endings.clone(),
+    };
+    edges.filter(|(to, _)| runs.contains(to)).map(requirement).collect()
 }
 
 fn say_filtered(context: Context<'_>, span: yaml::Span, workflow: &str, jobs: &[&str]) {
@@ -190,7 +205,7 @@ fn compile_job<'a>(
     invocation: &mut Invocation<'a>,
     name: &str,
     runs: bool,
-) -> Option<Compiled> {
+) -> (Option<Job>, Option<Node>) {
     let findings = std::mem::take(&mut invocation.findings);
     let own = Context { findings: &findings, ..context };
     let order = Order {
@@ -202,6 +217,10 @@ fn compile_job<'a>(
     };
     let compiled = invocation.definition.and_then(|definition| job::compile(own, definition, &order));
     context.findings.take(findings, runs);
-    let (compiled, contexts) = (compiled?, invocation.contexts.clone());
-    Some(Compiled { job: compiled.job.map(|job| Job { contexts, ..job }), ..compiled })
+    let (job, written) = match compiled {
+        Some(Compiled { job, written }) => (job, Some(written)),
+        None => (invocation.kind.map(|kind| Job::without_tasks(name, kind)), None),
+    };
+    let contexts = invocation.contexts.clone();
+    (job.map(|job| if job.kind == Kind::Build { Job { contexts, ..job } } else { job }), written)
 }

@@ -7,6 +7,7 @@ mod operator;
 mod orbs;
 mod runner;
 mod task;
+mod workflow;
 
 use crate::{bodies::MAX_JSON, refusal::Refusal};
 use actix_web::{
@@ -35,7 +36,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(task::routes)
         .configure(admin::routes)
         .configure(operator::routes)
-        .configure(orbs::routes);
+        .configure(orbs::routes)
+        .configure(workflow::routes);
 }
 
 /// How bodies of JSON are read, up to that many bytes.

@@ -1,6 +1,7 @@
 //! The control plane's heart: runs the engine over memory and store, and answers once the store has it on disk.
 
 pub(crate) mod access;
+pub(crate) mod approvals;
 pub(crate) mod clock;
 pub(crate) mod core;
 pub(crate) mod feed;

@@ -12,6 +12,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The operator's token, kept in memory only; none: `<data_dir>/operator-token`, made at the first start.
     pub operator_token: Option<String>,
+    /// A token that sees what waits for an approval and approves it, and can do nothing else.
+    pub approver_token: Option<String>,
     /// Where the key comes from that encrypts secrets and signs URLs.
     pub key: KeySource,
     /// The program of the task-agent that claims name, published at the start.
@@ -91,6 +93,7 @@ impl Settings {
             data_dir,
             listen,
             operator_token: None,
+            approver_token: None,
             key: KeySource::File,
             agent_program,
             lease: Duration::from_secs(60),

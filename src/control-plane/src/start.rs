@@ -147,7 +147,9 @@ async fn open(
     let vault = Vault::open(&settings.key, directory)?;
     let agent = publish(&blobs, &settings.agent_program).await?;
     let token = operator_token(settings)?;
-    let access = Access::read(&store, token::hash(&token)).await.map_err(StartError::remembered)?;
+    let approver = settings.approver_token.as_deref().map(token::hash);
+    let access = Access::read(&store, token::hash(&token), approver).await;
+    let access = access.map_err(StartError::remembered)?;
     let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
     let removals = Arc::new(data_dir::Removals::of(directory)?);
     let logs = Logs::open(directory, store.clone(), blobs.clone(), removals.clone())

@@ -13,13 +13,18 @@
 //! | `POST /api/v3/orbs` | operator | [`NewOrb`] → 201 [`PublishedOrb`]; 400 [`Refused`]; 409 published with another source |
 //! | `GET /api/v3/orbs` | operator | → [`Items`] of [`PublishedOrb`] |
 //! | `GET /api/v3/orbs/{reference}` | operator | → [`FoundOrb`]; 404 |
+//! | `GET /api/v3/approvals` | operator, approver | → [`Items`] of [`OnHold`], oldest first |
+//! | `POST /api/v2/workflow/{id}/approve/{job}` | operator, approver | nothing or [`Approve`] → 202 (public shape); 409 it does not wait |
 //! | `GET /api/v3/tasks/{task}/steps/{number}/log?offset=&wait_ms=&limit=` | operator | raw bytes from `offset`; `X-Terminal: true` at the end of a finished log; held open while there is nothing |
 //! | `GET /api/v3/artifacts/{job}/{index}/{path}` | operator | the content |
+//!
+//! An approver's token is that of the people beside a `roundhouse run`: it sees what waits and approves, and nothing else.
 //!
 //! An operator's token may also come as `Circle-Token`, or as the page's cookie.
 
 use crate::{
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
+    pipeline::{Kind, Requirement},
     status::{JobStatus, Outcome, StepStatus, WorkflowStatus},
     task::{Source, Variable},
     transfer::Artifact,
@@ -256,20 +261,55 @@ pub struct JobView {
     pub number: u64,
     /// Its name in the workflow.
     pub name: String,
+    /// What it does.
+    #[serde(default)]
+    pub kind: Kind,
     /// How it stands.
     pub status: JobStatus,
-    /// Names of jobs of the same workflow.
-    pub requires: Vec<String>,
-    /// Milliseconds since 1970 of its first claim.
+    /// Jobs of the same workflow.
+    pub requires: Vec<Requirement>,
+    /// Milliseconds since 1970 of its first claim, or of the moment from which it waited for an approval.
     pub started_ms: Option<i64>,
-    /// Milliseconds since 1970 of its last task's end.
+    /// Milliseconds since 1970 of its last task's end, or of the approval.
     pub ended_ms: Option<i64>,
+    /// Who approved it, as they said themselves.
+    #[serde(default)]
+    pub approved_by: Option<String>,
     /// How many tasks it is.
     pub parallelism: u32,
     /// All of them; none while it is blocked.
     pub tasks: Vec<TaskView>,
     /// Of its test results.
     pub tests: TestCounts,
+}
+
+/// A job that waits for somebody's approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnHold {
+    /// What its pipeline belongs to.
+    pub project: String,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// The pipeline's number in its project.
+    pub number: u64,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// That workflow's name.
+    pub workflow_name: String,
+    /// Itself.
+    pub job: JobId,
+    /// Its name in the workflow.
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+/// Somebody's approval of a job that waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approve {
+    /// Who approves, as they say themselves.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// A task as it stands.

@@ -1,6 +1,9 @@
 //! The one JSON document of `roundhouse run --output json`.
 
-use crate::status::{JobStatus, Outcome, StepStatus, WorkflowStatus};
+use crate::{
+    pipeline::Kind,
+    status::{JobStatus, Outcome, StepStatus, WorkflowStatus},
+};
 use serde::{Deserialize, Serialize};
 
 /// What a run came to.
@@ -28,11 +31,17 @@ pub struct WorkflowReport {
 pub struct JobReport {
     /// In the workflow.
     pub name: String,
+    /// What it did.
+    #[serde(default)]
+    pub kind: Kind,
     /// At its end.
     pub status: JobStatus,
+    /// Who approved it, where it was for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// How many tasks it was.
     pub parallelism: u32,
-    /// From its first claim to its last end; 0 if it never ran.
+    /// From its first claim to its last end, or as long as it waited for an approval; 0 if it never ran.
     pub duration_ms: u64,
     /// By index.
     pub tasks: Vec<TaskReport>,

@@ -25,6 +25,8 @@ pub enum Outcome {
 pub enum JobStatus {
     /// It waits for jobs that it requires.
     Blocked,
+    /// It waits for somebody's approval.
+    OnHold,
     /// Its tasks wait for a launch-agent.
     Queued,
     /// At least one of its tasks was claimed.
@@ -51,6 +53,8 @@ pub enum WorkflowStatus {
     Running,
     /// A job has failed; others still run.
     Failing,
+    /// Nothing can run until somebody approves a job.
+    OnHold,
     /// Every job succeeded.
     Success,
     /// A job failed, and nothing runs any more.
@@ -95,14 +99,14 @@ impl Outcome {
 impl JobStatus {
     /// Whether nothing can change it any more.
     pub fn is_terminal(self) -> bool {
-        !matches!(self, Self::Blocked | Self::Queued | Self::Running)
+        !matches!(self, Self::Blocked | Self::OnHold | Self::Queued | Self::Running)
     }
 }
 
 impl WorkflowStatus {
     /// Whether nothing can change it any more.
     pub fn is_terminal(self) -> bool {
-        !matches!(self, Self::Running | Self::Failing)
+        !matches!(self, Self::Running | Self::Failing | Self::OnHold)
     }
 }
 
@@ -126,6 +130,7 @@ mod tests {
     fn statuses_are_written_in_circlecis_words() {
         assert_eq!(JobStatus::InfrastructureFail.to_string(), "infrastructure_fail");
         assert_eq!(JobStatus::NotRun.to_string(), "not_run");
+        assert_eq!(JobStatus::OnHold.to_string(), "on_hold");
         assert_eq!(Outcome::Timedout.job_status(), JobStatus::Timedout);
         assert_eq!(serde_json::to_string(&WorkflowStatus::Failing).unwrap(), "\"failing\"");
     }

@@ -22,7 +22,7 @@ fn badness(status: WorkflowStatus) -> u8 {
     match status {
         WorkflowStatus::NotRun => 0,
         WorkflowStatus::Success => 1,
-        WorkflowStatus::Running => 2,
+        WorkflowStatus::Running | WorkflowStatus::OnHold => 2,
         WorkflowStatus::Canceled => 3,
         WorkflowStatus::Failing | WorkflowStatus::Failed => 4,
     }

@@ -9,14 +9,14 @@ const TASKS: &str = "UPDATE tasks SET phase = 'ended', epoch = epoch + 1, outcom
                      WHERE phase <> 'ended' AND job IN (SELECT id FROM jobs WHERE workflow = ?)";
 /// Also jobs whose status is no word of ours.
 const JOBS: &str = "UPDATE jobs SET ended_ms = coalesce(ended_ms, ?), \
-                    status = CASE status WHEN 'blocked' THEN 'not_run' ELSE 'infrastructure_fail' END \
+                    status = CASE WHEN status IN ('blocked', 'on_hold') THEN 'not_run' ELSE 'infrastructure_fail' END \
                     WHERE workflow = ? AND status NOT IN \
                     ('success', 'failed', 'canceled', 'timedout', 'infrastructure_fail', 'not_run')";
 const WORKFLOW: &str = "UPDATE workflows SET status = 'failed' WHERE id = ?";
 /// Unless another workflow of the pipeline goes on.
 const SECRETS: &str = "DELETE FROM secrets WHERE pipeline = (SELECT pipeline FROM workflows WHERE id = ?) \
                        AND NOT EXISTS (SELECT 1 FROM workflows w \
-                       WHERE w.pipeline = secrets.pipeline AND w.status IN ('running', 'failing'))";
+                       WHERE w.pipeline = secrets.pipeline AND w.status IN ('running', 'failing', 'on_hold'))";
 
 pub(crate) fn set_aside(batch: &mut Batch, workflow: WorkflowId, message: &str, at_ms: i64) {
     let id = bytes(&workflow.0);

@@ -22,8 +22,8 @@ pub struct Keep {
 /// Whether the pipeline `p` is over: no workflow goes on, and nobody holds or waits for a task.
 macro_rules! is_over {
     () => {
-        "NOT EXISTS (SELECT 1 FROM workflows o WHERE o.pipeline = p.id AND o.status IN ('running', 'failing')) \
-         AND NOT EXISTS (SELECT 1 FROM workflows o JOIN jobs i ON i.workflow = o.id \
+        "NOT EXISTS (SELECT 1 FROM workflows o WHERE o.pipeline = p.id \
+         AND o.status IN ('running', 'failing', 'on_hold')) AND NOT EXISTS (SELECT 1 FROM workflows o JOIN jobs i ON i.workflow = o.id \
          JOIN tasks u ON u.job = i.id WHERE o.pipeline = p.id AND u.phase <> 'ended')"
     };
 }

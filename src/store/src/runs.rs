@@ -67,16 +67,18 @@ pub struct JobRow {
     pub place: u32,
     /// Counts within its project.
     pub number: u64,
-    /// Where its tasks go.
-    pub class: ResourceClass,
+    /// Where its tasks go, if it is any.
+    pub class: Option<ResourceClass>,
     /// As compiled.
     pub definition: Job,
     /// How it stands.
     pub status: JobStatus,
-    /// Of its first claim.
+    /// Of its first claim, or of the moment from which it waited for an approval.
     pub started_ms: Option<i64>,
     /// Of its end.
     pub ended_ms: Option<i64>,
+    /// Who approved it.
+    pub approved_by: Option<String>,
 }
 
 /// A workflow that is not over, with all that its engine needs.
@@ -220,18 +222,19 @@ pub(crate) fn workflow_canceled(batch: &mut Batch, id: WorkflowId) {
 impl JobRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO jobs (id, workflow, place, number, class, definition, status, started_ms, \
-                           ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           ended_ms, approved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(bytes(&self.workflow.0))
             .bind(self.place)
             .bind(int(self.number))
-            .bind(self.class.as_str())
+            .bind(self.class.as_ref().map_or("", ResourceClass::as_str))
             .bind(json(&self.definition))
             .bind(self.status.to_string())
             .bind(self.started_ms)
-            .bind(self.ended_ms);
+            .bind(self.ended_ms)
+            .bind(&self.approved_by);
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -240,11 +243,12 @@ impl JobRow {
             workflow: WorkflowId(uuid(row, "workflow")?),
             place: small(row, "place")?,
             number: count(row, "number")?,
-            class: word(row, "class")?,
+            class: if row.try_get::<&str, _>("class")?.is_empty() { None } else { Some(word(row, "class")?) },
             definition: structure(row, "definition")?,
             status: word(row, "status")?,
             started_ms: row.try_get("started_ms")?,
             ended_ms: row.try_get("ended_ms")?,
+            approved_by: row.try_get("approved_by")?,
         })
     }
 }
@@ -261,6 +265,10 @@ pub(crate) fn job_status(
     batch.statement(SQL).bind(status.to_string()).bind(started_ms).bind(ended_ms).bind(bytes(&job.0));
 }
 
+pub(crate) fn job_approved(batch: &mut Batch, job: JobId, by: &str) {
+    batch.statement("UPDATE jobs SET approved_by = ? WHERE id = ?").bind(by).bind(bytes(&job.0));
+}
+
 impl Store {
     /// A project with the numbers that its next pipeline and job get.
     pub async fn project(&self, name: &str) -> Result<Option<(ProjectId, u64, u64)>, StoreError> {
@@ -275,7 +283,7 @@ impl Store {
     /// The workflows that are not over, oldest first.
     pub async fn unfinished_workflows(&self) -> Result<Vec<WorkflowId>, StoreError> {
         const SQL: &str = "SELECT w.id FROM workflows w JOIN pipelines p ON p.id = w.pipeline \
-                           WHERE w.status IN ('running', 'failing') ORDER BY p.created_ms, w.place";
+                           WHERE w.status IN ('running', 'failing', 'on_hold') ORDER BY p.created_ms, w.place";
         let rows = sqlx::query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(|row| uuid(row, "id").map(WorkflowId)).collect()
     }

@@ -13,7 +13,7 @@ use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId,
     WorkflowStatus,
     ids::Digest,
-    pipeline::{Executor, Job},
+    pipeline::{Executor, Job, Kind},
     task::Source,
     transfer::Content,
 };
@@ -65,6 +65,7 @@ async fn with_task(store: &Store) {
     let project = store.project("gh/a/b").await.unwrap().unwrap().0;
     let definition = Job {
         name: "build".to_owned(),
+        kind: Kind::Build,
         requires: vec![],
         parallelism: 1,
         executor: Executor::Machine,
@@ -89,11 +90,12 @@ async fn with_task(store: &Store) {
         workflow: WORKFLOW,
         place: 0,
         number: 1,
-        class: "acme/a".parse().unwrap(),
+        class: "acme/a".parse().ok(),
         definition,
         status: JobStatus::Queued,
         started_ms: None,
         ended_ms: None,
+        approved_by: None,
     };
     let task = TaskRow::queued(TASK, JOB, 0, 6);
     let rows = vec![

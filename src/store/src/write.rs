@@ -53,10 +53,17 @@ pub enum Write {
         job: JobId,
         /// The new status.
         status: JobStatus,
-        /// Of its first claim.
+        /// Of its first claim, or of the moment from which it waits for an approval.
         started_ms: Option<i64>,
         /// Of its end.
         ended_ms: Option<i64>,
+    },
+    /// Somebody approved a job.
+    JobApproved {
+        /// Which.
+        job: JobId,
+        /// Who, as they said themselves.
+        by: String,
     },
     /// A new task.
     Task(Box<TaskRow>),
@@ -185,7 +192,8 @@ impl Write {
             | Self::WorkflowCanceled(_)
             | Self::SetAside { .. }
             | Self::Job(_)
-            | Self::JobStatus { .. } => self.add_to_runs(batch),
+            | Self::JobStatus { .. }
+            | Self::JobApproved { .. } => self.add_to_runs(batch),
             Self::Task(_)
             | Self::TaskClaimed { .. }
             | Self::TaskBegun(_)
@@ -218,6 +226,7 @@ impl Write {
             Self::JobStatus { job, status, started_ms, ended_ms } => {
                 runs::job_status(batch, *job, *status, *started_ms, *ended_ms)
             }
+            Self::JobApproved { job, by } => runs::job_approved(batch, *job, by),
             other => unreachable!("{other:?} changes no run"),
         }
     }

@@ -2,7 +2,7 @@
 
 use compiler::{Inputs, examine};
 use protocol::{
-    pipeline::{Executor, Job, Pipeline},
+    pipeline::{Executor, Job, Kind, Pipeline, Requirement},
     task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When},
 };
 
@@ -59,7 +59,13 @@ fn shown_pipeline(pipeline: &Pipeline) -> String {
 fn shown_job(job: &Job) -> String {
     let mut out = format!("  job {}", job.name);
     if !job.requires.is_empty() {
-        out += &format!(" after {}", job.requires.join(", "));
+        let requires: Vec<String> = job.requires.iter().map(Requirement::shown).collect();
+        out += &format!(" after {}", requires.join(", "));
+    }
+    match job.kind {
+        Kind::Build => {}
+        Kind::Approval => return out + " waits for an approval\n",
+        Kind::NoOp => return out + " does nothing\n",
     }
     match &job.executor {
         Executor::Docker { images } => out += &format!(" in {}", images.join(" + ")),

@@ -16,6 +16,12 @@ pub(crate) struct Operator {
     _room: Room,
 }
 
+/// A caller with a token that approves.
+#[derive(Debug)]
+pub(crate) struct Approver {
+    _room: Room,
+}
+
 /// A caller with a token of this resource class.
 #[derive(Debug)]
 pub(crate) struct Runner {
@@ -57,6 +63,17 @@ impl FromRequest for Operator {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let known = token(request).is_some_and(|token| plane(request).access.is_operator(&token));
         // Strangers take no room.
+        let admitted = || plane(request).bodies.admit(request).map(|room| Self { _room: room });
+        std::future::ready(if known { admitted() } else { Err(Refusal::Unauthorized) })
+    }
+}
+
+impl FromRequest for Approver {
+    type Error = Refusal;
+    type Future = std::future::Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let known = token(request).is_some_and(|token| plane(request).access.is_approver(&token));
         let admitted = || plane(request).bodies.admit(request).map(|room| Self { _room: room });
         std::future::ready(if known { admitted() } else { Err(Refusal::Unauthorized) })
     }

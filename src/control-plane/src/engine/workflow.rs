@@ -2,15 +2,57 @@
 //!
 //! The work per event is that of the jobs it concerns: counters stand for everything that would need a look at all.
 
-use protocol::{JobStatus, Outcome, WorkflowStatus};
+use protocol::{JobStatus, Outcome, WorkflowStatus, pipeline::Ending};
 
 /// What the workflow needs to know of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Places of the jobs that must succeed first.
-    pub(crate) requires: Vec<usize>,
-    /// How many tasks it is.
-    pub(crate) parallelism: u32,
+    /// The jobs that must be over first.
+    pub(crate) requires: Vec<Need>,
+    /// What it does once they are.
+    pub(crate) work: Work,
+}
+
+/// That a job must be over before another one's turn comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// The place of the job that must be over; in the list of a job's dependents, of the one that waits.
+    pub(crate) job: usize,
+    /// How it may have ended: in any of these ways.
+    pub(crate) endings: Vec<Ending>,
+}
+
+/// What a job does once its turn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// So many tasks run.
+    Tasks(u32),
+    /// It waits for somebody's approval.
+    Approval,
+    /// Nothing: it succeeds at once.
+    Nothing,
+}
+
+/// How a requirement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// The required job can never end as it would have to.
+    Lost,
+    /// The required job is not over.
+    Waits,
+    /// The required job ended as it had to.
+    Met,
+}
+
+impl Need {
+    /// How this stands while the required job stands so.
+    pub(crate) fn standing(&self, required: JobStatus) -> Standing {
+        match required.is_terminal() {
+            false => Standing::Waits,
+            true if self.endings.iter().any(|ending| ending.includes(required)) => Standing::Met,
+            true => Standing::Lost,
+        }
+    }
 }
 
 /// Shapes that are no workflow.
@@ -28,11 +70,11 @@ pub(crate) enum ShapeError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Job {
     status: JobStatus,
-    /// Required jobs that have not succeeded yet.
+    work: Work,
+    /// Requirements that are not met yet.
     waits_for: usize,
-    /// Places of the jobs that require this one.
-    dependents: Vec<usize>,
-    parallelism: u32,
+    /// The jobs that require this one.
+    dependents: Vec<Need>,
     /// Tasks that a launch-agent holds.
     held: u32,
     ended: u32,
@@ -51,6 +93,10 @@ pub(crate) enum Event {
     TaskRequeued(usize),
     /// A task of a job is over; whether somebody held it when it ended.
     TaskEnded { job: usize, outcome: Outcome, was_held: bool },
+    /// Somebody approves a job.
+    Approve(usize),
+    /// Nobody approved a job for too long.
+    Expire(usize),
     /// Somebody cancels it.
     Cancel,
 }
@@ -74,10 +120,20 @@ pub(crate) struct Workflow {
     jobs: Vec<Job>,
     status: WorkflowStatus,
     canceled: bool,
-    /// Jobs that are not over.
-    open: usize,
+    tally: Tally,
+}
+
+/// How many of its jobs stand how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    blocked: usize,
+    on_hold: usize,
+    /// Queued or running.
+    busy: usize,
     failed: usize,
     stopped: usize,
+    /// Over in any other way.
+    done: usize,
 }
 
 impl Workflow {
@@ -85,16 +141,17 @@ impl Workflow {
     pub(crate) fn new(shapes: &[Shape]) -> Result<Self, ShapeError> {
         let mut jobs: Vec<Job> = shapes.iter().map(Job::new).collect();
         for (place, shape) in shapes.iter().enumerate() {
-            for required in &shape.requires {
-                jobs.get_mut(*required).ok_or(ShapeError::Dangling)?.dependents.push(place);
+            for Need { job, endings } in &shape.requires {
+                let dependent = Need { job: place, endings: endings.clone() };
+                jobs.get_mut(*job).ok_or(ShapeError::Dangling)?.dependents.push(dependent);
             }
         }
-        if jobs.iter().any(|job| job.parallelism == 0) {
+        if jobs.iter().any(|job| job.work == Work::Tasks(0)) {
             return Err(ShapeError::Dangling);
         }
         let status = if jobs.is_empty() { WorkflowStatus::NotRun } else { WorkflowStatus::Running };
-        let open = jobs.len();
-        let workflow = Self { jobs, status, canceled: false, open, failed: 0, stopped: 0 };
+        let tally = Tally { blocked: jobs.len(), ..Tally::default() };
+        let workflow = Self { jobs, status, canceled: false, tally };
         if workflow.is_acyclic() { Ok(workflow) } else { Err(ShapeError::Cycle) }
     }
 
@@ -104,10 +161,10 @@ impl Workflow {
         let mut reached = 0;
         while let Some(place) = free.pop() {
             reached += 1;
-            for dependent in &self.jobs[place].dependents {
-                waits[*dependent] -= 1;
-                if waits[*dependent] == 0 {
-                    free.push(*dependent);
+            for Need { job, .. } in &self.jobs[place].dependents {
+                waits[*job] -= 1;
+                if waits[*job] == 0 {
+                    free.push(*job);
                 }
             }
         }
@@ -133,19 +190,12 @@ impl Workflow {
         jobs: impl IntoIterator<Item = (JobStatus, u32, Vec<Outcome>)>,
     ) {
         self.canceled = canceled;
-        self.open = self.jobs.len();
         for (place, (status, held, ended)) in jobs.into_iter().enumerate() {
             let job = &mut self.jobs[place];
             job.held = held;
             job.ended = u32::try_from(ended.len()).unwrap_or(u32::MAX);
             job.worst = ended.into_iter().max_by_key(|outcome| weight(*outcome));
-            job.status = status;
-            if status.is_terminal() {
-                self.count_end(place, status);
-            }
-            if status == JobStatus::Success {
-                self.satisfy_dependents(place);
-            }
+            self.turn(place, status);
         }
         self.status = self.status_now();
     }
@@ -160,6 +210,8 @@ impl Workflow {
             Event::TaskEnded { job, outcome, was_held } => {
                 self.task_ended(job, outcome, was_held, &mut effects);
             }
+            Event::Approve(job) => self.answer(job, JobStatus::Success, &mut effects),
+            Event::Expire(job) => self.answer(job, JobStatus::Canceled, &mut effects),
             Event::Cancel => self.cancel(&mut effects),
         }
         let status = self.status_now();
@@ -173,14 +225,51 @@ impl Workflow {
     fn start(&mut self, effects: &mut Vec<Effect>) {
         for place in 0..self.jobs.len() {
             if self.jobs[place].is_free() {
-                self.queue(place, effects);
+                self.begin(place, effects);
+                self.settle(place, effects);
             }
         }
     }
 
-    fn queue(&mut self, place: usize, effects: &mut Vec<Effect>) {
-        self.set(place, JobStatus::Queued, effects);
-        effects.push(Effect::QueueTasks(place));
+    /// A job's turn has come.
+    fn begin(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        match self.jobs[place].work {
+            Work::Tasks(_) => {
+                self.set(place, JobStatus::Queued, effects);
+                effects.push(Effect::QueueTasks(place));
+            }
+            Work::Approval => self.set(place, JobStatus::OnHold, effects),
+            Work::Nothing => self.set(place, JobStatus::Success, effects),
+        }
+    }
+
+    /// Carries on what a job decides by being over, if it is, and what that decides in turn.
+    fn settle(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let (mut moved, mut next) = (vec![place], 0);
+        while let Some(&place) = moved.get(next) {
+            next += 1;
+            let status = self.jobs[place].status;
+            for at in 0..self.jobs[place].dependents.len() {
+                let dependent = &self.jobs[place].dependents[at];
+                let (job, standing) = (dependent.job, dependent.standing(status));
+                match standing {
+                    Standing::Lost if self.jobs[job].status == JobStatus::Blocked => {
+                        self.set(job, JobStatus::NotRun, effects);
+                    }
+                    Standing::Met if self.jobs[job].is_free() => self.begin(job, effects),
+                    Standing::Lost | Standing::Met | Standing::Waits => continue,
+                }
+                moved.push(job);
+            }
+        }
+    }
+
+    /// Ends a job's waiting for an approval.
+    fn answer(&mut self, place: usize, status: JobStatus, effects: &mut Vec<Effect>) {
+        if self.jobs[place].status == JobStatus::OnHold {
+            self.set(place, status, effects);
+            self.settle(place, effects);
+        }
     }
 
     fn task_claimed(&mut self, place: usize, effects: &mut Vec<Effect>) {
@@ -200,49 +289,19 @@ impl Workflow {
         job.ended += 1;
         job.worst = job.worst.into_iter().chain([outcome]).max_by_key(|outcome| weight(*outcome));
         self.refresh(place, effects);
-        match self.jobs[place].status {
-            JobStatus::Success => self.release_dependents(place, effects),
-            status if status.is_terminal() => self.give_up_dependents(place, effects),
-            _ => {}
-        }
+        self.settle(place, effects);
     }
 
     /// A job's status from its tasks.
     fn refresh(&mut self, place: usize, effects: &mut Vec<Effect>) {
         let job = &self.jobs[place];
         let status = match job.worst {
-            Some(worst) if job.ended == job.parallelism => worst.job_status(),
+            Some(worst) if Work::Tasks(job.ended) == job.work => worst.job_status(),
             None if job.held == 0 => JobStatus::Queued,
             _ => JobStatus::Running,
         };
         if !job.status.is_terminal() && job.status != status {
             self.set(place, status, effects);
-        }
-    }
-
-    fn release_dependents(&mut self, place: usize, effects: &mut Vec<Effect>) {
-        for dependent in self.satisfy_dependents(place) {
-            if self.jobs[dependent].is_free() {
-                self.queue(dependent, effects);
-            }
-        }
-    }
-
-    fn satisfy_dependents(&mut self, place: usize) -> Vec<usize> {
-        let dependents = self.jobs[place].dependents.clone();
-        for dependent in &dependents {
-            self.jobs[*dependent].waits_for -= 1;
-        }
-        dependents
-    }
-
-    fn give_up_dependents(&mut self, place: usize, effects: &mut Vec<Effect>) {
-        let mut lost = self.jobs[place].dependents.clone();
-        while let Some(dependent) = lost.pop() {
-            if self.jobs[dependent].status == JobStatus::Blocked {
-                self.set(dependent, JobStatus::NotRun, effects);
-                lost.extend(self.jobs[dependent].dependents.iter().copied());
-            }
         }
     }
 
@@ -253,7 +312,7 @@ impl Workflow {
         self.canceled = true;
         for place in 0..self.jobs.len() {
             match self.jobs[place].status {
-                JobStatus::Blocked => self.set(place, JobStatus::Canceled, effects),
+                JobStatus::Blocked | JobStatus::OnHold => self.set(place, JobStatus::Canceled, effects),
                 status if !status.is_terminal() => effects.push(Effect::CancelTasks(place)),
                 _ => {}
             }
@@ -261,31 +320,50 @@ impl Workflow {
     }
 
     fn set(&mut self, place: usize, status: JobStatus, effects: &mut Vec<Effect>) {
-        self.jobs[place].status = status;
+        self.turn(place, status);
         effects.push(Effect::Job(place, status));
-        if status.is_terminal() {
-            self.count_end(place, status);
-        }
     }
 
-    fn count_end(&mut self, place: usize, status: JobStatus) {
-        debug_assert!(self.jobs[place].status == status, "a job is counted as what it is");
-        self.open -= 1;
-        match status {
-            JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => self.failed += 1,
-            JobStatus::Canceled => self.stopped += 1,
-            _ => {}
+    /// Gives a job a status, and keeps every count right.
+    fn turn(&mut self, place: usize, status: JobStatus) {
+        let before = std::mem::replace(&mut self.jobs[place].status, status);
+        *self.tally.of(before) -= 1;
+        *self.tally.of(status) += 1;
+        if before.is_terminal() {
+            return;
+        }
+        for at in 0..self.jobs[place].dependents.len() {
+            let dependent = &self.jobs[place].dependents[at];
+            if dependent.standing(status) == Standing::Met {
+                let job = dependent.job;
+                self.jobs[job].waits_for -= 1;
+            }
         }
     }
 
     fn status_now(&self) -> WorkflowStatus {
-        match self.open {
+        let Tally { blocked, on_hold, busy, failed, stopped, .. } = self.tally;
+        match blocked + on_hold + busy {
             _ if self.jobs.is_empty() => WorkflowStatus::NotRun,
-            0 if self.stopped > 0 && (self.canceled || self.failed == 0) => WorkflowStatus::Canceled,
-            0 if self.failed > 0 => WorkflowStatus::Failed,
+            0 if stopped > 0 && (self.canceled || failed == 0) => WorkflowStatus::Canceled,
+            0 if failed > 0 => WorkflowStatus::Failed,
             0 => WorkflowStatus::Success,
-            _ if self.failed > 0 => WorkflowStatus::Failing,
+            _ if on_hold > 0 && busy == 0 => WorkflowStatus::OnHold,
+            _ if failed > 0 => WorkflowStatus::Failing,
             _ => WorkflowStatus::Running,
+        }
+    }
+}
+
+impl Tally {
+    fn of(&mut self, status: JobStatus) -> &mut usize {
+        match status {
+            JobStatus::Blocked => &mut self.blocked,
+            JobStatus::OnHold => &mut self.on_hold,
+            JobStatus::Queued | JobStatus::Running => &mut self.busy,
+            JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => &mut self.failed,
+            JobStatus::Canceled => &mut self.stopped,
+            JobStatus::Success | JobStatus::NotRun => &mut self.done,
         }
     }
 }
@@ -294,9 +372,9 @@ impl Job {
     fn new(shape: &Shape) -> Self {
         Self {
             status: JobStatus::Blocked,
+            work: shape.work,
             waits_for: shape.requires.len(),
             dependents: Vec::new(),
-            parallelism: shape.parallelism,
             held: 0,
             ended: 0,
             worst: None,

@@ -8,7 +8,7 @@ use super::{
 use bytes::Bytes;
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, StepNumber, WorkflowId, WorkflowStatus,
-    pipeline::{Executor, Job},
+    pipeline::{Executor, Job, Kind},
     stream::{self, Chunk, MAX_CHUNK},
     task::Source,
 };
@@ -95,6 +95,7 @@ fn workflow(pipeline: PipelineId) -> WorkflowRow {
 fn job() -> JobRow {
     let definition = Job {
         name: "build".into(),
+        kind: Kind::Build,
         requires: vec![],
         parallelism: 1,
         executor: Executor::Machine,
@@ -109,11 +110,12 @@ fn job() -> JobRow {
         workflow: WorkflowId(Uuid::from_u128(2)),
         place: 0,
         number: 1,
-        class: "a/b".parse().unwrap(),
+        class: "a/b".parse().ok(),
         definition,
         status: JobStatus::Running,
         started_ms: None,
         ended_ms: None,
+        approved_by: None,
     }
 }
 

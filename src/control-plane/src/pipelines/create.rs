@@ -13,9 +13,9 @@ use crate::{
 };
 use compiler::{Inputs, orb::Orbs};
 use protocol::{
-    JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
+    JobId, JobStatus, PipelineId, ResourceClass, WorkflowId,
     api::{Created, NewPipeline, Refused},
-    pipeline::{Executor, Job, Pipeline as Compiled, Workflow as CompiledWorkflow},
+    pipeline::{Executor, Job, Kind, Pipeline as Compiled, Workflow as CompiledWorkflow},
     task::Source,
     transfer::Content,
 };
@@ -54,17 +54,18 @@ impl Plane {
         Err(Refusal::Bad(format!("the source {digest} of {size} bytes is not there: send it first")))
     }
 
-    /// The class of each job, workflow by workflow.
-    fn classes_of(&self, new: &NewPipeline, compiled: &Compiled) -> Result<Vec<Vec<ResourceClass>>, Refusal> {
+    /// The class of each job that has tasks, workflow by workflow.
+    fn classes_of(&self, new: &NewPipeline, compiled: &Compiled) -> Result<Vec<Classes>, Refusal> {
         let mut problems = Vec::new();
         let mut class_of = |job: &Job| match self.class_of(new, job) {
-            Ok(class) => Some(class),
+            _ if job.kind != Kind::Build => Some(None),
+            Ok(class) => Some(Some(class)),
             Err(problem) => {
                 problems.push(format!("{}: error: {problem}\n", new.config_path));
                 None
             }
         };
-        let classes: Vec<Option<Vec<_>>> = compiled
+        let classes: Vec<Option<Classes>> = compiled
             .workflows
             .iter()
             .map(|workflow| {
@@ -125,14 +126,15 @@ impl Plane {
         let mut change = Change::default();
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row));
-        let lives = plan.workflows(compiled, &pipeline, &mut change)?;
-        let mut lives = lives.into_iter().flatten().collect::<Vec<_>>();
-        if !lives.is_empty() {
-            change.writes.push(Write::Secrets(pipeline.id, sealed));
-        }
+        let mut lives = plan.workflows(compiled, &pipeline, &mut change)?;
         for live in &mut lives {
             live.guard.generation = self.core().next_generation();
             live.workflow_event(Event::Start, moment, &mut change);
+        }
+        // What has nothing to do is over by now.
+        lives.retain(|live| !live.engine.status().is_terminal());
+        if !lives.is_empty() {
+            change.writes.push(Write::Secrets(pipeline.id, sealed));
         }
         Ok(self.queue_new(pipeline.id, lives, change, (numbers, next)))
     }
@@ -162,12 +164,15 @@ impl Plane {
     }
 }
 
+/// Of each job of a workflow, where its tasks go, if it is any.
+type Classes = Vec<Option<ResourceClass>>;
+
 /// The names and numbers of a new pipeline.
 struct Plan<'p> {
     id: PipelineId,
     number: u64,
     first_job: u64,
-    classes: Vec<Vec<ResourceClass>>,
+    classes: Vec<Classes>,
     project: &'p Project,
 }
 
@@ -184,13 +189,13 @@ impl Plan<'_> {
         }
     }
 
-    /// The rows of all workflows, and those that have anything to run.
+    /// The rows of all workflows, none of which has started.
     fn workflows(
         mut self,
         compiled: Compiled,
         pipeline: &Arc<Pipeline>,
         change: &mut Change,
-    ) -> Result<Vec<Option<Live>>, Refusal> {
+    ) -> Result<Vec<Live>, Refusal> {
         let classes = std::mem::take(&mut self.classes);
         let mut lives = Vec::new();
         for (place, (workflow, classes)) in compiled.workflows.into_iter().zip(classes).enumerate() {
@@ -203,17 +208,17 @@ impl Plan<'_> {
         &mut self,
         place: usize,
         compiled: CompiledWorkflow,
-        classes: Vec<ResourceClass>,
+        classes: Classes,
         pipeline: &Arc<Pipeline>,
         change: &mut Change,
-    ) -> Result<Option<Live>, Refusal> {
+    ) -> Result<Live, Refusal> {
         let engine = engine(&compiled)?;
         let guard = Guard { workflow: WorkflowId(Uuid::now_v7()), generation: 0 };
         change.writes.push(Write::Workflow(WorkflowRow {
             id: guard.workflow,
             pipeline: self.id,
             place: u32::try_from(place).unwrap_or(u32::MAX),
-            name: compiled.name,
+            name: compiled.name.clone(),
             status: engine.status(),
             canceled: false,
         }));
@@ -221,8 +226,7 @@ impl Plan<'_> {
         for (job, class) in compiled.jobs.into_iter().zip(classes) {
             jobs.push(self.job(guard.workflow, jobs.len(), job, class, change));
         }
-        let live = Live { guard, pipeline: pipeline.clone(), place, engine, jobs };
-        Ok((live.engine.status() == WorkflowStatus::Running).then_some(live))
+        Ok(Live { guard, pipeline: pipeline.clone(), place, name: compiled.name, engine, jobs })
     }
 
     fn job(
@@ -230,7 +234,7 @@ impl Plan<'_> {
         workflow: WorkflowId,
         place: usize,
         definition: Job,
-        class: ResourceClass,
+        class: Option<ResourceClass>,
         change: &mut Change,
     ) -> LiveJob {
         let (id, number) = (JobId(Uuid::now_v7()), self.first_job);
@@ -245,9 +249,11 @@ impl Plan<'_> {
             status: JobStatus::Blocked,
             started_ms: None,
             ended_ms: None,
+            approved_by: None,
         };
         change.writes.push(Write::Job(row.into()));
-        LiveJob { id, number, class, definition: Arc::new(definition), tasks: Vec::new() }
+        let definition = Arc::new(definition);
+        LiveJob { id, number, class, definition, tasks: Vec::new(), on_hold_since: None }
     }
 }
 

@@ -80,6 +80,8 @@ impl Parts {
             status: row.status,
             started_ms: row.started_ms,
             ended_ms: row.ended_ms,
+            approved_by: row.approved_by,
+            kind: row.definition.kind,
             tasks: tasks.into_iter().map(|task| self.task(task, &row.definition)).collect(),
             tests,
             parallelism: row.definition.parallelism,

@@ -1,4 +1,5 @@
-//! Who may call: the operator by one token, launch-agents by tokens of their resource classes.
+//! Who may call: the operator by one token, launch-agents by tokens of their resource classes, and where a run gives one
+//! out, whoever holds the token that only approves.
 
 use super::{
     Plane,
@@ -17,6 +18,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) operator: TokenHash,
+    approver: Option<TokenHash>,
     tables: RwLock<Tables>,
 }
 
@@ -63,10 +65,14 @@ impl Plane {
 
 impl Access {
     /// Reads them all.
-    pub(crate) async fn read(store: &Store, operator: TokenHash) -> Result<Self, StoreError> {
+    pub(crate) async fn read(
+        store: &Store,
+        operator: TokenHash,
+        approver: Option<TokenHash>,
+    ) -> Result<Self, StoreError> {
         let classes = store.classes().await?;
         let tokens = store.tokens().await?.into_iter().map(|row| (row.hash, row)).collect();
-        Ok(Self { operator, tables: RwLock::new(Tables { classes, tokens }) })
+        Ok(Self { operator, approver, tables: RwLock::new(Tables { classes, tokens }) })
     }
 
     fn apply(&self, change: Write) {
@@ -84,6 +90,11 @@ impl Access {
     pub(crate) fn is_operator(&self, token: &str) -> bool {
         // Comparing hashes tells nothing of the token, however long it takes.
         hash(token) == self.operator
+    }
+
+    /// Whether this is a token that approves: the operator's, or the one that can do nothing else.
+    pub(crate) fn is_approver(&self, token: &str) -> bool {
+        self.is_operator(token) || self.approver == Some(hash(token))
     }
 
     /// The class that a token may claim for.

@@ -60,7 +60,7 @@ impl Core {
                     self.tokens.insert(holder.hash, (task.id, task.machine.epoch));
                 }
                 if task.machine.state == State::Queued {
-                    push(&mut self.queues, task.id, &entry.class);
+                    entry.class.iter().for_each(|class| push(&mut self.queues, task.id, class));
                 }
             }
         }
@@ -124,7 +124,8 @@ impl Core {
 
     /// How many tasks of a class wait, and how many are held.
     pub(crate) fn count(&self, class: &ResourceClass) -> (u64, u64) {
-        let jobs = self.live.values().flat_map(|live| &live.jobs).filter(|job| job.class == *class);
+        let jobs =
+            self.live.values().flat_map(|live| &live.jobs).filter(|job| job.class.as_ref() == Some(class));
         let (mut queued, mut held) = (0, 0);
         for task in jobs.flat_map(|job| &job.tasks) {
             queued += u64::from(task.machine.state == State::Queued);
@@ -143,6 +144,13 @@ impl Core {
             }
         }
         held
+    }
+
+    /// All jobs that wait for an approval, and since when.
+    pub(crate) fn on_hold(&self) -> impl Iterator<Item = (&Live, usize, i64)> {
+        let jobs =
+            self.live.values().flat_map(|live| live.jobs.iter().enumerate().map(move |job| (live, job)));
+        jobs.filter_map(|(live, (place, job))| Some((live, place, job.on_hold_since?)))
     }
 
     /// Finds its way through what a change of a workflow came to.

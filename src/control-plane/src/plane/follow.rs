@@ -2,7 +2,7 @@
 
 use super::Plane;
 use crate::{engine::workflow::Event, refusal::Refusal};
-use protocol::{PipelineId, feed::Feed};
+use protocol::{PipelineId, WorkflowId, feed::Feed};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -36,6 +36,17 @@ impl Plane {
             written.on_disk().await?;
         }
         Ok(())
+    }
+
+    /// Cancels one workflow; whether it runs.
+    pub(crate) async fn cancel_workflow(self: &Arc<Self>, workflow: WorkflowId) -> Result<bool, Refusal> {
+        let canceled = self.change(&mut self.core(), workflow, |live, moment, change| {
+            live.workflow_event(Event::Cancel, moment, change);
+        });
+        match canceled {
+            Some(((), written)) => written.on_disk().await.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     fn cancel_workflows(self: &Arc<Self>, pipeline: PipelineId) -> Result<Vec<super::Written>, Refusal> {

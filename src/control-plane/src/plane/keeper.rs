@@ -1,4 +1,5 @@
-//! What is done by itself: leases that ran out are taken back, and lost workflows are read again.
+//! What is done by itself: leases that ran out are taken back, approvals that nobody gave end, and lost workflows are
+//! read again.
 
 use super::{Plane, live::Place};
 use crate::engine::task::Event;
@@ -22,6 +23,7 @@ impl Plane {
                 () = self.lost.notified() => {}
             }
             self.expire();
+            self.expire_approvals();
             self.read_lost_again().await;
         }
     }

@@ -323,7 +323,7 @@ enum News {
 fn renew_one(core: &mut Core, class: &ResourceClass, lease: &Lease, until: u64) -> Option<News> {
     let place = core.place(lease.task_id)?;
     let job = &mut core.workflow(place.workflow)?.jobs[place.job];
-    if job.class != *class {
+    if job.class.as_ref() != Some(class) {
         return Some(News::Fenced);
     }
     let task = &mut job.tasks[place.index];

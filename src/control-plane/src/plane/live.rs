@@ -70,9 +70,12 @@ pub(crate) struct LiveTask {
 pub(crate) struct LiveJob {
     pub(crate) id: JobId,
     pub(crate) number: u64,
-    pub(crate) class: ResourceClass,
+    /// Where its tasks go, if it is any.
+    pub(crate) class: Option<ResourceClass>,
     pub(crate) definition: Arc<Job>,
     pub(crate) tasks: Vec<LiveTask>,
+    /// Since when it waits for an approval, in milliseconds since 1970.
+    pub(crate) on_hold_since: Option<i64>,
 }
 
 /// A workflow that runs.
@@ -82,6 +85,8 @@ pub(crate) struct Live {
     pub(crate) pipeline: Arc<Pipeline>,
     /// Among the pipeline's workflows.
     pub(crate) place: usize,
+    /// In the configuration.
+    pub(crate) name: String,
     pub(crate) engine: Workflow,
     pub(crate) jobs: Vec<LiveJob>,
 }
@@ -173,7 +178,7 @@ impl Live {
         change.dropped_tokens.extend(task.holder.take().map(|holder| holder.hash));
         task.progress = Progress::fresh();
         change.writes.push(Write::TaskRequeued { task: task.id, unclaims });
-        change.queued.push((task.id, class));
+        change.queued.extend(class.map(|class| (task.id, class)));
         self.workflow_event(workflow::Event::TaskRequeued(job), moment, change);
     }
 
@@ -212,9 +217,10 @@ impl Live {
         }
     }
 
-    fn job_changed(&self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
+    fn job_changed(&mut self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
         let at = Some(moment.wall_ms);
-        let started_ms = at.filter(|_| status == JobStatus::Running);
+        self.jobs[job].on_hold_since = at.filter(|_| status == JobStatus::OnHold);
+        let started_ms = at.filter(|_| matches!(status, JobStatus::Running | JobStatus::OnHold));
         let ended_ms = at.filter(|_| status.is_terminal());
         change.news.push(News::Job { workflow: self.place, job, status });
         change.writes.push(Write::JobStatus { job: self.jobs[job].id, status, started_ms, ended_ms });
@@ -229,7 +235,7 @@ impl Live {
             change.news.push(News::Task { workflow: self.place, job, task: id, index });
             change.writes.push(Write::Task(TaskRow::queued(id, live.id, index, moment.wall_ms).into()));
             change.made.push((id, place));
-            change.queued.push((id, live.class.clone()));
+            change.queued.extend(live.class.clone().map(|class| (id, class)));
             live.tasks.push(LiveTask {
                 id,
                 machine: task::Task::new(),

@@ -9,11 +9,14 @@ use super::{
 use crate::{
     engine::{
         task::{State, Task},
-        workflow::{Shape, Workflow},
+        workflow::{Need, Shape, Work, Workflow},
     },
     refusal::Refusal,
 };
-use protocol::{TaskId, WorkflowId, pipeline::Job};
+use protocol::{
+    JobStatus, TaskId, WorkflowId,
+    pipeline::{Job, Kind, Requirement},
+};
 use slog::{error, warn};
 use std::{collections::HashMap, error::Error, sync::Arc};
 use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, StoreError, TaskRow, Write};
@@ -115,13 +118,15 @@ fn revive(
         class: job.class.clone(),
         definition: Arc::new(job.definition.clone()),
         tasks: of_job(job).iter().map(|task| revive_task(task, leases)).collect(),
+        on_hold_since: job.started_ms.filter(|_| job.status == JobStatus::OnHold),
     });
     let jobs = jobs.collect();
     let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables));
-    Ok(Live { guard, pipeline, place: rows.workflow.place as usize, engine, jobs })
+    let (place, name) = (rows.workflow.place as usize, rows.workflow.name);
+    Ok(Live { guard, pipeline, place, name, engine, jobs })
 }
 
-fn standing(job: &JobRow, tasks: &[TaskRow]) -> (protocol::JobStatus, u32, Vec<protocol::Outcome>) {
+fn standing(job: &JobRow, tasks: &[TaskRow]) -> (JobStatus, u32, Vec<protocol::Outcome>) {
     let held = tasks.iter().filter(|task| matches!(task.phase, Phase::Claimed | Phase::Begun)).count();
     let ended = tasks.iter().filter_map(|task| task.outcome).collect();
     (job.status, u32::try_from(held).unwrap_or(u32::MAX), ended)
@@ -161,14 +166,22 @@ fn pipeline(project_name: String, row: PipelineRow, variables: Variables) -> Pip
 pub(crate) fn shapes(jobs: &[&Job]) -> Result<Vec<Shape>, Refusal> {
     let places: HashMap<&str, usize> =
         jobs.iter().enumerate().map(|(place, job)| (job.name.as_str(), place)).collect();
-    let place = |job: &Job, name: &String| {
+    let need = |job: &Job, Requirement { job: name, endings }: &Requirement| {
         let missing = || format!("the job `{}` requires `{name}`, which is not there", job.name);
-        places.get(name.as_str()).copied().ok_or_else(|| Refusal::Bad(missing()))
+        let place = places.get(name.as_str()).ok_or_else(|| Refusal::Bad(missing()))?;
+        Ok(Need { job: *place, endings: endings.clone() })
     };
-    jobs.iter()
-        .map(|job| {
-            let requires = job.requires.iter().map(|name| place(job, name)).collect::<Result<_, _>>()?;
-            Ok(Shape { requires, parallelism: job.parallelism })
-        })
-        .collect()
+    let shape = |job: &&Job| {
+        let requires = job.requires.iter().map(|requirement| need(job, requirement));
+        Ok(Shape { requires: requires.collect::<Result<_, Refusal>>()?, work: work(job) })
+    };
+    jobs.iter().map(shape).collect()
+}
+
+fn work(job: &Job) -> Work {
+    match job.kind {
+        Kind::Build => Work::Tasks(job.parallelism),
+        Kind::Approval => Work::Approval,
+        Kind::NoOp => Work::Nothing,
+    }
 }

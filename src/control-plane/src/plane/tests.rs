@@ -199,7 +199,7 @@ async fn confuse(plane: &Plane, pipeline: PipelineId) {
     let mut job = plane.store.live_workflow(workflow).await.unwrap().unwrap().jobs.remove(0);
     job.id = JobId(Uuid::now_v7());
     job.place = 1;
-    job.definition.requires = vec!["nobody".to_owned()];
+    job.definition.requires = vec![protocol::pipeline::Requirement::success("nobody")];
     plane.write(vec![Write::Job(Box::new(job))]).await.unwrap();
 }
 

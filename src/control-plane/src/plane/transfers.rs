@@ -12,6 +12,7 @@ use protocol::{
     http::{
         Artifacts, Destinations, FindCache, Layers, Lease, PersistLayer, SaveCache, Tests, is_empty_content,
     },
+    pipeline::Requirement,
     task::Source,
     transfer::{Content, Destination, Found, MAX_CACHE_KEY, is_safe_path},
 };
@@ -175,7 +176,7 @@ fn scope_of(live: &Live) -> Scope {
 
 /// All jobs that a job requires, also through others: each after those that it requires itself.
 fn upstream(live: &Live, job: usize) -> Vec<(JobId, String)> {
-    let place = |name: &String| live.jobs.iter().position(|job| job.definition.name == *name);
+    let place = |one: &Requirement| live.jobs.iter().position(|job| job.definition.name == one.job);
     let required = |job: &LiveJob| job.definition.requires.iter().rev().filter_map(place).collect::<Vec<_>>();
     let (mut order, mut seen) = (Vec::new(), vec![false; live.jobs.len()]);
     let mut path: Vec<(usize, bool)> =

@@ -16,6 +16,7 @@ use askama::Template;
 use protocol::{
     JobId, JobStatus, PipelineId, WorkflowStatus,
     api::{GitValues, JobView, PipelineView, WorkflowView},
+    pipeline::Requirement,
 };
 
 #[derive(Template)]
@@ -46,6 +47,8 @@ struct Line {
     name: String,
     status: JobStatus,
     status_text: String,
+    /// What people should know beside that.
+    note: String,
     requires: String,
     has_tasks: bool,
     parallel: bool,
@@ -141,7 +144,8 @@ impl Line {
             id: job.id,
             status: job.status,
             status_text: status(job.status),
-            requires: job.requires.join(", "),
+            note: note(&job),
+            requires: job.requires.iter().map(Requirement::shown).collect::<Vec<_>>().join(", "),
             has_tasks: !job.tasks.is_empty(),
             parallel: job.tasks.len() > 1,
             tasks: job.tasks.len(),
@@ -155,6 +159,15 @@ impl Line {
             width,
             name: job.name,
         }
+    }
+}
+
+/// How to approve a job that waits for it, and who did it afterwards.
+fn note(job: &JobView) -> String {
+    match (&job.approved_by, job.status) {
+        (Some(by), _) => format!("approved by {by}"),
+        (None, JobStatus::OnHold) => "waits for roundhouse approve".to_owned(),
+        (None, _) => String::new(),
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Counts {
     pub(crate) running: usize,
     /// Those whose tasks wait for a launch-agent.
     pub(crate) queued: usize,
+    /// Those that wait for somebody's approval.
+    pub(crate) on_hold: usize,
     /// Those that succeeded.
     pub(crate) succeeded: usize,
     /// Those that ended in any other way.
@@ -198,8 +200,8 @@ impl Model {
 
 fn move_workflow(view: &mut WorkflowView, status: WorkflowStatus) -> Option<()> {
     let forward = match view.status {
-        WorkflowStatus::Running => status != WorkflowStatus::Running,
-        WorkflowStatus::Failing => status.is_terminal(),
+        WorkflowStatus::Running | WorkflowStatus::OnHold => status != view.status,
+        WorkflowStatus::Failing => status.is_terminal() || status == WorkflowStatus::OnHold,
         _ => false,
     };
     forward.then(|| view.status = status)
@@ -212,7 +214,7 @@ fn move_job(view: &mut JobView, status: JobStatus) -> Option<()> {
 fn rank(status: JobStatus) -> u8 {
     match status {
         JobStatus::Blocked => 0,
-        JobStatus::Queued => 1,
+        JobStatus::Queued | JobStatus::OnHold => 1,
         JobStatus::Running => 2,
         _ => 3,
     }
@@ -245,6 +247,7 @@ impl Counts {
         match status {
             JobStatus::Running => self.running += 1,
             JobStatus::Queued => self.queued += 1,
+            JobStatus::OnHold => self.on_hold += 1,
             JobStatus::Success => self.succeeded += 1,
             JobStatus::Blocked => {}
             _ => self.failed += 1,

@@ -4,6 +4,7 @@ use protocol::{
     JobId, JobStatus, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId, WorkflowStatus,
     api::{JobView, PipelineView, StepView, TaskView, TestCounts, WorkflowView},
     feed::News,
+    pipeline::Kind,
     transfer::{Artifact, Content},
 };
 
@@ -41,10 +42,12 @@ fn blocked(called: &str) -> JobView {
         id: name::<JobId>(),
         number: 1,
         name: called.to_owned(),
+        kind: Kind::Build,
         status: JobStatus::Blocked,
         requires: Vec::new(),
         started_ms: None,
         ended_ms: None,
+        approved_by: None,
         parallelism: 1,
         tasks: Vec::new(),
         tests: TestCounts::default(),

@@ -4,6 +4,7 @@ use protocol::{
     JobStatus, StepStatus,
     api::{JobView, PipelineView, TaskView},
     feed::News,
+    pipeline::Kind,
 };
 
 /// The news that make this view of a pipeline that had not begun: what a follower knows already changes nothing.
@@ -20,7 +21,7 @@ pub(crate) fn of(view: &PipelineView) -> Vec<News> {
 
 fn tell_job(workflow: usize, job: usize, view: &JobView, story: &mut Vec<News>) {
     let now = |status| News::Job { workflow, job, status };
-    if view.started_ms.is_some() {
+    if view.started_ms.is_some() && view.kind == Kind::Build {
         story.push(now(JobStatus::Running));
     }
     for task in &view.tasks {

@@ -51,7 +51,7 @@ impl Paint {
             JobStatus::Success => "32",
             JobStatus::Running | JobStatus::Queued => "36",
             JobStatus::Blocked | JobStatus::NotRun => "2",
-            JobStatus::Canceled => "33",
+            JobStatus::Canceled | JobStatus::OnHold => "33",
             JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => "31",
         };
         self.wrap(code, text)
@@ -63,6 +63,7 @@ pub(crate) fn mark(status: JobStatus) -> &'static str {
     match status {
         JobStatus::Success => "✔",
         JobStatus::NotRun | JobStatus::Blocked => "·",
+        JobStatus::OnHold => "‖",
         JobStatus::Queued | JobStatus::Running => "…",
         JobStatus::Canceled => "■",
         JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => "✘",
@@ -73,6 +74,7 @@ pub(crate) fn mark(status: JobStatus) -> &'static str {
 pub(crate) fn status(status: JobStatus) -> &'static str {
     match status {
         JobStatus::Blocked => "blocked",
+        JobStatus::OnHold => "on hold",
         JobStatus::Queued => "queued",
         JobStatus::Running => "running",
         JobStatus::Success => "success",

@@ -55,7 +55,9 @@ pub(crate) fn document(view: &PipelineView, logs: &mut Logs, places: &Places) ->
 fn job_report(workflow: &WorkflowView, job: &JobView, logs: &mut Logs, places: &Places) -> JobReport {
     JobReport {
         name: job.name.clone(),
+        kind: job.kind,
         status: job.status,
+        approved_by: job.approved_by.clone(),
         parallelism: job.parallelism,
         duration_ms: duration_ms(job),
         tasks: job.tasks.iter().map(|task| task_report(job, task, logs)).collect(),

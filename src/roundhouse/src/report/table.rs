@@ -50,8 +50,12 @@ fn row(job: &JobView, label: &str, width: usize, paint: Paint) -> String {
 
 /// Why a job is not a success.
 fn reason(job: &JobView) -> String {
+    if let Some(by) = &job.approved_by {
+        return format!("approved by {}", words::shown(by));
+    }
     if job.status == JobStatus::NotRun {
-        return format!("requires {}", job.requires.join(", ")).trim_end_matches("requires ").to_owned();
+        let requires: Vec<String> = job.requires.iter().map(|one| words::shown(&one.shown())).collect();
+        return format!("requires {}", requires.join(", ")).trim_end_matches("requires ").to_owned();
     }
     if matches!(job.status, JobStatus::Success | JobStatus::Canceled) {
         return String::new();
@@ -78,6 +82,7 @@ fn sentence(view: &PipelineView, took_ms: u64, paint: Paint) -> String {
         WorkflowStatus::NotRun => ("nothing to run", JobStatus::NotRun),
         WorkflowStatus::Canceled => ("canceled", JobStatus::Canceled),
         WorkflowStatus::Running | WorkflowStatus::Failing => ("still running", JobStatus::Running),
+        WorkflowStatus::OnHold => ("on hold", JobStatus::OnHold),
         WorkflowStatus::Failed => ("failed", JobStatus::Failed),
     };
     let word = paint.bold(&paint.status(color, word));
@@ -86,9 +91,10 @@ fn sentence(view: &PipelineView, took_ms: u64, paint: Paint) -> String {
 
 fn tally(view: &PipelineView) -> String {
     use JobStatus::{
-        Blocked, Canceled, Failed, InfrastructureFail, NotRun, Queued, Running, Success, Timedout,
+        Blocked, Canceled, Failed, InfrastructureFail, NotRun, OnHold, Queued, Running, Success, Timedout,
     };
-    let order = [Success, Failed, Timedout, InfrastructureFail, Canceled, NotRun, Blocked, Queued, Running];
+    let order =
+        [Success, Failed, Timedout, InfrastructureFail, Canceled, NotRun, OnHold, Blocked, Queued, Running];
     let count = |wanted| jobs(view).filter(|job| job.status == wanted).count();
     let told = order.into_iter().map(|status| (count(status), status)).filter(|(number, _)| *number > 0);
     let parts: Vec<_> = told.map(|(number, status)| format!("{number} {}", words::status(status))).collect();
@@ -120,7 +126,7 @@ mod tests_of_the_table {
     #[test]
     fn the_table_says_how_each_job_ended_and_why() {
         let mut view = finished();
-        view.workflows[0].jobs[1].requires = vec!["build".to_owned()];
+        view.workflows[0].jobs[1].requires = vec![protocol::pipeline::Requirement::success("build")];
         let closing = Closing {
             artifacts: Some(Path::new("/out")),
             page: Some("http://127.0.0.1:8080/pipelines/7"),

@@ -1,6 +1,7 @@
 //! Stores of other versions, of other programs, and broken ones.
 
 use super::*;
+use protocol::pipeline::Requirement;
 
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_not_changed() {
@@ -78,7 +79,7 @@ async fn a_store_of_version_1_is_migrated_and_read_whole() {
     assert_eq!(part.jobs[0].definition.name, "waits");
     assert_eq!(store.chunks(task, StepNumber(4), 0, 9).await.unwrap().len(), 2);
     let live = store.live_workflow(workflows[0].id).await.unwrap().unwrap();
-    assert_eq!(live.jobs[1].definition.requires, ["build"]);
+    assert_eq!(live.jobs[1].definition.requires, [Requirement::success("build")]);
     let cache = store.find_cache(row.project, "v1", false).await.unwrap().unwrap();
     assert!(cache.used_ms > row.created_ms, "as old as it was saved");
     for digest in [&cache.content.digest, &rows.artifacts[0].1.content.digest] {

@@ -50,7 +50,7 @@ impl House {
         for effect in self.engine.apply(event) {
             match effect {
                 Effect::QueueTasks(job) => {
-                    let parallelism = self.shapes[job].parallelism as usize;
+                    let parallelism = self.shapes[job].tasks();
                     assert!(self.tasks.iter().all(|(of, _)| *of != job), "{job} is queued twice");
                     self.tasks.extend(std::iter::repeat_n((job, Task::new()), parallelism));
                     self.grants.resize(self.tasks.len(), 0);
@@ -91,6 +91,7 @@ impl House {
         let (until, outcome) = (self.now + LEASE, call.outcome);
         match call.kind {
             0 => self.tell(workflow::Event::Cancel),
+            27..=29 => self.tell(workflow::Event::Approve(call.lease.index(self.shapes.len()))),
             1..=3 => {
                 self.now += LEASE / 2;
                 let now = self.now;
@@ -123,8 +124,9 @@ impl House {
         }
     }
 
-    /// Launch-agents that do what they must take whatever is queued.
+    /// Launch-agents that do what they must take whatever is queued, and people approve whatever waits.
     fn finish(&mut self) {
+        (0..self.shapes.len()).for_each(|job| self.tell(workflow::Event::Approve(job)));
         let mut place = 0;
         while place < self.tasks.len() {
             self.happens(place, task::Event::Claim { until: Millis::MAX });
@@ -132,6 +134,7 @@ impl House {
             self.happens(place, task::Event::Begin { epoch });
             self.happens(place, task::Event::Finish { epoch, outcome: Outcome::Success });
             place += 1;
+            (0..self.shapes.len()).for_each(|job| self.tell(workflow::Event::Approve(job)));
         }
     }
 }

@@ -1,12 +1,27 @@
 //! Whole workflows under random orders, outcomes, losses and cancels, against a model that looks at everything.
 
-use crate::engine::workflow::{Effect, Event, Shape, ShapeError, Workflow};
+use crate::engine::workflow::{Effect, Event, Need, Shape, ShapeError, Standing, Work, Workflow};
 use proptest::{prelude::*, sample::Index};
-use protocol::{JobStatus, Outcome, WorkflowStatus};
+use protocol::{JobStatus, Outcome, WorkflowStatus, pipeline::Ending};
 
 fn shape(requires: &[usize], parallelism: u32) -> Shape {
-    Shape { requires: requires.to_vec(), parallelism }
+    let success = |job: &usize| Need { job: *job, endings: vec![Ending::Success] };
+    Shape { requires: requires.iter().map(success).collect(), work: Work::Tasks(parallelism) }
 }
+
+/// Every way in which a job can stand.
+const STATUSES: [JobStatus; 10] = [
+    JobStatus::Blocked,
+    JobStatus::OnHold,
+    JobStatus::Queued,
+    JobStatus::Running,
+    JobStatus::Success,
+    JobStatus::Failed,
+    JobStatus::Timedout,
+    JobStatus::InfrastructureFail,
+    JobStatus::Canceled,
+    JobStatus::NotRun,
+];
 
 fn ended(job: usize, outcome: Outcome) -> Event {
     Event::TaskEnded { job, outcome, was_held: true }
@@ -25,10 +40,47 @@ fn a_workflow_without_jobs_is_not_run() {
     assert_eq!(Workflow::new(&[]).unwrap().status(), WorkflowStatus::NotRun);
 }
 
+#[test]
+fn the_table_of_a_requirement() {
+    let lists = Ending::ALL.iter().map(|ending| vec![*ending]);
+    let lists = lists.chain([vec![Ending::Success, Ending::NotRun], vec![]]);
+    let mut table = String::new();
+    for endings in lists {
+        let need = Need { job: 0, endings };
+        let names: Vec<&str> = need.endings.iter().map(|ending| ending.as_str()).collect();
+        table +=
+            &format!("== {}\n", if names.is_empty() { "nothing".to_owned() } else { names.join(" or ") });
+        for status in STATUSES {
+            let required = status.to_string();
+            table += &format!("{required:<20}{:?}\n", need.standing(status));
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
 /// `a` is needed by `b`, of two tasks, which is needed by `c`; `d` stands alone.
-fn walked(events: &[Event]) -> String {
-    let shapes = [shape(&[], 1), shape(&[0], 2), shape(&[1], 1), shape(&[], 1)];
-    let mut workflow = Workflow::new(&shapes).unwrap();
+fn four() -> Vec<Shape> {
+    vec![shape(&[], 1), shape(&[0], 2), shape(&[1], 1), shape(&[], 1)]
+}
+
+/// `a` is approved before `b`, whose failure `c` waits for and whose success `d`; `e` waits for `d`'s not running, and
+/// nothing-doing `f` for the end of all.
+fn gated() -> Vec<Shape> {
+    let need = |job, ending| Need { job, endings: vec![ending] };
+    let tasks = |requires| Shape { requires, work: Work::Tasks(1) };
+    let all = (1..5).map(|job| need(job, Ending::Terminal)).collect();
+    vec![
+        Shape { requires: vec![], work: Work::Approval },
+        tasks(vec![need(0, Ending::Success)]),
+        tasks(vec![need(1, Ending::Failed)]),
+        tasks(vec![need(1, Ending::Success)]),
+        tasks(vec![need(3, Ending::NotRun)]),
+        Shape { requires: all, work: Work::Nothing },
+    ]
+}
+
+fn walked(shapes: &[Shape], events: &[Event]) -> String {
+    let mut workflow = Workflow::new(shapes).unwrap();
     let mut walk = String::new();
     for event in events {
         walk += &format!("{event:?}\n");
@@ -78,20 +130,76 @@ fn the_walks_of_a_workflow() {
         ended(0, Canceled),
     ];
     let walks = [("succeeds", &succeeds[..]), ("fails", &fails), ("is canceled", &canceled)];
-    let walks: String = walks.iter().map(|(name, events)| format!("== {name}\n{}", walked(events))).collect();
-    insta::assert_snapshot!(walks);
+    let walk = |(name, events): &(&str, &[Event])| format!("== {name}\n{}", walked(&four(), events));
+    insta::assert_snapshot!(walks.iter().map(walk).collect::<String>());
 }
 
-/// A graph without cycles: each job requires some of those before it.
+#[test]
+fn the_walks_of_a_workflow_with_a_gate() {
+    use Outcome::{Failed, Success};
+    let claimed = Event::TaskClaimed;
+    let approved = [Event::Start, Event::Approve(1), Event::Approve(0), Event::Approve(0), claimed(1)];
+    let failed = [ended(1, Failed), claimed(2), claimed(4), ended(2, Success), ended(4, Success)];
+    let succeeded = [ended(1, Success), claimed(3), ended(3, Success)];
+    let walks = [
+        ("the job behind the gate fails", [&approved[..], &failed].concat()),
+        ("the job behind the gate succeeds", [&approved[..], &succeeded].concat()),
+        ("nobody approves", vec![Event::Start, Event::Expire(0), claimed(4), ended(4, Success)]),
+        ("it is canceled on hold", vec![Event::Start, Event::Cancel, Event::Approve(0)]),
+    ];
+    let walk = |(name, events): &(&str, Vec<Event>)| format!("== {name}\n{}", walked(&gated(), events));
+    insta::assert_snapshot!(walks.iter().map(walk).collect::<String>());
+}
+
+#[test]
+fn a_workflow_of_nothing_to_do_is_over_as_it_starts() {
+    let nothing = |requires: &[usize]| Shape { work: Work::Nothing, ..shape(requires, 1) };
+    let mut workflow = Workflow::new(&[nothing(&[1]), nothing(&[])]).unwrap();
+    let effects = workflow.apply(Event::Start);
+    assert_eq!(effects.last(), Some(&Effect::Workflow(WorkflowStatus::Success)));
+    assert_eq!(effects.len(), 3, "{effects:?}");
+}
+
+#[test]
+fn a_long_chain_of_nothing_to_do_ends_at_once() {
+    let nothing = |place: usize| {
+        let before: Vec<usize> = place.checked_sub(1).into_iter().collect();
+        Shape { work: Work::Nothing, ..shape(&before, 1) }
+    };
+    let mut workflow = Workflow::new(&(0..50_000).map(nothing).collect::<Vec<_>>()).unwrap();
+    workflow.apply(Event::Start);
+    assert_eq!(workflow.status(), WorkflowStatus::Success);
+}
+
+/// A graph without cycles: each job requires some of those before it, to end in some way.
 pub(super) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
-    prop::collection::vec((prop::collection::vec(any::<Index>(), 0..3), 1..4_u32), 1..12).prop_map(|jobs| {
-        let shape = |(place, (requires, parallelism)): (usize, (Vec<Index>, u32))| {
-            let requires =
-                if place == 0 { vec![] } else { requires.iter().map(|index| index.index(place)).collect() };
-            Shape { requires, parallelism }
-        };
-        jobs.into_iter().enumerate().map(shape).collect()
+    let endings = prop_oneof![
+        6 => Just(vec![Ending::Success]),
+        4 => prop::sample::subsequence(Ending::ALL.to_vec(), 0..4),
+    ];
+    let work = prop_oneof![
+        6 => (1..4_u32).prop_map(Work::Tasks),
+        1 => Just(Work::Approval),
+        1 => Just(Work::Nothing),
+    ];
+    let needs = prop::collection::vec((any::<Index>(), endings), 0..3);
+    prop::collection::vec((needs, work), 1..12).prop_map(|jobs| {
+        let jobs = jobs.into_iter().enumerate();
+        jobs.map(|(place, (needs, work))| Shape { requires: among(place, needs), work }).collect()
     })
+}
+
+/// Needs of jobs before this place.
+fn among(place: usize, needs: Vec<(Index, Vec<Ending>)>) -> Vec<Need> {
+    let needs = needs.into_iter().filter(|_| place > 0);
+    needs.map(|(index, endings)| Need { job: index.index(place), endings }).collect()
+}
+
+impl Shape {
+    /// How many tasks it is.
+    pub(super) fn tasks(&self) -> usize {
+        if let Work::Tasks(number) = self.work { number as usize } else { 0 }
+    }
 }
 
 /// What a random driver does next to one of the tasks that it may do it to.
@@ -135,12 +243,29 @@ impl Driver {
     }
 
     fn queue(&mut self, job: usize) {
-        for required in &self.shapes[job].requires {
-            assert_eq!(self.engine.job_status(*required), JobStatus::Success, "{job} runs before {required}");
-        }
+        assert_eq!(self.standing(job), Standing::Met, "{job} runs before its turn");
         assert!(!self.queued.contains(&job) && !self.held.contains(&job), "{job} is queued twice");
         assert!(!self.canceled, "{job} is queued after the cancel");
-        self.queued.extend(std::iter::repeat_n(job, self.shapes[job].parallelism as usize));
+        self.queued.extend(std::iter::repeat_n(job, self.shapes[job].tasks()));
+    }
+
+    /// How all requirements of a job stand, looked at one by one.
+    fn standing(&self, job: usize) -> Standing {
+        let needs = self.shapes[job].requires.iter();
+        needs.map(|need| need.standing(self.engine.job_status(need.job))).min().unwrap_or(Standing::Met)
+    }
+
+    fn on_hold(&self) -> Vec<usize> {
+        let jobs = 0..self.shapes.len();
+        jobs.filter(|job| self.engine.job_status(*job) == JobStatus::OnHold).collect()
+    }
+
+    /// Approves one of the jobs that wait for it, or lets its time run out.
+    fn answer(&mut self, which: Index, event: fn(usize) -> Event) {
+        let on_hold = self.on_hold();
+        if !on_hold.is_empty() {
+            self.apply(event(on_hold[which.index(on_hold.len())]));
+        }
     }
 
     fn cancel(&mut self, job: usize) {
@@ -154,7 +279,7 @@ impl Driver {
     fn make(&mut self, step: &Move) {
         match step.kind {
             0 => {
-                self.canceled = true;
+                self.canceled |= !self.engine.status().is_terminal();
                 self.apply(Event::Cancel);
             }
             1..=3 if !self.held.is_empty() && !self.canceled => {
@@ -167,6 +292,8 @@ impl Driver {
                 let outcome = if self.canceled { Outcome::Canceled } else { step.outcome };
                 self.apply(ended(job, outcome));
             }
+            21..=23 => self.answer(step.which, Event::Approve),
+            24 => self.answer(step.which, Event::Expire),
             _ if !self.queued.is_empty() => {
                 let job = self.queued.swap_remove(step.which.index(self.queued.len()));
                 self.held.push(job);
@@ -185,20 +312,24 @@ impl Driver {
                 JobStatus::Queued => assert!(queued && !held, "{job} waits without a task"),
                 _ => assert!(!held && !queued, "{job} is {status} with a task"),
             }
-            let lost =
-                |required: &usize| jobs[*required].is_terminal() && jobs[*required] != JobStatus::Success;
-            if *status == JobStatus::Blocked {
-                assert!(!self.shapes[job].requires.iter().any(lost), "{job} waits for what never comes");
-            }
-            if *status == JobStatus::NotRun {
-                assert!(self.shapes[job].requires.iter().any(lost), "{job} might have run");
+            match (status, self.standing(job)) {
+                (JobStatus::Canceled, _) if self.canceled => {}
+                (JobStatus::Blocked, standing) => assert_eq!(standing, Standing::Waits, "{job} is blocked"),
+                (JobStatus::NotRun, standing) => assert_eq!(standing, Standing::Lost, "{job} never ran"),
+                (_, standing) => assert_eq!(standing, Standing::Met, "{job} is {status}"),
             }
         }
+        let any = |wanted: &[JobStatus]| jobs.iter().any(|status| wanted.contains(status));
         let over = jobs.iter().all(|status| status.is_terminal());
         assert_eq!(self.engine.status().is_terminal(), over, "{:?}", self.engine.status());
-        let all = jobs.iter().all(|status| *status == JobStatus::Success);
-        assert_eq!(self.engine.status() == WorkflowStatus::Success, all);
-        assert!(over || !self.queued.is_empty() || !self.held.is_empty(), "nothing can move any more");
+        let has_failed = any(&[JobStatus::Failed, JobStatus::Timedout, JobStatus::InfrastructureFail]);
+        let is_stopped = any(&[JobStatus::Canceled]) && (self.canceled || !has_failed);
+        assert_eq!(self.engine.status() == WorkflowStatus::Canceled, over && is_stopped);
+        assert_eq!(self.engine.status() == WorkflowStatus::Success, over && !is_stopped && !has_failed);
+        let moves = !self.queued.is_empty() || !self.held.is_empty();
+        let waits = !self.on_hold().is_empty();
+        assert_eq!(self.engine.status() == WorkflowStatus::OnHold, waits && !moves);
+        assert!(over || moves || waits, "nothing can move any more");
     }
 }
 
@@ -213,13 +344,13 @@ proptest! {
             driver.make(step);
             driver.check();
         }
-        let end = |which| Move { which, kind: 20, outcome: Outcome::Success };
         for step in moves.iter().cycle().take(2000) {
-            driver.make(&end(step.which));
+            for kind in [20, 21] {
+                driver.make(&Move { which: step.which, kind, outcome: Outcome::Success });
+            }
         }
         driver.check();
         prop_assert!(driver.engine.status().is_terminal());
-        prop_assert_eq!(driver.engine.status() == WorkflowStatus::Canceled, driver.was_stopped());
     }
 
     #[test]
@@ -246,10 +377,4 @@ proptest! {
 
 fn count(tasks: &[usize], job: usize) -> usize {
     tasks.iter().filter(|task| **task == job).count()
-}
-
-impl Driver {
-    fn was_stopped(&self) -> bool {
-        (0..self.shapes.len()).any(|job| self.engine.job_status(job) == JobStatus::Canceled)
-    }
 }

@@ -1,0 +1,125 @@
+//! Calls about workflows in the shapes of the public API v2, and the list of what waits for an approval.
+
+use super::{
+    MAX_WORDS,
+    auth::{Approver, Operator},
+};
+use crate::{
+    plane::{Plane, clock::rfc3339},
+    refusal::Refusal,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Bytes, Data, Json, Path, PayloadConfig, ServiceConfig, get, post, resource},
+};
+use protocol::{
+    JobId, JobStatus, WorkflowId,
+    api::{Approve, Items, JobView, OnHold, PipelineView, WorkflowView},
+    pipeline::Kind,
+};
+use serde_json::{Map, Value, json};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/api/v3/approvals").route(get().to(waiting)))
+        .service(resource("/api/v2/workflow/{id}").route(get().to(workflow)))
+        .service(resource("/api/v2/workflow/{id}/job").route(get().to(jobs)))
+        .service(resource("/api/v2/workflow/{id}/cancel").route(post().to(cancel)))
+        .service(
+            resource("/api/v2/workflow/{id}/approve/{job}")
+                .app_data(PayloadConfig::new(MAX_WORDS))
+                .route(post().to(approve)),
+        );
+}
+
+async fn waiting(_: Approver, plane: Data<Plane>) -> Json<Items<OnHold>> {
+    Json(Items { items: plane.on_hold() })
+}
+
+async fn approve(
+    _: Approver,
+    plane: Data<Plane>,
+    path: Path<(WorkflowId, JobId)>,
+    body: Bytes,
+) -> Result<HttpResponse, Refusal> {
+    let (workflow, job) = path.into_inner();
+    // The public call has no body.
+    let approve: Approve = match body.is_empty() {
+        true => Approve::default(),
+        false => serde_json::from_slice(&body).map_err(|error| Refusal::Bad(format!("the body: {error}")))?,
+    };
+    plane.approve(workflow, job, approve.by.as_deref()).await?;
+    Ok(accepted())
+}
+
+async fn cancel(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<HttpResponse, Refusal> {
+    let (pipeline, place) = found(&plane, *id).await?;
+    if !plane.cancel_workflow(*id).await? && !pipeline.workflows[place].status.is_terminal() {
+        return Err(Refusal::being_read());
+    }
+    Ok(accepted())
+}
+
+fn accepted() -> HttpResponse {
+    HttpResponse::Accepted().json(json!({ "message": "Accepted." }))
+}
+
+async fn workflow(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Json<Value>, Refusal> {
+    let (pipeline, place) = found(&plane, *id).await?;
+    Ok(Json(shown_workflow(&pipeline, &pipeline.workflows[place])))
+}
+
+fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -> Value {
+    let ended = workflow.jobs.iter().filter_map(|job| job.ended_ms).max();
+    json!({
+        "id": workflow.id,
+        "name": workflow.name,
+        "status": workflow.status,
+        "pipeline_id": pipeline.id,
+        "pipeline_number": pipeline.number,
+        "project_slug": pipeline.project,
+        "created_at": rfc3339(pipeline.created_ms),
+        "stopped_at": ended.filter(|_| workflow.status.is_terminal()).map(rfc3339),
+    })
+}
+
+async fn jobs(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Json<Value>, Refusal> {
+    let (pipeline, place) = found(&plane, *id).await?;
+    let jobs = &pipeline.workflows[place].jobs;
+    let items: Vec<Value> = jobs.iter().map(|job| shown_job(&pipeline.project, jobs, job)).collect();
+    Ok(Json(json!({ "items": items, "next_page_token": null })))
+}
+
+fn shown_job(project: &str, jobs: &[JobView], job: &JobView) -> Value {
+    let id = |name: &str| jobs.iter().find(|other| other.name == name).map(|other| other.id.to_string());
+    let requires = job.requires.iter().filter_map(|one| Some((id(&one.job)?, json!(one.endings))));
+    let requires: Map<String, Value> = requires.collect();
+    let mut shown = json!({
+        "id": job.id,
+        "name": job.name,
+        "type": job.kind,
+        "status": job.status,
+        "project_slug": project,
+        "dependencies": requires.keys().collect::<Vec<_>>(),
+        "requires": requires,
+        "started_at": job.started_ms.map(rfc3339),
+        "stopped_at": job.ended_ms.map(rfc3339),
+    });
+    if job.kind == Kind::Build && !matches!(job.status, JobStatus::Blocked | JobStatus::NotRun) {
+        shown["job_number"] = json!(job.number);
+    }
+    if job.kind == Kind::Approval {
+        shown["approval_request_id"] = json!(job.id);
+        shown["approved_by"] = json!(job.approved_by);
+    }
+    shown
+}
+
+/// A workflow in its pipeline.
+async fn found(plane: &Plane, id: WorkflowId) -> Result<(PipelineView, usize), Refusal> {
+    let missing = || Refusal::Missing(format!("there is no workflow {id}"));
+    let pipeline = plane.store.pipeline_of(id).await?.ok_or_else(missing)?;
+    let pipeline = plane.view(pipeline).await?.ok_or_else(missing)?;
+    let place = pipeline.workflows.iter().position(|workflow| workflow.id == id).ok_or_else(missing)?;
+    Ok((pipeline, place))
+}
