@@ -41,6 +41,7 @@ impl Engine {
             printed: None,
             lines: Lines::default(),
             ready: VecDeque::new(),
+            ended: None,
             is_over: false,
         };
         unfold(listener, |mut listener| async move { Some((listener.next().await?, listener)) })
@@ -66,6 +67,8 @@ struct Listener {
     printed: Option<BoxStream<'static, Result<LogOutput, Error>>>,
     lines: Lines,
     ready: VecDeque<Heard>,
+    /// How it stood when the connection was made: then the log ends where it does.
+    ended: Option<State>,
     is_over: bool,
 }
 
@@ -94,18 +97,23 @@ impl Listener {
         }
     }
 
-    /// Nothing more comes: it ended, or the engine did.
+    /// Nothing more comes: it ended, or the engine did. What it said last may only come over the next connection.
     async fn look(&mut self) {
         match self.engine.inspect(&self.id).await {
-            Ok(State::Running { .. } | State::Created) => {
-                self.skip = self.skip.max(self.lines.count);
-                (self.printed, self.lines) = (None, Lines { bytes: self.lines.bytes, ..Lines::default() });
-                sleep(PAUSE).await;
-            }
-            Ok(state) => {
+            Ok(state @ (State::Ended { .. } | State::Gone))
+                if self.ended.is_some() || state == State::Gone =>
+            {
                 let last = self.lines.end(self.skip);
                 self.ready.extend(last.map(Heard::Line).into_iter().chain([Heard::Ended(state)]));
                 self.is_over = true;
+            }
+            Ok(state) => {
+                self.skip = self.skip.max(self.lines.count);
+                (self.printed, self.lines) = (None, Lines { bytes: self.lines.bytes, ..Lines::default() });
+                match state {
+                    State::Ended { .. } => self.ended = Some(state),
+                    _ => sleep(PAUSE).await,
+                }
             }
             Err(error) => {
                 self.ready.push_back(Heard::Lost(error));

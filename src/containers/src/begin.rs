@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{Again, Engine, EngineError},
-    here::is_first,
+    here::first,
     image::{reference, resident},
     order::{Limits, Order, Side},
     remove::lease_filter,
@@ -15,10 +15,17 @@ use bollard::{
 };
 use futures_util::{StreamExt, future::try_join_all, pin_mut};
 use protocol::container::{DOOR, PROGRAM};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 use sandbox::Identity;
-use std::{io, time::Duration};
-use tokio::{io::AsyncWriteExt, time::timeout};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, sleep, timeout},
+};
 
 /// The primary runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +64,14 @@ pub enum StartError {
         /// What it is to be made of.
         image: String,
     },
+    /// The program or the directory of the socket is not there. Some engines make a directory of what they do not find.
+    #[error("the primary container: cannot mount {} into it: {source}", path.display())]
+    Mount {
+        /// What is to be mounted.
+        path: PathBuf,
+        /// Why it cannot be.
+        source: io::Error,
+    },
     /// The invitation could not be written to the task-agent.
     #[error("the primary container: its task-agent does not read its standard input: {0}")]
     Input(#[source] io::Error),
@@ -84,11 +99,11 @@ fn said(words: &str) -> String {
 
 /// How long the invitation may take to be written.
 const WRITE: Duration = Duration::from_secs(10);
+/// How long an engine may take to hear of a process's end, and between two looks whether it has.
+const NEWS: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
 /// Of what a container printed last, so many bytes are read.
 const LAST_LINES: &str = "50";
-/// The most open files that a container asks for; engines do the same where nothing limits them.
-const MOST_FILES: u64 = 1 << 20;
-
 impl Engine {
     /// Starts the primary. Its task-agent has been invited when this returns. No process of the job runs before the
     /// task-agent hears that it may begin.
@@ -97,24 +112,32 @@ impl Engine {
         let failed = |source| StartError::Engine { what: primary.to_owned(), source };
         let image = named(&order.primary.image, primary)?;
         let facts = self.image(&image).await.map_err(failed)?;
+        for path in [&order.program, &order.door] {
+            let is_there = std::fs::metadata(path);
+            is_there.map_err(|source| StartError::Mount { path: path.clone(), source })?;
+        }
         let arguments = resident(&order.primary, facts).arguments();
         let body = body_of_primary(order, image, arguments.into());
         let id = self.create(order, 0, body).await.map_err(failed)?;
         let input = self.attach(&id).await.map_err(failed)?;
         self.set_off(&id).await.map_err(failed)?;
         invite(input, &order.invitation).await.map_err(StartError::Input)?;
-        let (state, id) = (self.inspect(&id).await.map_err(failed)?, id);
-        match state {
-            State::Running { pid } if is_first(&id, pid) => {
-                let first = Identity::of(pid).map_err(|_| StartError::Elsewhere { pid })?;
-                Ok(Running { id, first })
+        self.started(id).await
+    }
+
+    /// The primary as this host sees it. An engine may not have heard yet that a process ended whose number is nobody's.
+    async fn started(&self, id: String) -> Result<Running, StartError> {
+        let failed = |source| StartError::Engine { what: "the primary container".to_owned(), source };
+        let begun = Instant::now();
+        loop {
+            match self.inspect(&id).await.map_err(failed)? {
+                State::Running { pid } => match first(&id, pid) {
+                    Some(first) => return Ok(Running { id, first }),
+                    None if begun.elapsed() > NEWS => return Err(StartError::Elsewhere { pid }),
+                    None => sleep(LOOK).await,
+                },
+                state => return self.ended(id, state).await,
             }
-            // It may have ended this moment: then its number is nobody's, here too.
-            State::Running { pid } => match self.inspect(&id).await.map_err(failed)? {
-                State::Running { .. } => Err(StartError::Elsewhere { pid }),
-                state => self.ended(id, state).await,
-            },
-            state => self.ended(id, state).await,
         }
     }
 
@@ -158,10 +181,8 @@ impl Engine {
         for container in self.list(&lease_filter(lease)).await? {
             if !container.service.is_empty() {
                 services.push(Service { id: container.id, name: container.service });
-            } else if let State::Running { pid } = self.inspect(&container.id).await?
-                && is_first(&container.id, pid)
-            {
-                running = Identity::of(pid).ok().map(|first| Running { id: container.id, first });
+            } else if let State::Running { pid } = self.inspect(&container.id).await? {
+                running = first(&container.id, pid).map(|first| Running { id: container.id, first });
             }
         }
         Ok(running.map(|running| (running, services)))
@@ -281,20 +302,32 @@ fn limited(limits: Limits) -> HostConfig {
         memory,
         memory_swap: memory,
         pids_limit: limits.processes.map(i64::from),
-        ulimits: Some(vec![files()]),
+        ulimits: ulimits(),
         ..HostConfig::default()
     }
 }
 
-/// As many as this host allows: engines ask for more by themselves, which is refused where root has not that right.
-fn files() -> ResourcesUlimits {
-    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(MOST_FILES).min(MOST_FILES);
-    let most = i64::try_from(most).ok();
-    ResourcesUlimits { name: Some("nofile".to_owned()), soft: most, hard: most }
+/// Engines raise the limits of open files and processes by themselves. Where root may not (within many containers) that
+/// is refused, so what this host allows is asked for there. Podman lowers its own processes to as many as these.
+fn ulimits() -> Option<Vec<ResourcesUlimits>> {
+    let limits = [("nofile", Resource::Nofile, 1 << 20), ("nproc", Resource::Nproc, 32 * 1024)];
+    let limit = |(name, resource, most): (&str, Resource, u64)| {
+        let most = i64::try_from(getrlimit(resource).maximum.unwrap_or(most).min(most)).ok();
+        ResourcesUlimits { name: Some(name.to_owned()), soft: most, hard: most }
+    };
+    is_root_bound().then(|| limits.map(limit).into())
 }
 
-/// A source that is not there is an error of the engine, and no directory made by it.
-fn mount(source: &std::path::Path, target: &str, read_only: bool) -> Mount {
+/// Whether this is root without the right to raise limits.
+fn is_root_bound() -> bool {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let rights =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    geteuid().is_root() && rights.is_some_and(|rights| rights & SYS_RESOURCE == 0)
+}
+
+fn mount(source: &Path, target: &str, read_only: bool) -> Mount {
     Mount {
         source: Some(source.to_string_lossy().into_owned()),
         target: Some(target.to_owned()),

@@ -8,10 +8,12 @@ pub fn holds(id: &str, first: Identity, pid: i32) -> bool {
     (pid == first.pid && first.is_alive()) || is_in_group(id, pid)
 }
 
-/// Whether the process that the engine calls a container's first is that here. Behind a socket that leads to another host
-/// or into another namespace of processes its number is some other process's, or nobody's.
-pub(crate) fn is_first(id: &str, pid: i32) -> bool {
-    is_in_group(id, pid) || parent(pid).is_some_and(|parent| is_named_by(id, parent))
+/// The process that the engine calls a container's first. None: it ended meanwhile; or the engine is behind a socket that
+/// leads to another host or into another namespace of processes, where its number is somebody else's or nobody's.
+pub(crate) fn first(id: &str, pid: i32) -> Option<Identity> {
+    let first = Identity::of(pid).ok()?;
+    let is_containers = is_in_group(id, pid) || parent(pid).is_some_and(|parent| is_named_by(id, parent));
+    (is_containers && first.is_alive()).then_some(first)
 }
 
 fn is_in_group(id: &str, pid: i32) -> bool {
