@@ -1,5 +1,7 @@
 //! Programs that are killed in the middle of a job, and a job that does not want to end.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use integration::{
     pipelines::{count_to, logged, numbers, only_task},
     proc::{self, Process},
@@ -120,15 +122,36 @@ async fn a_job_that_was_there_at_three_crashes_is_named_and_ended_and_a_newer_on
 }
 
 #[actix_rt::test]
+async fn a_job_that_ended_while_its_launch_agent_was_gone_for_the_third_time_is_held_for_nothing() {
+    let house = House::new().await;
+    let mut agent = house.agent();
+    let pipeline = house.server.job(CLASS, &count_to(60)).await;
+    house.is_on_its_way(pipeline).await;
+    agent.program().kill();
+    note_crashes(&agent, 2);
+    wait::until("the job's end", SOON, || house.task_agents(&agent).is_empty().then_some(()));
+    let agent = house.agent();
+    let view = house.server.ended(pipeline).await;
+    assert_eq!(view.workflows[0].status, WorkflowStatus::Success, "{view:#?}");
+    assert_eq!(house.server.log(only_task(&view).id, STEP).await, numbers(60));
+    house.is_swept(&agent);
+}
+
+/// As if the only task had been present at so many before.
+fn note_crashes(agent: &Agent, count: usize) {
+    let tasks = agent.state.join("tasks");
+    let task = proc::names(&tasks).unwrap().pop().unwrap();
+    std::fs::write(tasks.join(task).join("crashes"), "earlier\n".repeat(count)).unwrap();
+}
+
+#[actix_rt::test]
 async fn a_job_whose_very_end_crashes_the_launch_agent_is_cleared_away_without_a_word() {
     let house = House::new().await;
     let mut agent = house.agent();
     let culprit = house.server.job(CLASS, &count_to(100_000)).await;
     house.is_on_its_way(culprit).await;
     agent.program().kill();
-    let tasks = agent.state.join("tasks");
-    let task = proc::names(&tasks).unwrap().pop().unwrap();
-    std::fs::write(tasks.join(task).join("crashes"), "earlier\n".repeat(5)).unwrap();
+    note_crashes(&agent, 5);
     let agent = house.agent();
     house.is_swept(&agent);
 }

@@ -35,7 +35,14 @@ use launching::Spec;
 use protocol::{StepNumber, TaskId, frame::CancelReason};
 use slog::{Logger, debug, o, warn};
 use state::{Effect, Ending, TaskEvent, TaskState};
-use std::{collections::BTreeMap, fs::File, io, io::Write, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    io::Write,
+    sync::Arc,
+    time::Duration,
+};
 use supervise::{Above, Child, ChildExited, Seat, Tolerance, say_state, take_counted};
 
 /// From the Supervisor: end the task. A shutdown of one that is being stopped already ends its grace.
@@ -117,6 +124,8 @@ pub(crate) struct TaskActor {
     uploader: Option<Child<ArtifactUploader>>,
     /// Once it is needed.
     uploader_seat: Option<Seat>,
+    /// Those of the two that failed and are to be started again after a pause.
+    resting: BTreeSet<Part>,
     requests: BTreeMap<u64, Request>,
     acknowledged: BTreeMap<StepNumber, u64>,
 }
@@ -159,6 +168,7 @@ impl TaskActor {
             has_streamed: false,
             uploader: None,
             uploader_seat: None,
+            resting: BTreeSet::new(),
             requests: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
         }
@@ -225,13 +235,11 @@ impl TaskActor {
     fn announce(&mut self) {
         match &self.parts.birth {
             Birth::Claimed => {}
+            // It is told why it ends, if it did not by itself.
+            Birth::Poisonous(_) if self.state.may_have_agent() => {}
             Birth::Reborn(cause) => {
                 self.notebook.say(&format!("The launch-agent's actor of this task failed and was started again: {cause}"));
             }
-            Birth::Poisonous(crashes) if self.state.may_have_agent() => self.because(format!(
-                "this task was present at {crashes} crashes of the launch-agent and is not adopted again: \
-                 it is held for their cause, and ended"
-            )),
             Birth::Adopted | Birth::Poisonous(_) => {
                 self.notebook.say("The launch-agent was started again and goes on with this task.");
             }
@@ -254,9 +262,10 @@ impl Actor for TaskActor {
         }
         self.take_up(ctx);
         self.keep_own_lease(ctx);
-        match self.is_given_up() && self.state.may_have_agent() {
-            true => self.apply(TaskEvent::Abandoned, ctx),
-            false => self.state.resume().into_iter().for_each(|effect| self.perform(effect, ctx)),
+        match self.parts.birth {
+            Birth::Poisonous(crashes) if self.state.may_have_agent() => self.condemn(crashes, ctx),
+            _ if self.is_abandoned() && self.state.may_have_agent() => self.apply(TaskEvent::Abandoned, ctx),
+            _ => self.state.resume().into_iter().for_each(|effect| self.perform(effect, ctx)),
         }
     }
 }

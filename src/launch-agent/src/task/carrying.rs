@@ -12,7 +12,7 @@ use std::time::Duration;
 use supervise::{Above, Child, ChildExited, Seat, Verdict, start_beside};
 
 /// A child of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Logs,
     Uploads,
@@ -63,7 +63,22 @@ impl TaskActor {
     /// Keeps the request until it is answered, for an uploader that has to begin again.
     pub(super) fn carry(&mut self, request: Request, ctx: &mut Context<Self>) {
         self.requests.insert(request.number(), request.clone());
-        self.uploader(ctx).tell(Carry(request));
+        if !self.resting.contains(&Part::Uploads) {
+            self.uploader(ctx).tell(Carry(request));
+        }
+    }
+
+    fn start_again(&mut self, part: Part, ctx: &mut Context<Self>) {
+        self.resting.remove(&part);
+        let is_sent = matches!(
+            self.state,
+            TaskState::Draining { logs: true, .. } | TaskState::Reporting(_) | TaskState::Done(_)
+        );
+        match part {
+            Part::Logs if is_sent => {}
+            Part::Logs => self.stream_logs(ctx),
+            Part::Uploads => self.carry_again(ctx),
+        }
     }
 
     fn carry_again(&mut self, ctx: &mut Context<Self>) {
@@ -148,9 +163,8 @@ impl Handler<ChildExited<Part>> for TaskActor {
             "The launch-agent's actor of the task's {:?} failed and is started again: {cause}",
             exited.child
         ));
-        ctx.run_later(pause, move |task, ctx| match exited.child {
-            Part::Logs => task.stream_logs(ctx),
-            Part::Uploads => task.carry_again(ctx),
-        });
+        // Not earlier, whatever is wanted of it meanwhile.
+        self.resting.insert(exited.child);
+        ctx.run_later(pause, move |task, ctx| task.start_again(exited.child, ctx));
     }
 }

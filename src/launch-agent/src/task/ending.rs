@@ -2,6 +2,7 @@
 
 use super::{
     Birth, TaskActor, TaskNews,
+    carrying::Part,
     process::STRIKE,
     state::{Ending, TaskEvent, TaskState},
     traces,
@@ -124,6 +125,8 @@ impl TaskActor {
         self.requests.retain(|_, request| request.is_upload());
         match &self.streamer {
             Some(streamer) => streamer.tell(DrainLogs),
+            // It is told as it starts again.
+            None if self.resting.contains(&Part::Logs) => {}
             None => self.stream_logs(ctx),
         }
         self.apply_if_drained(ctx);

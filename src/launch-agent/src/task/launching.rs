@@ -12,6 +12,7 @@ use actix::prelude::*;
 use client::{ClientError, TaskClient};
 use failpoints::Guard;
 use protocol::{
+    Outcome,
     frame::CancelReason,
     http::Granted,
     task::{Source, TaskSpec},
@@ -60,6 +61,28 @@ impl TaskActor {
         }
     }
 
+    /// Ends a task that is held for the cause of crashes. Where it came to an end of its own while no launch-agent was
+    /// there, that counts.
+    pub(super) fn condemn(&mut self, crashes: usize, ctx: &mut Context<Self>) {
+        let outcome = self.outcome();
+        ctx.spawn(outcome.into_actor(self).map(move |outcome, task, ctx| {
+            if outcome.is_some() {
+                return task.apply(TaskEvent::AgentGone(outcome), ctx);
+            }
+            task.because(format!(
+                "this task was present at {crashes} crashes of the launch-agent and is not adopted again: \
+                 it is held for their cause, and ended"
+            ));
+            task.apply(TaskEvent::Abandoned, ctx);
+        }));
+    }
+
+    /// What stands in the task-agent's journal of how the task ended.
+    fn outcome(&self) -> impl Future<Output = Option<Outcome>> + use<> {
+        let journal = self.dir.agent_journal();
+        async move { spawn_blocking(move || process::outcome(&journal)).await.ok().flatten() }
+    }
+
     /// A process of an earlier life of this actor, or of the launch-agent.
     fn find_process(&mut self, ctx: &mut Context<Self>) {
         if let Some(process) = self.past.process {
@@ -68,6 +91,8 @@ impl TaskActor {
             }
             match process.pidfd() {
                 Ok(Some(pidfd)) => self.watch(process, pidfd, ctx),
+                // Whoever ends it looks for its outcome.
+                _ if self.is_given_up() => {}
                 _ => self.ended(process, ctx),
             }
             self.limit(ctx);
@@ -164,9 +189,7 @@ impl TaskActor {
 
     /// The process is over: what it says of the task stands in its journal.
     fn ended(&mut self, process: Identity, ctx: &mut Context<Self>) {
-        let exit = process.reap();
-        let journal = self.dir.agent_journal();
-        let outcome = async move { spawn_blocking(move || process::outcome(&journal)).await.ok().flatten() };
+        let (exit, outcome) = (process.reap(), self.outcome());
         ctx.spawn(outcome.into_actor(self).map(move |outcome, task, ctx| {
             if outcome.is_none() && matches!(task.state, TaskState::Launched | TaskState::Running) {
                 let how = exit.map_or_else(String::new, |exit| format!(" (exit code {})", exit.code()));
