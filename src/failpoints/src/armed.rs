@@ -5,10 +5,14 @@ use rustix::process::{Signal, getpid, kill_process};
 use std::{
     collections::BTreeMap,
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
+    str::FromStr,
     sync::{Mutex, PoisonError},
     thread,
+    time::Duration,
 };
+
+const ALWAYS: &str = "always";
 
 static ARMED: Mutex<BTreeMap<(String, TaskId), u32>> = Mutex::new(BTreeMap::new());
 
@@ -18,15 +22,20 @@ pub fn arm(point: &str, task: TaskId, times: u32) {
     armed.insert((point.to_owned(), task), times);
 }
 
-/// Panics if a test said so. A place that is no task's own is armed by a file alone.
+/// Panics if a test said so; by a file with `always` in it each time, by one with a number it stands still for so many
+/// milliseconds instead. A place that is no task's own is armed by a file alone.
 pub fn hit(point: &str, task: impl Into<Option<TaskId>>) {
     let armed = task.into().is_some_and(|task| is_armed(point, task));
-    assert!(!armed && !is_asked_for(point), "failpoint {point}");
+    let asked = asked_for(point);
+    match asked.as_ref().and_then(|text| text.trim().parse().ok()) {
+        Some(still) => thread::sleep(Duration::from_millis(still)),
+        None => assert!(!armed && asked.is_none(), "failpoint {point}"),
+    }
 }
 
 /// Ends this process as a power cut would, if a test said so.
 pub fn crash(point: &str) {
-    if is_asked_for(point) {
+    if asked_for(point).is_some() {
         let _ = kill_process(getpid(), Signal::KILL);
         thread::park();
     }
@@ -48,20 +57,33 @@ fn is_armed(point: &str, task: TaskId) -> bool {
     hit
 }
 
-fn is_asked_for(point: &str) -> bool {
-    env::var_os("ROUNDHOUSE_FAILPOINTS").is_some_and(|directory| takes(Path::new(&directory), point))
+fn asked_for(point: &str) -> Option<String> {
+    take(&places()?, point)
+}
+
+fn places() -> Option<PathBuf> {
+    env::var_os("ROUNDHOUSE_FAILPOINTS").map(PathBuf::from)
 }
 
 /// How far a test has moved the wall's clock of this process.
 pub fn clock_is_off_by_ms() -> i64 {
-    let asked = env::var_os("ROUNDHOUSE_FAILPOINTS").map(|directory| Path::new(&directory).join("clock"));
-    let said = asked.and_then(|clock| fs::read_to_string(clock).ok());
-    said.and_then(|said| said.trim().parse().ok()).unwrap_or_default()
+    said_in("clock").unwrap_or_default()
+}
+
+/// A time to wait, as many times shorter as a test wants it.
+pub fn hastened(time: Duration) -> Duration {
+    time / said_in("haste").unwrap_or(1)
+}
+
+fn said_in<T: FromStr>(file: &str) -> Option<T> {
+    fs::read_to_string(places()?.join(file)).ok()?.trim().parse().ok()
 }
 
 /// Whoever removes the file has the passage it stands for.
-fn takes(directory: &Path, point: &str) -> bool {
-    fs::remove_file(directory.join(point)).is_ok()
+fn take(directory: &Path, point: &str) -> Option<String> {
+    let place = directory.join(point);
+    let text = fs::read_to_string(&place).ok()?;
+    (text == ALWAYS || fs::remove_file(place).is_ok()).then_some(text)
 }
 
 #[cfg(test)]
@@ -80,10 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_stands_for_one_passage() {
+    fn a_file_stands_for_one_passage_or_for_all_of_them() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("actor:message"), "").unwrap();
-        let passages = [0, 1].map(|_| takes(directory.path(), "actor:message"));
-        assert_eq!(passages, [true, false]);
+        let passages = || [0, 1].map(|_| take(directory.path(), "actor:message"));
+        assert_eq!(passages(), [Some(String::new()), None]);
+        fs::write(directory.path().join("actor:message"), ALWAYS).unwrap();
+        assert_eq!(passages(), [ALWAYS, ALWAYS].map(|text| Some(text.to_owned())));
     }
 }

@@ -2,7 +2,11 @@
 
 use crate::{
     config::Settings,
-    host::{Host, StartError, state::HostState},
+    host::{
+        Host, StartError,
+        life::{self, EndOrder},
+        state::HostState,
+    },
     pulse::Pulse,
     status::{Asked, Board, Server, Status, socket_path},
     supervisor::{Command, Supervisor},
@@ -34,9 +38,15 @@ pub fn start(settings: Settings, log: Logger) -> Result<Handle, StartError> {
     begin(settings, log, HostState::Serving)
 }
 
-/// Starts one that claims nothing: it adopts the tasks that an earlier one left, ends them, and is over.
-pub fn sweep(settings: Settings, log: Logger) -> Result<Handle, StartError> {
-    begin(settings, log, HostState::Stopping)
+/// Starts one that claims nothing: it adopts the tasks that an earlier one left, lets them end or ends them, and is over.
+pub fn sweep(settings: Settings, log: Logger, order: EndOrder) -> Result<Handle, StartError> {
+    let (state, _) = HostState::Serving.on(order.into());
+    begin(settings, log, state)
+}
+
+/// How the last launch-agent on this state was to end that did so without a word.
+pub fn unfinished(settings: &Settings) -> Option<EndOrder> {
+    life::unfinished(&settings.state_dir, &life::boot())
 }
 
 fn begin(settings: Settings, log: Logger, state: HostState) -> Result<Handle, StartError> {
@@ -76,9 +86,8 @@ pub fn log_panics(log: &Logger) {
 async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>, state: HostState) -> Finished {
     info!(host.log, "the launch-agent is {:?}", state; "name" => &host.settings.name, "control plane" => host.transport.url());
     let (tree, ours) = (host.board.tree.clone(), host.clone());
-    // A sweep is no life of its own: what was before it is the next one's to judge.
-    let is_life = state == HostState::Serving;
-    if is_life {
+    // A sweep is no life of its own. It accuses nobody of the one before, whose tasks it ends.
+    if state == HostState::Serving {
         ours.begin_life();
     }
     let root = move |ctx: &mut Context<Supervisor>| {
@@ -86,7 +95,7 @@ async fn live(host: Arc<Host>, inbox: mpsc::UnboundedReceiver<Command>, state: H
         Supervisor::new(host, state)
     };
     let end = Finished::from(supervise::run(&tree, root).await);
-    if is_life && end.failure.is_none() {
+    if end.failure.is_none() {
         ours.end_life();
     }
     end
@@ -96,13 +105,13 @@ impl Handle {
     /// Claim no more, and end with the last task.
     pub fn drain(&self) {
         // One that is over has nothing to drain.
-        let _ = self.commands.send(Command::Drain);
+        let _ = self.commands.send(Command::End(EndOrder::Drain));
     }
 
     /// End all tasks: TERM, the grace, KILL; then end. Tasks that are being stopped already, by a cancel or by an earlier
     /// call of this, are killed at once.
     pub fn stop_now(&self) {
-        let _ = self.commands.send(Command::StopNow);
+        let _ = self.commands.send(Command::End(EndOrder::Stop));
     }
 
     /// Ends its actors and leaves the tasks as they are, for the program that takes this one's place. False where it is to

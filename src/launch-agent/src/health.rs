@@ -40,6 +40,7 @@ impl HealthKeeper {
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
+        failpoints::hit("health_keeper:look", None);
         let settings = &self.host.settings;
         let places = vec![settings.state_dir.clone(), settings.work_dir.clone()];
         let counts = self.looks.is_multiple_of(COUNT_EVERY);

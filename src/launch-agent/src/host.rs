@@ -10,6 +10,7 @@ use crate::{
     task::dir::{TaskDir, remove_tree},
 };
 use client::Transport;
+use life::EndOrder;
 use protocol::TaskId;
 use rustix::fs::{Access, FlockOperation, flock};
 use sandbox::{
@@ -33,7 +34,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 /// The version that claims and logs name.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -217,6 +218,15 @@ impl Host {
         if let Err(error) = life::begin(&self.settings.state_dir, &life::boot(), &tasks) {
             warn!(self.log, "a crash of this launch-agent would not be noticed"; "error" => %error);
         }
+    }
+
+    /// Notes what the life was told, for whoever finds it ended without a word.
+    pub(crate) fn is_to_end(self: Arc<Self>, order: EndOrder) {
+        drop(spawn_blocking(move || {
+            if let Err(error) = life::is_to_end(&self.settings.state_dir, order) {
+                warn!(self.log, "a crash while it ends would leave its tasks to the next start"; "error" => %error);
+            }
+        }));
     }
 
     /// Whatever becomes of the tasks that are left, they did this one no harm.

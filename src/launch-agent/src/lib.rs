@@ -14,7 +14,7 @@
 //!
 //! | from | to | message | when lost |
 //! |---|---|---|---|
-//! | [`Handle`] | Supervisor | `Drain`, `StopNow`, `HandOver`, `Standings`, `Pulse` | asked again |
+//! | [`Handle`] | Supervisor | `End`, `HandOver`, `Standings`, `Pulse` | asked again |
 //! | Supervisor | Poller | `Room { slots }` | lent again at the next change, each second |
 //! | Poller | Supervisor | `Claimed`, `Failed`, `Refused`, `Ready` | the lease runs out, the control plane queues again |
 //! | Supervisor | LeaseKeeper | `Running`, `Turning` | told at each change; asked again |
@@ -55,8 +55,8 @@ pub mod status;
 mod supervisor;
 mod task;
 
-pub use handle::{Finished, Handle, log_panics, start, sweep};
-pub use host::StartError;
+pub use handle::{Finished, Handle, log_panics, start, sweep, unfinished};
+pub use host::{StartError, life::EndOrder};
 pub use pulse::Pulse;
 pub use reload::{Program, ReloadError, assurance, take_orders};
 pub use sandbox::own::be_spared;

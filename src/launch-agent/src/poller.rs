@@ -89,7 +89,7 @@ impl Poller {
                 let pause = self.backoff.pause();
                 wait(pause, ctx);
             }
-            Some(PollerEffect::Park) => wait(PARKED, ctx),
+            Some(PollerEffect::Park) => wait(failpoints::hastened(PARKED), ctx),
             Some(PollerEffect::SayReady) => self.tell(News::Ready),
             Some(PollerEffect::LetGo) => self.let_go(ctx),
         }

@@ -11,6 +11,7 @@ use crate::{
     health::HealthNews,
     host::{
         Host,
+        life::EndOrder,
         state::{HostEffect, HostEvent, HostState},
     },
     lease_keeper::{LeaseKeeper, LeaseNews},
@@ -41,10 +42,8 @@ use uuid::Uuid;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Command {
-    /// Claim no more and end with the last task.
-    Drain,
-    /// End all tasks, then end.
-    StopNow,
+    /// Claim no more, and end.
+    End(EndOrder),
     /// Leave all tasks to the program that takes this one's place; answered as that happens.
     HandOver(oneshot::Sender<()>),
     /// Publish how you stand, and say so.
@@ -161,9 +160,13 @@ impl Supervisor {
     fn end_claims(&mut self, ctx: &mut Context<Self>) {
         self.successor = None;
         self.tokens.iter_mut().for_each(|token| token.poller = None);
+        self.bound_drain(ctx);
+        self.leave_if_empty(ctx);
+    }
+
+    fn bound_drain(&self, ctx: &mut Context<Self>) {
         let longest = self.host.settings.max_run_time;
         ctx.run_later(longest, |supervisor, ctx| supervisor.apply(HostEvent::Stop, ctx));
-        self.leave_if_empty(ctx);
     }
 
     fn end_tasks(&mut self, ctx: &mut Context<Self>) {
@@ -240,14 +243,7 @@ impl Supervisor {
         let token = &mut self.tokens[class];
         (token.poller, token.reason) = (None, Some(format!("its Poller failed: {cause}")));
         self.slots.give_back(class);
-        let seat = &mut self.tokens[class].poller_seat;
-        let pause = match seat.failed(cause) {
-            Verdict::RestartAfter(pause) => pause,
-            Verdict::Escalate => {
-                seat.say("Parked");
-                PARKED
-            }
-        };
+        let (pause, _) = rest_after(&mut self.tokens[class].poller_seat, cause);
         ctx.run_later(pause, move |supervisor, ctx| supervisor.start_poller(class, ctx));
     }
 
@@ -255,17 +251,13 @@ impl Supervisor {
         warn!(self.host.log, "a LeaseKeeper failed"; "class" => class, "cause" => cause);
         let token = &mut self.tokens[class];
         (token.keeper, token.keeper_home) = (None, None);
-        match token.keeper_seat.failed(cause) {
-            Verdict::RestartAfter(pause) => {
-                ctx.run_later(pause, move |supervisor, ctx| supervisor.start_keeper(class, ctx));
-            }
-            Verdict::Escalate => {
-                token.reason =
-                    Some(format!("its LeaseKeeper fails again and again, so the host drains: {cause}"));
-                self.apply(HostEvent::Drain, ctx);
-                ctx.run_later(PARKED, move |supervisor, ctx| supervisor.start_keeper(class, ctx));
-            }
+        let (pause, is_parked) = rest_after(&mut token.keeper_seat, cause);
+        if is_parked {
+            token.reason =
+                Some(format!("its LeaseKeeper fails again and again, so the host drains: {cause}"));
+            self.apply(HostEvent::Drain, ctx);
         }
+        ctx.run_later(pause, move |supervisor, ctx| supervisor.start_keeper(class, ctx));
     }
 
     /// What no message says: time passes, actors hang.
@@ -323,6 +315,18 @@ impl Token {
     }
 }
 
+/// How long a child of the Supervisor's own rests that failed, and whether it is parked: it failed beyond its tolerance.
+fn rest_after(seat: &mut Seat, cause: &str) -> (Duration, bool) {
+    let (pause, is_parked) = match seat.failed(cause) {
+        Verdict::RestartAfter(pause) => (pause, false),
+        Verdict::Escalate => (PARKED, true),
+    };
+    if is_parked {
+        seat.say("Parked");
+    }
+    (failpoints::hastened(pause), is_parked)
+}
+
 take_counted!(Supervisor: HealthNews, PollerNews, LeaseNews, TaskNews, ChildExited<Member>);
 
 impl Actor for Supervisor {
@@ -330,6 +334,9 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         say_state(format!("{:?}", self.state));
+        if self.state == HostState::Draining {
+            self.bound_drain(ctx);
+        }
         for class in 0..self.tokens.len() {
             self.start_keeper(class, ctx);
             self.start_poller(class, ctx);
@@ -338,7 +345,7 @@ impl Actor for Supervisor {
         Home::new().into_iter().for_each(|home| self.homes.give_back(home));
         self.adopt(ctx);
         self.publish();
-        ctx.run_interval(TICK, Self::tick);
+        ctx.run_interval(failpoints::hastened(TICK), Self::tick);
     }
 }
 
@@ -348,8 +355,10 @@ impl Handler<Command> for Supervisor {
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
         failpoints::hit("supervisor:command", None);
         match command {
-            Command::Drain => self.apply(HostEvent::Drain, ctx),
-            Command::StopNow => self.apply(HostEvent::Stop, ctx),
+            Command::End(order) => {
+                self.host.clone().is_to_end(order);
+                self.apply(order.into(), ctx);
+            }
             Command::HandOver(successor) => self.succeed(successor, ctx),
             Command::Pulse(answer) => self.pulse(answer, ctx),
             Command::Standings(answer) => {

@@ -1,5 +1,7 @@
 //! The life of a launch-agent, as a table: it serves, drains or hands over, and is done. Pure.
 
+use super::life::EndOrder;
+
 /// Where a launch-agent is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostState {
@@ -41,6 +43,15 @@ pub(crate) enum HostEffect {
     EndTasks,
     /// Stop: nothing is left to do.
     Leave,
+}
+
+impl From<EndOrder> for HostEvent {
+    fn from(order: EndOrder) -> Self {
+        match order {
+            EndOrder::Drain => Self::Drain,
+            EndOrder::Stop => Self::Stop,
+        }
+    }
 }
 
 impl HostState {

@@ -1,6 +1,6 @@
 //! Whether the host takes more tasks: what its HealthKeeper finds, and what follows from it.
 
-use super::{Member, PARKED, Supervisor, TOLERANCE};
+use super::{Member, Supervisor, TOLERANCE, rest_after};
 use crate::{
     config::Settings,
     health::{
@@ -11,7 +11,7 @@ use crate::{
 use actix::prelude::*;
 use slog::{info, warn};
 use std::time::{Duration, Instant};
-use supervise::{Above, Child, Home, Seat, Verdict, start};
+use supervise::{Above, Child, Home, Seat, start};
 
 /// The host's health, and who looks at it.
 pub(super) struct Admission {
@@ -69,14 +69,11 @@ impl Supervisor {
 
     pub(super) fn health_keeper_failed(&mut self, cause: &str, ctx: &mut Context<Self>) {
         warn!(self.host.log, "the HealthKeeper failed"; "cause" => cause);
-        let pause = match self.admission.seat.failed(cause) {
-            Verdict::RestartAfter(pause) => pause,
-            Verdict::Escalate => {
-                self.admission.seat.say("Parked");
-                PARKED
-            }
-        };
+        let (pause, is_parked) = rest_after(&mut self.admission.seat, cause);
         (self.admission.keeper, self.admission.home) = (None, None);
+        if is_parked {
+            self.weigh(Reading::Silence(self.admission.heard.elapsed()));
+        }
         ctx.run_later(pause, Self::start_health_keeper);
     }
 
