@@ -109,7 +109,8 @@ pub(crate) struct LaunchAgent {
     pub(crate) check: bool,
 
     /// Only end and clear away the tasks that a launch-agent left which is not coming back. Run by systemd after it ended
-    /// (ExecStopPost=), it does so only where that killed it because stopping took too long
+    /// (ExecStopPost=), it does so only where that killed it because stopping took too long; where it died while it waited
+    /// for its tasks to stop, this waits for them
     #[arg(long)]
     pub(crate) sweep: bool,
 }

@@ -1,7 +1,6 @@
 //! `roundhouse launch-agent`: the launch-agent as a long-lived process.
 
 mod life;
-mod orders;
 mod reports;
 mod sweep;
 
@@ -11,6 +10,7 @@ use crate::{
     failure::{Failure, OrFail, causes},
     logging::{self, Log},
     notify::Notifier,
+    orders::Orders,
     say,
 };
 use launch_agent::{
@@ -18,7 +18,6 @@ use launch_agent::{
     config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, LogTarget, Logging, Settings},
 };
 use life::{Close, Life};
-use orders::Orders;
 use slog::Level;
 
 /// Claims and runs tasks until it is told to end: first it lets its tasks end, the second time it ends them.

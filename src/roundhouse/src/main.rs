@@ -13,6 +13,7 @@ mod launch;
 mod logging;
 mod notify;
 mod orb;
+mod orders;
 mod pipeline;
 mod program;
 mod report;
@@ -64,7 +65,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         },
         Command::Server(options) => server::server(options),
         Command::LaunchAgent(options) => launch::launch_agent(options).map(|()| exit::SUCCESS),
-        Command::Status(options) => status::status(options).map(|()| exit::SUCCESS),
+        Command::Status(options) => status::status(options),
         Command::ResourceClass(classes) => {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }

@@ -1,4 +1,4 @@
-//! What a launch-agent is told by signals: to end, to end now, to begin anew.
+//! What a service is told by signals: to end, to end now, to begin anew.
 
 use futures_util::FutureExt;
 use std::io;
@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A signal, as it is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// SIGTERM or SIGINT: the how manieth.
     End(u32),
     /// SIGHUP.
@@ -15,7 +15,7 @@ pub(super) enum Order {
 
 /// The signals of this process.
 #[derive(Debug)]
-pub(super) struct Orders {
+pub(crate) struct Orders {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -24,14 +24,14 @@ pub(super) struct Orders {
 
 impl Orders {
     /// From now on these signals do not end the process.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let [interrupt, terminate, hangup] = kinds.map(signal);
         Ok(Self { interrupt: interrupt?, terminate: terminate?, hangup: hangup?, endings: 0 })
     }
 
     /// Waits for the next. A reload that comes while one is under way waits for that.
-    pub(super) async fn next(&mut self, is_reloading: bool) -> Order {
+    pub(crate) async fn next(&mut self, is_reloading: bool) -> Order {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -42,12 +42,12 @@ impl Orders {
     }
 
     /// How often it was told to end.
-    pub(super) fn endings(&self) -> u32 {
+    pub(crate) fn endings(&self) -> u32 {
         self.endings
     }
 
     /// Whether it was told to end, up to this moment.
-    pub(super) fn has_come(&mut self) -> bool {
+    pub(crate) fn has_come(&mut self) -> bool {
         while self.next(true).now_or_never().is_some() {}
         self.endings > 0
     }

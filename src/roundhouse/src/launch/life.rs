@@ -1,10 +1,12 @@
 //! One launch-agent within its process: what it is told by signals, and what its service manager is told of it.
 
-use super::{
+use super::reports::Reports;
+use crate::{
+    failure::causes,
+    logging::Log,
+    notify::Notifier,
     orders::{Order, Orders},
-    reports::Reports,
 };
-use crate::{failure::causes, logging::Log, notify::Notifier};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use launch_agent::{Finished, Handle, Program, config::Settings};
 use slog::{error, info, warn};
