@@ -23,6 +23,8 @@ const FRESH: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    /// How many half-written contents of a dead process were removed.
+    swept: usize,
     written: AtomicU64,
     /// Which folders of a scope are known to be on disk themselves, a bit each.
     settled: Mutex<HashMap<Scope, [u128; 2]>>,
@@ -47,8 +49,8 @@ impl Directory {
     pub(crate) fn open(path: PathBuf) -> Result<Self, BlobError> {
         let incoming = path.join(INCOMING);
         make(&path, &incoming).map_err(|error| BlobError::system("make", &incoming, error))?;
-        sweep(&incoming)?;
-        let directory = Self::at(path);
+        let swept = sweep(&incoming)?;
+        let directory = Self { swept, ..Self::at(path) };
         // A directory that cannot be written to is found out now, not at the end of somebody's job.
         directory.incoming()?;
         Ok(directory)
@@ -57,7 +59,11 @@ impl Directory {
     /// The directory as it is: nothing is made, nothing is swept.
     pub(crate) fn at(path: PathBuf) -> Self {
         let (settled, held) = (Mutex::default(), Mutex::default());
-        Self { path, written: AtomicU64::new(0), settled, held }
+        Self { path, swept: 0, written: AtomicU64::new(0), settled, held }
+    }
+
+    pub(crate) fn swept(&self) -> usize {
+        self.swept
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -196,12 +202,14 @@ fn make(path: &Path, incoming: &Path) -> io::Result<()> {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync)
 }
 
-fn sweep(incoming: &Path) -> Result<(), BlobError> {
+fn sweep(incoming: &Path) -> Result<usize, BlobError> {
     let failed = |error| BlobError::system("sweep", incoming, error);
+    let mut swept = 0;
     for entry in fs::read_dir(incoming).map_err(failed)? {
         fs::remove_file(entry.map_err(failed)?.path()).map_err(failed)?;
+        swept += 1;
     }
-    Ok(())
+    Ok(swept)
 }
 
 fn sync(directory: &Path) -> io::Result<()> {

@@ -107,6 +107,11 @@ impl Blobs {
         Ok(Self { directory: Arc::new(directory) })
     }
 
+    /// How many contents a dead process had left half-written, which were removed as the directory was opened.
+    pub fn swept(&self) -> usize {
+        self.directory.swept()
+    }
+
     /// The size of a content, if it is there.
     pub async fn size(&self, scope: &Scope, digest: &Digest) -> Result<Option<u64>, BlobError> {
         let (directory, scope, digest) = (self.directory.clone(), scope.clone(), digest.clone());

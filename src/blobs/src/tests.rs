@@ -100,8 +100,9 @@ async fn what_a_dead_process_left_is_swept_at_open() {
     let folder = TempDir::new().unwrap();
     drop(blobs(&folder).await);
     fs::write(folder.path().join("blobs/incoming/1-0"), b"half").unwrap();
-    drop(blobs(&folder).await);
+    assert_eq!(blobs(&folder).await.swept(), 1);
     assert_eq!(incoming(&folder), 0);
+    assert_eq!(blobs(&folder).await.swept(), 0);
 }
 
 #[tokio::test]

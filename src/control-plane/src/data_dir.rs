@@ -25,6 +25,9 @@ const LOCK: &str = "lock";
 /// Held by whoever removes, or wants nothing removed.
 const REMOVALS: &str = "removals.lock";
 
+/// How the name of a file ends that is not whole yet.
+const DRAFT: &str = "new";
+
 /// Makes the directory, if it is not there, and locks it: the lock goes with the process, however it ends.
 pub(crate) fn take(directory: &Path) -> Result<File, StartError> {
     make(directory).map_err(StartError::directory("make", directory))?;
@@ -86,7 +89,7 @@ pub(crate) fn operator_token(directory: &Path) -> Result<String, StartError> {
 
 /// Writes a line beside and renames, so that a crash leaves a whole file or none; on disk when this returns.
 pub(crate) fn write_private(path: &Path, line: &str) -> io::Result<()> {
-    let new = path.with_added_extension("new");
+    let new = path.with_added_extension(DRAFT);
     // One that an earlier crash left may be another's to read.
     let _ = fs::remove_file(&new);
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
@@ -94,6 +97,22 @@ pub(crate) fn write_private(path: &Path, line: &str) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, path)?;
     sync(path.parent().expect("a file lies in a directory"))
+}
+
+/// Removes the drafts that [`write_private`] left when its process died; how many there were.
+pub(crate) fn sweep(directory: &Path) -> Result<usize, StartError> {
+    let drafts = || -> io::Result<usize> {
+        let mut swept = 0;
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == DRAFT) {
+                fs::remove_file(path)?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    };
+    drafts().map_err(StartError::directory("sweep", directory))
 }
 
 /// The right to remove files, which whoever copies or checks the directory takes away meanwhile.
@@ -150,6 +169,15 @@ mod tests {
         drop(also);
         assert_eq!(removals.now(|| 1), Some(1));
         assert!(keep_files(folder.path()).unwrap().is_some(), "a removal that is over is in nobody's way");
+    }
+
+    #[test]
+    fn a_draft_is_swept_and_what_is_whole_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = operator_token(folder.path()).unwrap();
+        fs::write(folder.path().join("operator-token.new"), "half").unwrap();
+        assert_eq!([sweep(folder.path()).unwrap(), sweep(folder.path()).unwrap()], [1, 0]);
+        assert_eq!(operator_token(folder.path()).unwrap(), token);
     }
 
     #[test]

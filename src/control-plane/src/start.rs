@@ -144,6 +144,7 @@ async fn open(
     let directory = &settings.data_dir;
     let store = Store::open(&directory.join(data_dir::STORE)).await?;
     let blobs = Blobs::open(directory.join(data_dir::BLOBS)).await?;
+    tell_swept(blobs.swept(), data_dir::sweep(directory)?, &log);
     let vault = Vault::open(&settings.key, directory)?;
     let agent = publish(&blobs, &settings.agent_program).await?;
     let token = operator_token(settings)?;
@@ -167,6 +168,15 @@ async fn open(
     let swept = directory.join(data_dir::SWEPT);
     let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, removals, swept, closing };
     Ok((Plane::new(parts), token))
+}
+
+/// As a launch-agent says what earlier lives had left on its host.
+fn tell_swept(uploads: usize, drafts: usize, log: &Logger) {
+    for (kind, count) in [("uploads that were broken off", uploads), ("files half-written", drafts)] {
+        if count > 0 {
+            info!(log, "left by an earlier life and removed: {}", kind; "count" => count);
+        }
+    }
 }
 
 async fn publish(blobs: &Blobs, program: &Path) -> Result<Content, StartError> {
