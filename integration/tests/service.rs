@@ -1,21 +1,13 @@
-//! The programs as services of systemd: what they tell it, what it is told of them, and what a final stop leaves.
+//! The programs as services of systemd: what they tell it, and what it is told of them.
 
-use integration::{
-    pipelines::{logged, only_task},
-    proc,
-    rig::{Agent, Rig, Server},
-    wait,
-};
-use protocol::{
-    ids::PipelineId,
-    status::{Outcome, WorkflowStatus},
-};
+use integration::{pipelines::only_task, proc, rig::Rig, wait};
+use protocol::status::WorkflowStatus;
 use rustix::process::Signal;
 use std::{
     fs,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     time::Duration,
 };
 
@@ -88,7 +80,7 @@ async fn a_launch_agent_tells_systemd_what_goes_on() {
 }
 
 #[test]
-fn a_control_plane_tells_systemd_that_it_serves() {
+fn a_control_plane_tells_systemd_that_it_serves_and_lives() {
     let rig = Rig::new();
     let systemd = Systemd::new(&rig);
     let mut command = rig.roundhouse();
@@ -96,6 +88,11 @@ fn a_control_plane_tells_systemd_that_it_serves() {
     systemd.watch(&mut command);
     let mut server = rig.start("server", command);
     assert!(systemd.hears("READY=1")[0].starts_with("STATUS=listening on 127.0.0.1:"));
+    systemd.hears("WATCHDOG=1");
+    // A terminal that hangs up, or an operator used to it: no reason to end.
+    server.process().signal(Signal::HUP);
+    wait::until("its answer", SOON, || (server.says("nothing is read anew") > 0).then_some(()));
+    systemd.hears("WATCHDOG=1");
     server.process().signal(Signal::TERM);
     systemd.hears("STOPPING=1");
     assert_eq!(server.ended(SOON), 0);
@@ -119,74 +116,4 @@ fn the_units_are_as_systemd_wants_them() {
         let said = String::from_utf8_lossy(&verified.stderr);
         assert!(verified.status.success() && said.is_empty(), "{unit}: {said}");
     }
-}
-
-struct Left {
-    rig: Rig,
-    server: Server,
-    agent: Agent,
-    pipeline: PipelineId,
-    marker: String,
-}
-
-impl Left {
-    /// A task whose launch-agent was killed.
-    async fn by_a_killed_launch_agent() -> Self {
-        let rig = Rig::new();
-        let server = rig.server("server");
-        let token = server.class(CLASS).await;
-        let mut agent = rig.agent_with(
-            "agent",
-            &server.url,
-            &[(CLASS, &token)],
-            &[("concurrency", "1"), ("grace", "1s")],
-        );
-        let marker = wait::marker("sleep 11235");
-        let pipeline = server.job(CLASS, &format!("echo started; {marker}")).await;
-        server.sees(pipeline, "its output", |view| (logged(view, STEP) > 0).then_some(())).await;
-        agent.program().kill();
-        Self { rig, server, agent, pipeline, marker }
-    }
-
-    fn sweep(&self, result: Option<&str>) -> Output {
-        let mut command = self.rig.roundhouse();
-        command.args(["launch-agent", "--sweep", "-c"]).arg(&self.agent.config);
-        if let Some(result) = result {
-            command.env("SERVICE_RESULT", result).env("EXIT_CODE", "killed").env("EXIT_STATUS", "KILL");
-        }
-        command.output().expect("the program is there")
-    }
-}
-
-#[actix_rt::test]
-async fn what_a_final_stop_leaves_is_swept() {
-    let left = Left::by_a_killed_launch_agent().await;
-    let swept = left.sweep(Some("timeout"));
-    assert!(swept.status.success(), "{swept:?}");
-    assert!(proc::running(&left.marker).is_empty());
-    for directory in ["tasks", "work"] {
-        assert_eq!(proc::names(&left.agent.state.join(directory)).unwrap(), [""; 0]);
-    }
-    let view = left.server.ended(left.pipeline).await;
-    let task = only_task(&view);
-    assert!(matches!(task.outcome, Some(Outcome::InfrastructureFail | Outcome::Canceled)), "{view:#?}");
-    assert_eq!(left.server.log(task.id, STEP).await, "started\n");
-}
-
-#[actix_rt::test]
-async fn what_a_crash_leaves_is_not_swept_but_adopted() {
-    let left = Left::by_a_killed_launch_agent().await;
-    for result in ["signal", "oom-kill", "watchdog"] {
-        let spared = left.sweep(Some(result));
-        let said = String::from_utf8_lossy(&spared.stderr).into_owned();
-        assert!(spared.status.success() && said.contains(result), "{said}");
-    }
-    assert_eq!(proc::running(&left.marker).len(), 1);
-    let mut command = left.rig.roundhouse();
-    command.arg("launch-agent").arg("-c").arg(&left.agent.config);
-    let agent = left.rig.start("next", command);
-    wait::until("it is adopted", SOON, || (agent.says("a task is adopted") > 0).then_some(()));
-    let refused = left.sweep(None);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains(&agent.process().0.to_string()), "{said}");
 }

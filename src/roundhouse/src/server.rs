@@ -4,17 +4,27 @@ use crate::{
     arguments::{Server, ServerCommand},
     connect::block_on,
     failure::{Failure, OrFail},
-    follow::Interrupts,
-    logging,
+    logging::{self, Log},
     notify::Notifier,
+    orders::{Order, Orders},
     program,
 };
-use control_plane::{BackupError, CheckError, Settings};
-use protocol::exit;
+use client::ClientError;
+use control_plane::{BackupError, CheckError, Running, Settings};
+use protocol::{PipelineId, exit};
 use std::{
+    convert::Infallible,
+    future::pending,
     io::{self, Write},
     path::Path,
+    time::Duration,
 };
+use tokio::time::{sleep, timeout};
+
+/// A pipeline that is not there.
+const NOBODYS: &str = "00000000-0000-0000-0000-000000000000";
+/// How long a call of its own may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves until it is told to end, or does what is asked for instead; the exit status.
 pub(crate) fn server(options: &Server) -> Result<u8, Failure> {
@@ -32,7 +42,7 @@ fn serve(options: &Server) -> Result<(), Failure> {
     settings.lease = options.lease;
     settings.retention = options.retention();
     block_on(async move {
-        let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
+        let mut orders = Orders::listen().or_machinery("cannot listen to signals")?;
         let running = control_plane::start(settings, log.clone())
             .await
             .or_machinery("cannot start the control plane")?;
@@ -40,12 +50,45 @@ fn serve(options: &Server) -> Result<(), Failure> {
         let notifier = Notifier::of_environment();
         notifier.status(&format!("listening on {}", running.address));
         notifier.ready();
-        interrupts.next().await;
+        tokio::select! {
+            () = told_to_end(&mut orders, &log) => {}
+            never = live(&running, &notifier, &log) => match never? {},
+        }
         notifier.stopping();
         slog::info!(log, "ending");
         running.stop().await;
         Ok(())
     })
+}
+
+/// Nothing is read anew by a control plane: its options are those of its start.
+async fn told_to_end(orders: &mut Orders, log: &Log) {
+    while orders.next(false).await == Order::Reload {
+        slog::info!(log, "nothing is read anew under way: restart the control plane for other options");
+    }
+}
+
+/// Tells the service manager that it lives, as long as its own calls are answered, whatever the answer is: by its listener, a
+/// worker, and the store. A disk that is full gets no better by a restart, one of them that hangs may.
+async fn live(running: &Running, notifier: &Notifier, log: &Log) -> Result<Infallible, Failure> {
+    if !notifier.is_heard() {
+        return pending().await;
+    }
+    let mut settings = client::Settings::new(format!("http://{}", running.address));
+    settings.patience = Duration::ZERO;
+    let transport = client::Transport::new(settings).or_machinery("cannot call the own address")?;
+    let operator = transport.operator(&running.operator_token);
+    let nobodys: PipelineId = NOBODYS.parse().or_machinery("cannot call the own address")?;
+    loop {
+        let call = timeout(PATIENCE, operator.pipeline(nobodys));
+        match call.await {
+            Ok(Err(ClientError::Unreachable { .. })) | Err(_) => {
+                slog::warn!(log, "a call of its own is not answered; the service manager is told nothing");
+            }
+            Ok(_) => notifier.alive(false),
+        }
+        sleep(notifier.pause()).await;
+    }
 }
 
 /// Each fault on a line; whether there was any.
