@@ -1,37 +1,41 @@
 //! `roundhouse status`: how a launch-agent of this machine stands, drawn once or live.
 
+mod live;
 mod tree;
 
 use crate::{
     arguments,
+    connect::block_on,
     failure::{Failure, OrFail},
     follow::words::Paint,
     say,
 };
-use console::{Term, truncate_str};
 use launch_agent::{
     config::{self, ConfigErrors},
     status::{Status, ask},
 };
-use std::{io, path::PathBuf, thread, time::Duration};
+use protocol::exit;
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 /// How often it is looked at anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shows how the launch-agent of this state directory stands; where none runs, that is the failure.
-pub(crate) fn status(options: &arguments::Status) -> Result<(), Failure> {
+pub(crate) fn status(options: &arguments::Status) -> Result<u8, Failure> {
     let state = state_dir(options)?;
-    let term = Term::stdout();
-    let is_live = options.watch && term.is_term() && !options.json;
-    if is_live {
-        say::print("\u{1b}[2J")?;
+    if options.watch && io::stdout().is_terminal() && !options.json {
+        return block_on(live::watch(state));
     }
     loop {
         let status = ask(&state).or_machinery("there is no status")?;
-        let text = text(options, &status)?;
-        say::print(if is_live { frame(&term, &text) } else { text })?;
+        say::print(text(options, &status)?)?;
         if !options.watch {
-            return Ok(());
+            return Ok(exit::SUCCESS);
         }
         thread::sleep(AGAIN);
     }
@@ -44,21 +48,6 @@ fn text(options: &arguments::Status, status: &Status) -> Result<String, Failure>
     let json =
         if options.watch { serde_json::to_string(status) } else { serde_json::to_string_pretty(status) };
     Ok(json.or_machinery("cannot write the document")? + "\n")
-}
-
-/// Over what was there, without a moment of nothing; what the window has no room for is cut.
-fn frame(term: &Term, text: &str) -> String {
-    let (rows, columns) = term.size();
-    let room = usize::from(rows).saturating_sub(1).max(1);
-    let lines: Vec<_> = text.lines().collect();
-    let mut frame = String::from("\u{1b}[H");
-    for line in lines.iter().take(room) {
-        frame += &format!("{}\u{1b}[K\n", truncate_str(line, usize::from(columns), "…"));
-    }
-    if lines.len() > room {
-        frame += &format!("… {} lines more\u{1b}[K", lines.len() - room);
-    }
-    frame + "\u{1b}[J"
 }
 
 /// As named, or as the configuration says that was named, or where a launch-agent keeps it by itself.
