@@ -6,6 +6,7 @@ use protocol::{
     ids::{PipelineId, StepNumber, TaskId},
     status::WorkflowStatus,
 };
+use rustix::process::Signal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The class of all the bench's jobs.
@@ -30,6 +31,13 @@ pub(crate) async fn start(concurrency: usize) -> Bench {
     let first = bench.server.pipeline(&job("true", 1), CLASS).await;
     bench.succeeded(first).await;
     bench
+}
+
+/// Ends what still runs of a pipeline, and its launch-agent: the next row has the machine for itself.
+pub(crate) async fn end(server: &Server, id: PipelineId, agent: &mut Agent) {
+    server.operator().cancel(id).await.expect("the control plane answers");
+    agent.process().signal(Signal::TERM);
+    agent.program().ended(Duration::from_secs(60));
 }
 
 /// A workflow of `count` jobs alike, each one step.

@@ -53,7 +53,7 @@ async fn lateness(jobs: usize, command: &str, samples: usize) -> Samples {
     let (url, beats) = tapped(&server.url);
     let concurrency = jobs.to_string();
     let runner = [("concurrency", concurrency.as_str()), ("grace", "100ms")];
-    let agent = rig.agent_with("agent", &url, &[(follow::CLASS, &token)], &runner);
+    let mut agent = rig.agent_with("agent", &url, &[(follow::CLASS, &token)], &runner);
     let id = server.pipeline(&follow::job(command, jobs), follow::CLASS).await;
     let programs = agent.state.join("agents");
     let running = || (job_processes(&programs.to_string_lossy()) >= jobs).then_some(());
@@ -65,7 +65,7 @@ async fn lateness(jobs: usize, command: &str, samples: usize) -> Samples {
         beat.duration_since(std::mem::replace(&mut last, beat)).saturating_sub(HELD)
     });
     let late = late.collect();
-    server.operator().cancel(id).await.expect("the control plane answers");
+    follow::end(&server, id, &mut agent).await;
     Samples::new(late)
 }
 

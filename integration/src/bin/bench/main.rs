@@ -2,6 +2,7 @@
 //!
 //! Wall times depend on the machine and on who else uses it: read the ratios.
 
+mod adoption;
 mod dispatch;
 mod fleet;
 mod flood;
@@ -24,10 +25,12 @@ pub(crate) struct Scale {
     pub(crate) output: u64,
     /// Tasks running at once.
     pub(crate) tasks: usize,
+    /// Tasks that outlive their launch-agent.
+    pub(crate) adopted: usize,
 }
 
-const FULL: Scale = Scale { samples: 200, jobs: 1000, output: 1 << 30, tasks: 500 };
-const QUICK: Scale = Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20 };
+const FULL: Scale = Scale { samples: 200, jobs: 1000, output: 1 << 30, tasks: 500, adopted: 100 };
+const QUICK: Scale = Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20, adopted: 20 };
 
 /// Measures some rows.
 type Measure = fn(Scale) -> Vec<Row>;
@@ -36,15 +39,18 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 5] = [
+    let rows: [(&str, Measure); 6] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
         ("memory", memory::rows),
         ("leases", leases::rows),
+        ("adoption", adoption::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
-        eprintln!("bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases [--quick]");
+        eprintln!(
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption [--quick]"
+        );
         return ExitCode::from(2);
     }
     table::head();
