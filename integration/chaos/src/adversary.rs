@@ -17,6 +17,9 @@ use std::{
 /// How long a disk may be in use by somebody who was just killed.
 const UNMOUNT: Duration = Duration::from_secs(10);
 
+/// Between two of several kills in a row, so long nothing runs.
+const DOWN: u64 = 50;
+
 /// The adversary of one house.
 #[derive(Debug)]
 pub struct Adversary<'h> {
@@ -28,11 +31,13 @@ pub struct Adversary<'h> {
     clock: i64,
 }
 
-/// What ends a fault that lasts.
+/// What ends a fault that lasts, or goes on with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     Continue(i32),
     Open(HostNumber),
+    KillAgent(HostNumber),
+    Well(HostNumber),
     FreePlane,
     FreeHost(HostNumber),
     MendPlane,
@@ -103,6 +108,13 @@ impl<'h> Adversary<'h> {
         let mut victim = Some(fault.name().to_owned());
         match *fault {
             Fault::KillAgent { host, down } => house.hosts[host].agent.kill(down),
+            Fault::KillAgentAgain { host } => {
+                fault.deaths().iter().for_each(|(_, after)| self.later(*after, Remedy::KillAgent(host)));
+            }
+            Fault::Unwell { host, length } => {
+                house.hosts[host].is_well(false)?;
+                self.later(length, Remedy::Well(host));
+            }
             Fault::KillPlane { down } => house.plane.kill(down),
             Fault::ReloadAgent { host } => {
                 let process = house.hosts[host].agent.process();
@@ -193,6 +205,8 @@ impl<'h> Adversary<'h> {
         match remedy {
             Remedy::Continue(process) => Process(process).signal(Signal::CONT),
             Remedy::Open(host) => house.hosts[host].proxy.set(Mode::Open),
+            Remedy::KillAgent(host) => house.hosts[host].agent.kill(DOWN),
+            Remedy::Well(host) => house.hosts[host].is_well(true)?,
             Remedy::FreePlane => house.plane_disk.free(),
             Remedy::FreeHost(host) => house.hosts[host].disk.free(),
             Remedy::MendPlane => {

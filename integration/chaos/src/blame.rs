@@ -1,7 +1,7 @@
 //! What a history excuses: which tasks may have been lost to the machinery, and by which fault. Pure.
 
 use crate::{
-    fault::{Fault, HostNumber},
+    fault::{Fault, HostNumber, POISON_AFTER},
     history::Line,
 };
 use std::collections::BTreeSet;
@@ -13,8 +13,6 @@ const AFTERMATH: u64 = 5_000;
 /// Panics of a task's actor, or of its children, that are more than the house promises to absorb; armed ones may wait for long.
 const TOO_MANY: usize = 4;
 const ARMED: u64 = 120_000;
-/// Deaths of a launch-agent that one task may be present at before it is held for the culprit.
-const POISONOUS: usize = 3;
 
 /// The faults of a history, to be asked.
 #[derive(Clone, Debug, Default)]
@@ -49,9 +47,7 @@ impl Blame {
         if let (Fault::KillTaskAgent { .. }, Some(task)) = (fault, victim) {
             self.killed.insert(task.to_owned());
         }
-        if let Fault::KillAgent { host, .. } = fault {
-            self.deaths.push((at, *host));
-        }
+        self.deaths.extend(fault.deaths().into_iter().map(|(host, after)| (at + after, host)));
         self.faults.push((at, fault.clone()));
     }
 
@@ -98,9 +94,18 @@ impl Blame {
     }
 
     /// Whether a task was there at so many ends of its launch-agent that it may be held for their cause.
-    pub fn may_be_poisonous(&self, host: HostNumber, (from, to): Span) -> bool {
+    pub fn may_be_poisonous(&self, host: HostNumber, span: Span) -> bool {
+        self.deaths(host, span) >= POISON_AFTER
+    }
+
+    /// Whether it may have been cleared away without a word.
+    pub fn may_be_buried(&self, host: HostNumber, span: Span) -> bool {
+        self.deaths(host, span) >= 2 * POISON_AFTER
+    }
+
+    fn deaths(&self, host: HostNumber, (from, to): Span) -> u64 {
         let deaths = self.deaths.iter().filter(|(at, on)| *on == host && (from..=to).contains(at));
-        deaths.count() >= POISONOUS
+        deaths.count() as u64
     }
 }
 
@@ -143,9 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn three_deaths_of_a_launch_agent_may_poison_a_task_that_saw_them() {
-        let lines = [100, 200, 300].map(|at| struck(at, Fault::KillAgent { host: 1, down: 1 }, None));
+    fn as_many_deaths_of_a_launch_agent_as_are_borne_may_poison_a_task_that_saw_them() {
+        let lines = [struck(100, Fault::KillAgentAgain { host: 1 }, None)];
         let blame = Blame::of(&lines, 10_000);
-        assert!(blame.may_be_poisonous(1, (0, 400)) && !blame.may_be_poisonous(1, (150, 400)));
+        assert!(blame.may_be_poisonous(1, (0, 60_000)) && !blame.may_be_buried(1, (0, 60_000)));
+        assert!(!blame.may_be_poisonous(1, (150, 60_000)) && !blame.may_be_poisonous(0, (0, 60_000)));
     }
 }

@@ -12,6 +12,10 @@ pub type HostNumber = usize;
 pub enum Fault {
     /// A launch-agent is killed, and started again after a while.
     KillAgent { host: HostNumber, down: u64 },
+    /// A launch-agent is killed so often in a row that whatever task is there all the time is held for the cause.
+    KillAgentAgain { host: HostNumber },
+    /// The operator's own check of a host is not content.
+    Unwell { host: HostNumber, length: u64 },
     /// A launch-agent is to be replaced by its program as it lies on disk now, under running jobs.
     ReloadAgent { host: HostNumber },
     /// A launch-agent stands still.
@@ -48,6 +52,11 @@ pub enum Fault {
     Clock { by: i64 },
 }
 
+/// Crashes of a launch-agent that a task is present at before it is held for their cause.
+pub const POISON_AFTER: u64 = 4;
+/// Between kills in a row: a launch-agent that is started again is at work by then.
+pub const AGAIN: u64 = 1_500;
+
 /// A place where an actor of a launch-agent hears a message, as `failpoints` names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -66,6 +75,7 @@ pub const POINTS: &[&str] = &[
     "poller:withdraw",
     "lease_keeper:running",
     "lease_keeper:turning",
+    "health_keeper:look",
     "task:arrived",
     "task:received",
     "task:journaled",
@@ -165,6 +175,7 @@ impl Fault {
             | Self::Silence { host, length }
             | Self::ReadOnlyHost { host, length }
             | Self::FullHost { host, length } => Some((Some(host), length)),
+            Self::KillAgentAgain { host } => Some((Some(host), POISON_AFTER * AGAIN)),
             Self::ReloadAgent { host } => Some((Some(host), 500)),
             Self::Panic { host, ref point } if point.actor() == "supervisor" => Some((Some(host), 500)),
             Self::KillPlane { down } | Self::PowerCutPlane { down } => Some((None, down)),
@@ -185,10 +196,22 @@ impl Fault {
         }
     }
 
+    /// The host whose launch-agent dies by it, and when, after the fault.
+    pub fn deaths(&self) -> Vec<(HostNumber, u64)> {
+        match *self {
+            Self::KillAgent { host, .. } | Self::PowerCutHost { host, .. } => vec![(host, 0)],
+            Self::ReadOnlyHost { host, length } => vec![(host, length)],
+            Self::KillAgentAgain { host } => (0..POISON_AFTER).map(|time| (host, time * AGAIN)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// How the report names its kind.
     pub fn name(&self) -> &'static str {
         match self {
             Self::KillAgent { .. } => "launch-agent killed",
+            Self::KillAgentAgain { .. } => "launch-agent killed again and again",
+            Self::Unwell { .. } => "host not well",
             Self::ReloadAgent { .. } => "launch-agent replaced under running jobs",
             Self::StopAgent { .. } => "launch-agent stopped and continued",
             Self::KillTaskAgent { .. } => "task-agent killed",

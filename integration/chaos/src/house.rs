@@ -10,8 +10,8 @@ pub use marked::{Process, processes};
 pub use service::Service;
 
 use crate::{
-    disk::Disk, history::History, operator::Operator, oracle::HOST_NAMES, patience, proxy::Proxy,
-    workload::CLASS,
+    disk::Disk, fault::POISON_AFTER, history::History, operator::Operator, oracle::HOST_NAMES, patience,
+    proxy::Proxy, workload::CLASS,
 };
 use rustix::process::Signal;
 use std::{
@@ -83,6 +83,8 @@ pub struct Host {
     /// Where its jobs work.
     pub work: PathBuf,
     mark: String,
+    /// There while the operator's check is not content.
+    unwell: PathBuf,
 }
 
 impl House {
@@ -190,13 +192,14 @@ impl Host {
         let (name, disk_at) = (HOST_NAMES[number], root.join(HOST_NAMES[number]));
         let disk = Disk::make(&disk_at, HOST_DISK)?;
         let (state, work) = (disk_at.join("state"), root.join("work").join(name));
-        let proxy = Proxy::start(address)?;
+        let (proxy, unwell) = (Proxy::start(address)?, root.join(format!("{name}.unwell")));
         let config = root.join(format!("{name}.yaml"));
         let text = format!(
-            "api: {{url: '{}'}}\nrunner:\n  name: {name}\n  concurrency: 4\n  grace: 1s\n  min_free: 8MiB\n  poison_after: 1000000\n\
-             \x20 state_directory: {}\n  task_directory: {}\n  environment: [PATH, CHAOS_PLACE]\n\
+            "api: {{url: '{}'}}\nrunner:\n  name: {name}\n  concurrency: 4\n  grace: 1s\n  min_free: 8MiB\n  poison_after: {POISON_AFTER}\n\
+             \x20 health_check: [test, '!', -e, {}]\n  health_interval: 500ms\n  state_directory: {}\n  task_directory: {}\n  environment: [PATH, CHAOS_PLACE]\n\
              cache: {{size: 48MiB}}\nlogging: {{format: json}}\nresource_classes:\n  {CLASS}: {{token: {token}}}\n",
             proxy.url(),
+            unwell.display(),
             state.display(),
             work.display()
         );
@@ -212,7 +215,16 @@ impl Host {
             root.join(format!("{name}.log")),
             history,
         );
-        Ok(Self { agent, disk, proxy, state, work, mark })
+        Ok(Self { agent, disk, proxy, state, work, mark, unwell })
+    }
+
+    /// Says so to the operator's check.
+    pub fn is_well(&self, is_well: bool) -> io::Result<()> {
+        match is_well {
+            false => fs::write(&self.unwell, ""),
+            true if self.unwell.exists() => fs::remove_file(&self.unwell),
+            true => Ok(()),
+        }
     }
 
     /// Everything that runs on it: the launch-agent, task-agents, jobs.

@@ -49,7 +49,7 @@ struct Planner {
 
 impl Planner {
     fn fault(&mut self, at: u64) -> Fault {
-        match self.random.within(0, 200) {
+        match self.random.within(0, 205) {
             0..108 => self.tamper(),
             108..140 => self.panic(at),
             140..148 => Fault::KillAgent { host: self.host(), down: self.random.within(50, 1_500) },
@@ -62,7 +62,9 @@ impl Planner {
             185..189 => Fault::Cut { host: self.host(), length: self.pause() },
             189..191 => Fault::Silence { host: self.host(), length: self.pause() },
             191..195 => Fault::Clock { by: self.jump() },
-            _ => self.disk(at),
+            195..200 => self.disk(at),
+            200..203 => Fault::Unwell { host: self.host(), length: self.pause() },
+            _ => Fault::KillAgentAgain { host: self.host() },
         }
     }
 
@@ -167,6 +169,6 @@ mod tests {
         let plan = plan(1, 600_000);
         let kinds: BTreeSet<_> = plan.iter().map(|strike| strike.fault.name()).collect();
         assert!(plan.len() > 1_000, "{}", plan.len());
-        assert_eq!(kinds.len(), 25, "{kinds:#?}");
+        assert_eq!(kinds.len(), 27, "{kinds:#?}");
     }
 }

@@ -30,14 +30,12 @@ impl Excuse {
                 blame.was_killed(&task.id)
             }
             message if message.contains("its lease ran out") => {
-                any(&|host| blame.may_have_lost_lease(host, span))
+                any(&|host| blame.may_have_lost_lease(host, span) || blame.may_be_buried(host, span))
             }
             message if message.contains("failed again and again") => {
                 any(&|host| blame.may_be_given_up(host, span))
             }
-            message if message.contains("present at") || message.contains("poison") => {
-                any(&|host| blame.may_be_poisonous(host, span))
-            }
+            message if message.contains("present at") => any(&|host| blame.may_be_poisonous(host, span)),
             _ => blame.was_killed(&task.id),
         };
         Self { spoiled, lost }
