@@ -265,7 +265,6 @@ fn body_of_primary(order: &Order, image: String, arguments: Vec<String>) -> Cont
         cmd: Some(arguments),
         // The task-agent becomes the job's user once it has made what that one needs.
         user: Some("0".to_owned()),
-        working_dir: Some("/".to_owned()),
         env: Some(variables(&order.primary.environment)),
         open_stdin: Some(true),
         stdin_once: Some(true),

@@ -45,7 +45,7 @@ pub(crate) fn resident(primary: &Primary, image: ImageInspect) -> Resident {
         (None, None) => Vec::new(),
     };
     let user = primary.user.clone().or(config.user).unwrap_or_default();
-    Resident { user, home, beside }
+    Resident { user, home, working_directory: primary.working_directory.clone(), beside }
 }
 
 fn join(mut first: Vec<String>, then: Vec<String>) -> Vec<String> {

@@ -50,6 +50,8 @@ pub struct Primary {
     pub image: String,
     /// Whose rights the steps get, as `name`, `uid`, `name:group` or `uid:gid`; none: as the image says.
     pub user: Option<String>,
+    /// The job's, as the configuration has it (`~/project`). It is made for the job's user if it is not there.
+    pub working_directory: String,
     /// Run beside the steps, in place of the image's own entrypoint.
     pub entrypoint: Option<Vec<String>>,
     /// Its arguments.

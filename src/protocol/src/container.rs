@@ -20,6 +20,9 @@ pub struct Resident {
     /// The job's home, where image or configuration set one; else as the container's `/etc/passwd` says.
     #[serde(default)]
     pub home: Option<String>,
+    /// The job's, as the configuration has it; made if it is not there.
+    #[serde(default)]
+    pub working_directory: String,
     /// What runs beside the steps: entrypoint and command of the primary, where the configuration or the image asks for
     /// them. Empty: nothing.
     #[serde(default)]
@@ -49,6 +52,7 @@ mod tests {
         let resident = Resident {
             user: "circleci".to_owned(),
             home: Some("/home/circleci".to_owned()),
+            working_directory: "~/project".to_owned(),
             beside: ["/entry.sh", "--with", "a space"].map(str::to_owned).into(),
         };
         assert_eq!(Resident::of_arguments(resident.arguments()).unwrap().unwrap(), resident);

@@ -6,6 +6,7 @@ use nix::{
         signal::{SigHandler, SigSet, Signal, signal},
         signalfd::{SfdFlags, SignalFd},
     },
+    unistd::{Gid, Uid, setgroups, setresgid, setresuid},
 };
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_child_subreaper, set_dumpable_behavior, setrlimit,
@@ -82,6 +83,16 @@ pub fn be_spared() {
         // Refused to ordinary accounts, and where root has not this right; then its jobs are ended first all the same.
         let _ = std::fs::write(SCORE, "-500");
     }
+}
+
+/// From now on, and for good, this process has another account's rights. For one of root that has no other thread yet.
+pub fn become_account(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    let groups: Vec<_> = groups.iter().copied().map(Gid::from_raw).collect();
+    setgroups(&groups)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    make_undumpable()
 }
 
 /// From now on no process of the same account reads this one's memory, environment or descriptors.

@@ -21,6 +21,7 @@ mod hints;
 mod journal;
 mod junit;
 mod place;
+mod resident;
 mod sequence;
 mod shell;
 mod spool;
@@ -37,6 +38,7 @@ use crate::{
     control::Control,
     hints::Hints,
     journal::Journal,
+    resident::CannotReside,
     sequence::{Background, JournalLost, Sequence},
     spool::Limits,
     surroundings::CannotMake,
@@ -74,6 +76,8 @@ enum Fatal {
     #[error("the launch-agent speaks version {0}, this task-agent version {VERSION}")]
     Version(u32),
     #[error(transparent)]
+    Container(#[from] CannotReside),
+    #[error(transparent)]
     NoTask(#[from] NoTask),
     #[error(transparent)]
     Journal(#[from] JournalLost),
@@ -97,12 +101,19 @@ fn run() -> Result<(), Fatal> {
     let _ = own::raise_descriptor_limit();
     own::ignore_endings()?;
     let signals = ChildSignals::take()?;
-    let invitation = invitation()?;
+    let mut invitation = invitation()?;
+    let resident = resident::of_arguments()?;
+    if let Some(resident) = &resident {
+        resident::settle(resident, &mut invitation)?;
+    }
     let (control, hints) = (Arc::new(Control::new()?), Arc::new(Hints::new()?));
     let wire = Arc::new(Wire::new(Arc::clone(&control), Arc::clone(&hints), limits(&invitation)));
     attend(Arc::clone(&wire), invitation.clone())?;
     let delivered = wire.wait_for_begin()?;
     let journal = Arc::new(Journal::new(delivered.journal.try_clone()?, hints));
+    if let Some(resident) = resident {
+        resident::start_beside(resident, &invitation.root)?;
+    }
     let task = Task { signals, invitation, control, wire, journal };
     task.run(delivered)
 }

@@ -21,7 +21,7 @@ async fn the_task_agent_is_the_first_process_and_finds_all_it_was_given() {
     task.end(7);
     let (lines, state) = task.heard(&running.id).await;
     assert_eq!(lines[0], "invited: {\"come\":1}");
-    assert_eq!(lines[1], "as 0 in /");
+    assert_eq!(lines[1], "as 0 in /home/circleci/project");
     assert!(lines[2].starts_with("told: --resident {\"user\":\"nobody\""), "{}", lines[2]);
     assert!(lines[3].starts_with("GREETING=a b=c files="), "{}", lines[3]);
     assert_eq!(state, State::Ended { code: 7, out_of_memory: false, message: String::new() });
@@ -38,7 +38,9 @@ async fn what_the_image_says_about_user_and_entrypoint_is_told_to_the_task_agent
         let running = task.start().await;
         task.end(0);
         let (lines, _) = task.heard(&running.id).await;
-        let told = format!("told: --resident {{\"user\":\"{user}\",\"home\":null,\"beside\":{beside}}}");
+        let told = format!(
+            "told: --resident {{\"user\":\"{user}\",\"home\":null,\"working_directory\":\"~/project\",\"beside\":{beside}}}"
+        );
         assert_eq!(lines[2], told);
         task.kill().await;
     }

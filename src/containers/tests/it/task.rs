@@ -46,6 +46,7 @@ impl Task {
             marks: Marks { host: "this".to_owned(), task, lease: format!("{task}/1") },
             primary: Primary {
                 image: image.to_owned(),
+                working_directory: "~/project".to_owned(),
                 environment: vec![("GREETING".to_owned(), "a b=c".to_owned())],
                 ..Primary::default()
             },
