@@ -10,10 +10,11 @@ use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
     api::{
-        Created, FoundOrb, Items, NewOrb, NewPipeline, PipelineView, PublishedOrb, Refused, Resource, Token,
+        Created, Entity, FoundOrb, Items, NewOrb, NewPipeline, PipelineView, PublishedOrb, Refused, Rerun,
+        Resource, Token,
     },
     feed::Feed,
-    ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId},
+    ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
     transfer::Content,
 };
 use serde::de::DeserializeOwned;
@@ -111,6 +112,12 @@ impl Operator {
     pub async fn cancel(&self, id: PipelineId) -> Result<(), ClientError> {
         let call = Call::new(Method::POST, format!("/api/v3/pipelines/{id}/cancel"), &self.token);
         call.send(&self.link).await?.done()
+    }
+
+    /// Runs a workflow again: the id of the new one.
+    pub async fn rerun(&self, id: WorkflowId, rerun: &Rerun) -> Result<WorkflowId, ClientError> {
+        let call = self.create(&format!("/api/v3/workflows/{id}/rerun")).json(rerun);
+        Ok(call.send(&self.link).await?.read::<Entity<WorkflowId>>()?.data.id)
     }
 
     /// At most `limit` bytes of a step's log; held open for `wait_ms` while there are none.

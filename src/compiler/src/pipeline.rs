@@ -169,7 +169,8 @@ fn workflow<'a>(context: Context<'a>, chosen: Chosen<'a>, collection: &mut Colle
     if let Some(graph) = graph.filter(|_| plan.start != Start::Off) {
         collection.add(&plan, &graph, texts);
     }
-    (!jobs.is_empty()).then_some(Workflow { name: plan.name, jobs })
+    let max_auto_reruns = plan.max_auto_reruns;
+    (!jobs.is_empty()).then_some(Workflow { name: plan.name, jobs, max_auto_reruns })
 }
 
 /// What a job requires of those that run.

@@ -29,6 +29,8 @@ pub(crate) struct Plan<'t> {
     pub(crate) span: Span,
     pub(crate) start: Start,
     pub(crate) jobs: Vec<Invocation<'t>>,
+    /// How often it is run again by itself.
+    pub(crate) max_auto_reruns: u32,
     /// What of it a processed configuration has beside its jobs.
     pub(crate) written: Vec<Entry>,
     /// What was said of it as a whole.
@@ -84,7 +86,8 @@ pub(crate) fn alone<'t>(context: Context<'t>, job: &str, span: Span) -> Plan<'t>
     let jobs = invocation::read(context, &Node::string(span, job));
     let jobs = jobs.into_iter().map(|job| Invocation { passes: true, ..job }).collect();
     let findings = context.findings.beside();
-    Plan { name: IMPLICIT.to_owned(), span, start: Start::Now, jobs, written: Vec::new(), findings }
+    let (name, written) = (IMPLICIT.to_owned(), Vec::new());
+    Plan { name, span, start: Start::Now, jobs, max_auto_reruns: 0, written, findings }
 }
 
 const KEYS: [&str; 7] = ["jobs", "when", "unless", "triggers", "max_auto_reruns", "version", "description"];
@@ -97,11 +100,11 @@ fn plan<'t>(context: Context<'t>, key: &'t Node, body: &'t Node) -> Option<Plan<
     let findings = context.findings.beside();
     let own = Context { findings: &findings, ..context };
     let start = start(own, fields);
-    refuse_reruns(own, body);
+    let max_auto_reruns = body.get("max_auto_reruns").map_or(0, |written| auto_reruns(own, written));
     check_triggers(own, body);
     let jobs = if start == Start::Off { Vec::new() } else { jobs(context, fields) };
     let written = written(own, body);
-    Some(Plan { name, span: key.span, start, jobs, written, findings })
+    Some(Plan { name, span: key.span, start, jobs, max_auto_reruns, written, findings })
 }
 
 /// The keys of a workflow that hold for its whole, but the conditions that were decided.
@@ -111,11 +114,10 @@ fn written(context: Context<'_>, body: &Node) -> Vec<Entry> {
     kept.map(|(key, value)| (key.clone(), resolve(context, scope, value))).collect()
 }
 
-fn refuse_reruns(context: Context<'_>, body: &Node) {
-    if let Some((key, value)) = body.get_entry("max_auto_reruns") {
-        check_reruns(context.findings, &resolve(context, Scope::pipeline(context), value));
-        context.findings.refuse(diagnostics::unsupported(key.span, "`max_auto_reruns`"));
-    }
+fn auto_reruns(context: Context<'_>, written: &Node) -> u32 {
+    let value = resolve(context, Scope::pipeline(context), written);
+    check_reruns(context.findings, &value);
+    value.as_int().and_then(|count| count.try_into().ok()).unwrap_or_default()
 }
 
 /// How often something may be run again by itself.

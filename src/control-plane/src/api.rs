@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod base64;
 mod operator;
 mod orbs;
+mod rerun;
 mod runner;
 mod task;
 mod workflow;
@@ -37,7 +38,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(admin::routes)
         .configure(operator::routes)
         .configure(orbs::routes)
-        .configure(workflow::routes);
+        .configure(workflow::routes)
+        .configure(rerun::routes);
 }
 
 /// How bodies of JSON are read, up to that many bytes.

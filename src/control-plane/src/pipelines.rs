@@ -1,6 +1,7 @@
-//! Pipelines: made from a configuration, given to task-agents as specs, shown as views.
+//! Pipelines: made from a configuration, run again, given to task-agents as specs, shown as views.
 
 mod create;
 pub(crate) mod orbs;
+pub(crate) mod rerun;
 mod spec;
 pub(crate) mod view;

@@ -67,8 +67,8 @@ pub(crate) struct Plane {
     core: Mutex<Core>,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
-    /// Rung when a workflow is to be read again.
-    lost: Notify,
+    /// Rung when a workflow is to be read again, or run again.
+    to_see_to: Notify,
 }
 
 /// What the control plane was told when it started.
@@ -139,7 +139,7 @@ impl Plane {
             calls: watch::Sender::new(0),
             core: Mutex::default(),
             lease_news: watch::Sender::new(()),
-            lost: Notify::new(),
+            to_see_to: Notify::new(),
         })
     }
 
@@ -173,11 +173,17 @@ impl Plane {
 
     fn queue(self: &Arc<Self>, guard: Guard, pipeline: PipelineId, change: Change) -> Written {
         let (tell, told) = oneshot::channel();
-        let Change { writes, news, ended, .. } = change;
+        let Change { writes, news, ended, is_due, .. } = change;
         let plane = self.clone();
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             match &result {
-                Ok(_) => plane.tell(pipeline, news, &ended),
+                Ok(_) => {
+                    plane.tell(pipeline, news, &ended);
+                    if is_due {
+                        plane.core().is_due(guard.workflow);
+                        plane.to_see_to.notify_one();
+                    }
+                }
                 Err(error) => plane.lose(guard, error),
             }
             // Who asked may have gone; the change is made all the same.
@@ -196,7 +202,8 @@ impl Plane {
         }
     }
 
-    fn lose(&self, guard: Guard, error: &StoreError) {
+    /// Drops the memory of a workflow whose write failed: it is read again.
+    pub(crate) fn lose(&self, guard: Guard, error: &StoreError) {
         // A store that stopped is never read again, and says so on the stack of whoever holds the lock on the core.
         if matches!(error, StoreError::Stopped) {
             return;
@@ -204,7 +211,7 @@ impl Plane {
         if self.core().lose(guard) {
             warn!(self.log, "a change was not stored, the workflow is read again";
                 "workflow" => %guard.workflow, "error" => %error);
-            self.lost.notify_one();
+            self.to_see_to.notify_one();
         }
     }
 

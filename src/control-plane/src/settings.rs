@@ -35,6 +35,8 @@ pub struct Retention {
     pub pipelines_for: Option<Duration>,
     /// The newest pipelines of each project, at most that many.
     pub newest: u64,
+    /// The sealed variables of pipelines of this age: as long as they can be run again.
+    pub reruns_for: Duration,
     /// Caches that were found or saved within this time.
     pub caches_for: Duration,
     /// The bytes of all caches; those used longest ago make room.
@@ -53,6 +55,7 @@ impl Retention {
     pub const SERVER: Self = Self {
         pipelines_for: Some(Duration::from_secs(90 * DAY.as_secs())),
         newest: 1000,
+        reruns_for: Duration::from_secs(15 * DAY.as_secs()),
         caches_for: Duration::from_secs(15 * DAY.as_secs()),
         cache_bytes: 100 * GIB,
         unnamed_for: DAY,
@@ -62,6 +65,8 @@ impl Retention {
     pub const LOCAL: Self = Self {
         pipelines_for: None,
         newest: 20,
+        // Sealed with a key of one process: whoever runs it again gives them again.
+        reruns_for: Duration::ZERO,
         caches_for: Duration::from_secs(30 * DAY.as_secs()),
         cache_bytes: 20 * GIB,
         ..Self::SERVER

@@ -15,6 +15,8 @@
 //! | `GET /api/v3/orbs/{reference}` | operator | → [`FoundOrb`]; 404 |
 //! | `GET /api/v3/approvals` | operator, approver | → [`Items`] of [`OnHold`], oldest first |
 //! | `POST /api/v2/workflow/{id}/approve/{job}` | operator, approver | nothing or [`Approve`] → 202 (public shape); 409 it does not wait |
+//! | `POST /api/v3/workflows/{id}/rerun` | operator | [`Rerun`] → 202 [`Entity`] |
+//! | `POST /api/v2/workflow/{id}/rerun` | operator | the public shape of the same → 202 |
 //! | `GET /api/v3/tasks/{task}/steps/{number}/log?offset=&wait_ms=&limit=` | operator | raw bytes from `offset`; `X-Terminal: true` at the end of a finished log; held open while there is nothing |
 //! | `GET /api/v3/artifacts/{job}/{index}/{path}` | operator | the content |
 //!
@@ -162,6 +164,44 @@ pub struct FoundOrb {
     pub source: String,
 }
 
+/// The variables of a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variables {
+    /// Of every job: project variables, `--env` and `--secret`.
+    #[serde(default)]
+    pub environment: Vec<Variable>,
+    /// Contexts by name.
+    #[serde(default)]
+    pub contexts: BTreeMap<String, Vec<Variable>>,
+}
+
+/// What of a workflow is to run again. Nothing set: all of it. What does not run again keeps its results.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rerun {
+    /// Only what failed or was canceled, and what depends on it.
+    pub is_from_failed: bool,
+    /// Only these jobs, and what depends on them.
+    pub jobs: Vec<JobId>,
+    /// In place of the variables that came with the pipeline.
+    pub variables: Option<Variables>,
+}
+
+/// One thing, as the newer public calls answer it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entity<T> {
+    /// The thing.
+    pub data: Named<T>,
+}
+
+/// What a thing is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named<T> {
+    /// Its name.
+    pub id: T,
+}
+
 /// What is to run of a configuration. Nothing set: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
@@ -235,8 +275,29 @@ pub struct PipelineView {
     pub project: String,
     /// Milliseconds since 1970.
     pub created_ms: i64,
-    /// In the order of the configuration.
+    /// In the order of the configuration; reruns after them, in their own.
     pub workflows: Vec<WorkflowView>,
+}
+
+impl PipelineView {
+    /// The places of the last run of each workflow: what the pipeline comes to.
+    pub fn last_runs(&self) -> Vec<usize> {
+        let mut last: BTreeMap<usize, usize> = BTreeMap::new();
+        for place in 0..self.workflows.len() {
+            last.insert(self.first_run(place), place);
+        }
+        last.into_values().collect()
+    }
+
+    /// The place of the run that the one at this place repeats in the end; its own if it repeats none.
+    pub fn first_run(&self, place: usize) -> usize {
+        let before = |place: usize| {
+            let of = self.workflows.get(place)?.reruns.of?;
+            // A run repeats one before it, so this comes to an end.
+            self.workflows[..place].iter().position(|workflow| workflow.id == of)
+        };
+        std::iter::successors(Some(place), |place| before(*place)).last().unwrap_or(place)
+    }
 }
 
 /// A workflow as it stands.
@@ -248,8 +309,23 @@ pub struct WorkflowView {
     pub name: String,
     /// How it stands.
     pub status: WorkflowStatus,
+    /// Whether it runs another one again.
+    #[serde(default)]
+    pub reruns: Reruns,
     /// In the order of the configuration.
     pub jobs: Vec<JobView>,
+}
+
+/// Where one run of a workflow stands among those of the same workflow in its pipeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reruns {
+    /// The run that this one repeats.
+    pub of: Option<WorkflowId>,
+    /// Counts the reruns that nobody asked for, from 1; 0: somebody did, or it is the first run.
+    pub automatic: u32,
+    /// How many of those there may be.
+    pub most: u32,
 }
 
 /// A job as it stands.
@@ -266,6 +342,9 @@ pub struct JobView {
     pub kind: Kind,
     /// How it stands.
     pub status: JobStatus,
+    /// Whether it is not run in this run of the workflow, but keeps the results of an earlier one.
+    #[serde(default)]
+    pub inherited: bool,
     /// Jobs of the same workflow.
     pub requires: Vec<Requirement>,
     /// Milliseconds since 1970 of its first claim, or of the moment from which it waited for an approval.

@@ -17,6 +17,9 @@ pub struct Workflow {
     pub name: String,
     /// In the order of the configuration; names are unique within the workflow.
     pub jobs: Vec<Job>,
+    /// How often it is run again by itself, from what failed.
+    #[serde(default)]
+    pub max_auto_reruns: u32,
 }
 
 /// One job of a workflow.

@@ -13,15 +13,10 @@ const JOBS: &str = "UPDATE jobs SET ended_ms = coalesce(ended_ms, ?), \
                     WHERE workflow = ? AND status NOT IN \
                     ('success', 'failed', 'canceled', 'timedout', 'infrastructure_fail', 'not_run')";
 const WORKFLOW: &str = "UPDATE workflows SET status = 'failed' WHERE id = ?";
-/// Unless another workflow of the pipeline goes on.
-const SECRETS: &str = "DELETE FROM secrets WHERE pipeline = (SELECT pipeline FROM workflows WHERE id = ?) \
-                       AND NOT EXISTS (SELECT 1 FROM workflows w \
-                       WHERE w.pipeline = secrets.pipeline AND w.status IN ('running', 'failing', 'on_hold'))";
 
 pub(crate) fn set_aside(batch: &mut Batch, workflow: WorkflowId, message: &str, at_ms: i64) {
     let id = bytes(&workflow.0);
     batch.statement(TASKS).bind(message).bind(at_ms).bind(id);
     batch.statement(JOBS).bind(at_ms).bind(id);
     batch.statement(WORKFLOW).bind(id);
-    batch.statement(SECRETS).bind(id);
 }

@@ -26,6 +26,11 @@ pub(crate) fn uuid(row: &SqliteRow, column: &'static str) -> Result<Uuid, StoreE
     Uuid::from_slice(bytes).map_err(|error| unreadable(column, &error))
 }
 
+pub(crate) fn optional_uuid(row: &SqliteRow, column: &'static str) -> Result<Option<Uuid>, StoreError> {
+    let bytes: Option<&[u8]> = row.try_get(column)?;
+    bytes.map(|bytes| Uuid::from_slice(bytes).map_err(|error| unreadable(column, &error))).transpose()
+}
+
 pub(crate) fn count(row: &SqliteRow, column: &'static str) -> Result<u64, StoreError> {
     let number: i64 = row.try_get(column)?;
     u64::try_from(number).map_err(|error| unreadable(column, &error))

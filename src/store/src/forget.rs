@@ -7,7 +7,7 @@ use crate::{
     batch::Batch,
     columns::{bytes, int, uuid},
 };
-use protocol::{Digest, PipelineId, StepNumber, TaskId};
+use protocol::{Digest, JobId, PipelineId, StepNumber, TaskId};
 use sqlx::Row;
 
 /// Which pipelines that are over are kept. The newest of a project always is, whatever the clock says.
@@ -87,6 +87,23 @@ pub(crate) fn pipeline(batch: &mut Batch, pipeline: PipelineId) {
     for statement in PIPELINE {
         batch.statement(statement).bind(bytes(&pipeline.0));
     }
+}
+
+/// Forgets the variables of pipelines that are over and were made before then: they are run again no more.
+pub(crate) fn secrets(batch: &mut Batch, before_ms: i64) {
+    const SQL: &str = concat!(
+        "DELETE FROM secrets WHERE pipeline IN (SELECT p.id FROM pipelines p WHERE p.created_ms < ? AND ",
+        is_over!(),
+        ")"
+    );
+    batch.statement(SQL).bind(before_ms);
+}
+
+/// Changes nothing; where the job has not so many tasks, a column that is never empty would be.
+pub(crate) fn has_tasks(batch: &mut Batch, job: JobId, number: u32) {
+    const SQL: &str = "UPDATE jobs SET status = CASE WHEN (SELECT count(*) FROM tasks t WHERE t.job = jobs.id) = ? \
+                       THEN status END WHERE id = ?";
+    batch.statement(SQL).bind(number).bind(bytes(&job.0));
 }
 
 /// Forgets caches not used since then, and those used longest ago until the others have at most that many bytes.

@@ -3,11 +3,11 @@
 use crate::{
     LogRow, StepRow, Store, StoreError, TaskRow,
     batch::Batch,
-    columns::{bytes, count, int, json, small, structure, uuid, word},
+    columns::{bytes, count, int, json, optional_uuid, small, structure, uuid, word},
 };
 use protocol::{
     JobId, JobStatus, PipelineId, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
-    api::{GitValues, TestCounts},
+    api::{GitValues, Reruns, TestCounts},
     pipeline::Job,
     task::Source,
     transfer::Artifact,
@@ -54,6 +54,8 @@ pub struct WorkflowRow {
     pub status: WorkflowStatus,
     /// Whether somebody canceled it.
     pub canceled: bool,
+    /// Whether it runs another one again.
+    pub reruns: Reruns,
 }
 
 /// A job.
@@ -65,6 +67,8 @@ pub struct JobRow {
     pub workflow: WorkflowId,
     /// Among the workflow's jobs.
     pub place: u32,
+    /// The job of an earlier run that has its results; its number is that one's.
+    pub origin: Option<JobId>,
     /// Counts within its project.
     pub number: u64,
     /// Where its tasks go, if it is any.
@@ -92,6 +96,8 @@ pub struct LiveWorkflow {
     pub sealed: Vec<u8>,
     /// Itself.
     pub workflow: WorkflowRow,
+    /// The first run of the same workflow.
+    pub first: WorkflowId,
     /// By place.
     pub jobs: Vec<JobRow>,
     /// By job and index.
@@ -174,19 +180,14 @@ impl PipelineRow {
 }
 
 pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
-    let query = batch.statement("INSERT INTO secrets (pipeline, sealed) VALUES (?, ?)");
+    let query = batch.statement("INSERT OR REPLACE INTO secrets (pipeline, sealed) VALUES (?, ?)");
     query.bind(bytes(&pipeline.0)).bind(sealed);
-}
-
-pub(crate) fn forget_secrets(batch: &mut Batch, pipeline: PipelineId) {
-    let query = batch.statement("DELETE FROM secrets WHERE pipeline = ?");
-    query.bind(bytes(&pipeline.0));
 }
 
 impl WorkflowRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str =
-            "INSERT INTO workflows (id, pipeline, place, name, status, canceled) VALUES (?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO workflows (id, pipeline, place, name, status, canceled, rerun_of, auto_rerun, \
+                           max_auto_reruns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -194,7 +195,10 @@ impl WorkflowRow {
             .bind(self.place)
             .bind(&self.name)
             .bind(self.status.to_string())
-            .bind(self.canceled);
+            .bind(self.canceled)
+            .bind(self.reruns.of.as_ref().map(|of| bytes(&of.0)))
+            .bind(self.reruns.automatic)
+            .bind(self.reruns.most);
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -205,6 +209,11 @@ impl WorkflowRow {
             name: row.try_get("name")?,
             status: word(row, "status")?,
             canceled: row.try_get("canceled")?,
+            reruns: Reruns {
+                of: optional_uuid(row, "rerun_of")?.map(WorkflowId),
+                automatic: small(row, "auto_rerun")?,
+                most: small(row, "max_auto_reruns")?,
+            },
         })
     }
 }
@@ -221,13 +230,14 @@ pub(crate) fn workflow_canceled(batch: &mut Batch, id: WorkflowId) {
 
 impl JobRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO jobs (id, workflow, place, number, class, definition, status, started_ms, \
-                           ended_ms, approved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO jobs (id, workflow, place, origin, number, class, definition, status, \
+                           started_ms, ended_ms, approved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(bytes(&self.workflow.0))
             .bind(self.place)
+            .bind(self.origin.as_ref().map(|origin| bytes(&origin.0)))
             .bind(int(self.number))
             .bind(self.class.as_ref().map_or("", ResourceClass::as_str))
             .bind(json(&self.definition))
@@ -242,6 +252,7 @@ impl JobRow {
             id: JobId(uuid(row, "id")?),
             workflow: WorkflowId(uuid(row, "workflow")?),
             place: small(row, "place")?,
+            origin: optional_uuid(row, "origin")?.map(JobId),
             number: count(row, "number")?,
             class: if row.try_get::<&str, _>("class")?.is_empty() { None } else { Some(word(row, "class")?) },
             definition: structure(row, "definition")?,
@@ -303,7 +314,19 @@ impl Store {
         let rows = query.fetch_all(&self.readers).await?;
         let jobs = rows.iter().map(JobRow::read).collect::<Result<_, _>>()?;
         let tasks = self.tasks_of_workflow(id).await?;
-        Ok(Some(LiveWorkflow { project, pipeline, sealed, workflow, jobs, tasks }))
+        let first = self.first_run(&workflow).await?;
+        Ok(Some(LiveWorkflow { project, pipeline, sealed, workflow, first, jobs, tasks }))
+    }
+
+    async fn first_run(&self, workflow: &WorkflowRow) -> Result<WorkflowId, StoreError> {
+        const SQL: &str = "WITH RECURSIVE earlier (id, rerun_of) AS (SELECT id, rerun_of FROM workflows WHERE id = ? \
+                           UNION ALL SELECT w.id, w.rerun_of FROM earlier e JOIN workflows w ON w.id = e.rerun_of) \
+                           SELECT id FROM earlier WHERE rerun_of IS NULL";
+        if workflow.reruns.of.is_none() {
+            return Ok(workflow.id);
+        }
+        let row = sqlx::query(SQL).bind(bytes(&workflow.id.0)).fetch_one(&self.readers).await?;
+        uuid(&row, "id").map(WorkflowId)
     }
 
     /// The pipeline of a workflow, whatever else its row says.
@@ -388,7 +411,8 @@ impl Store {
         row.map(|row| Ok((row.try_get("project_name")?, PipelineRow::read(&row)?))).transpose()
     }
 
-    async fn workflows_of_pipeline(&self, id: PipelineId) -> Result<Vec<WorkflowRow>, StoreError> {
+    /// The workflows of a pipeline, by place.
+    pub async fn workflows_of_pipeline(&self, id: PipelineId) -> Result<Vec<WorkflowRow>, StoreError> {
         let query = sqlx::query("SELECT * FROM workflows WHERE pipeline = ? ORDER BY place");
         let rows = query.bind(bytes(&id.0)).fetch_all(&self.readers).await?;
         rows.iter().map(WorkflowRow::read).collect()

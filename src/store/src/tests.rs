@@ -12,6 +12,7 @@ use crate::{
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId,
     WorkflowStatus,
+    api::Reruns,
     ids::Digest,
     pipeline::{Executor, Job, Kind},
     task::Source,
@@ -84,11 +85,13 @@ async fn with_task(store: &Store) {
         git: Default::default(),
     };
     let (name, status) = ("all".to_owned(), WorkflowStatus::Running);
-    let workflow = WorkflowRow { id: WORKFLOW, pipeline: PIPELINE, place: 0, name, status, canceled: false };
+    let (canceled, reruns) = (false, Reruns::default());
+    let workflow = WorkflowRow { id: WORKFLOW, pipeline: PIPELINE, place: 0, name, status, canceled, reruns };
     let job = JobRow {
         id: JOB,
         workflow: WORKFLOW,
         place: 0,
+        origin: None,
         number: 1,
         class: "acme/a".parse().ok(),
         definition,

@@ -26,10 +26,12 @@ pub enum Write {
     },
     /// A new pipeline.
     Pipeline(PipelineRow),
-    /// The sealed variables of a pipeline.
+    /// The sealed variables of a pipeline; they replace those it has.
     Secrets(PipelineId, Vec<u8>),
-    /// Forgets them: the pipeline is over.
-    ForgetSecrets(PipelineId),
+    /// Forgets those of pipelines that are over and were made before then.
+    ForgetSecrets(i64),
+    /// Nothing, but a conflict where a job has not so many tasks any more: its pipeline is just being forgotten.
+    HasTasks(JobId, u32),
     /// A new workflow.
     Workflow(WorkflowRow),
     /// A workflow changed its status.
@@ -186,7 +188,7 @@ impl Write {
             | Self::NextNumbers { .. }
             | Self::Pipeline(_)
             | Self::Secrets(..)
-            | Self::ForgetSecrets(_)
+            | Self::HasTasks(..)
             | Self::Workflow(_)
             | Self::WorkflowStatus(..)
             | Self::WorkflowCanceled(_)
@@ -215,7 +217,7 @@ impl Write {
             }
             Self::Pipeline(row) => row.insert(batch),
             Self::Secrets(pipeline, sealed) => runs::insert_secrets(batch, *pipeline, sealed),
-            Self::ForgetSecrets(pipeline) => runs::forget_secrets(batch, *pipeline),
+            Self::HasTasks(job, number) => forget::has_tasks(batch, *job, *number),
             Self::Workflow(row) => row.insert(batch),
             Self::WorkflowStatus(id, status) => runs::workflow_status(batch, *id, *status),
             Self::WorkflowCanceled(id) => runs::workflow_canceled(batch, *id),
@@ -279,6 +281,7 @@ impl Write {
             Self::ForgetCaches { unused_since_ms, most_bytes } => {
                 forget::caches(batch, *unused_since_ms, *most_bytes)
             }
+            Self::ForgetSecrets(before_ms) => forget::secrets(batch, *before_ms),
             Self::ForgetTasks(pipeline, most) => forget::tasks(batch, *pipeline, *most),
             Self::ForgetPipeline(pipeline) => forget::pipeline(batch, *pipeline),
             other => unreachable!("{other:?} is added elsewhere"),

@@ -50,7 +50,9 @@ macro_rules! check {
 fn shown_pipeline(pipeline: &Pipeline) -> String {
     let mut out = String::new();
     for workflow in &pipeline.workflows {
-        out += &format!("workflow {}\n", workflow.name);
+        let reruns = Some(workflow.max_auto_reruns).filter(|most| *most > 0);
+        let reruns = reruns.map(|most| format!(" again {most} times")).unwrap_or_default();
+        out += &format!("workflow {}{reruns}\n", workflow.name);
         workflow.jobs.iter().for_each(|job| out += &shown_job(job));
     }
     if pipeline.workflows.is_empty() { "no workflow\n".to_owned() } else { out }

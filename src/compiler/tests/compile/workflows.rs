@@ -6,6 +6,20 @@ use crate::{
 };
 
 check! {
+    a_workflow_that_failed_runs_again_as_often_as_it_says: r#"
+version: 2.1
+parameters: {often: {type: integer, default: 2}}
+jobs: {build: {machine: true, steps: [run: make]}}
+workflows: {all: {max_auto_reruns: << pipeline.parameters.often >>, jobs: [build]}}
+"#;
+    it_runs_again_from_one_to_five_times: r#"
+version: 2.1
+jobs: {build: {machine: true, steps: [run: make]}}
+workflows:
+  never: {max_auto_reruns: 0, jobs: [build]}
+  much: {max_auto_reruns: 6, jobs: [build]}
+  word: {max_auto_reruns: often, jobs: [build]}
+"#;
     without_workflows_the_job_build_runs: r#"
 version: 2
 jobs:

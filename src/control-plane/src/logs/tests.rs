@@ -89,7 +89,8 @@ fn one_task() -> Vec<Write> {
 
 fn workflow(pipeline: PipelineId) -> WorkflowRow {
     let (id, status) = (WorkflowId(Uuid::from_u128(2)), WorkflowStatus::Running);
-    WorkflowRow { id, pipeline, place: 0, name: "main".into(), status, canceled: false }
+    let (canceled, reruns) = (false, Default::default());
+    WorkflowRow { id, pipeline, place: 0, name: "main".into(), status, canceled, reruns }
 }
 
 fn job() -> JobRow {
@@ -109,6 +110,7 @@ fn job() -> JobRow {
         id: JobId(Uuid::from_u128(3)),
         workflow: WorkflowId(Uuid::from_u128(2)),
         place: 0,
+        origin: None,
         number: 1,
         class: "a/b".parse().ok(),
         definition,

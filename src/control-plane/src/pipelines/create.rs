@@ -5,7 +5,7 @@ use crate::{
     plane::{
         Plane, Written,
         clock::{rfc3339, wall_ms},
-        live::{Change, Live, LiveJob, Pipeline, Variables},
+        live::{Change, Live, LiveJob, Pipeline},
         projects::{Giver, Numbers, Project},
         restore::shapes,
     },
@@ -14,7 +14,7 @@ use crate::{
 use compiler::{Inputs, orb::Orbs};
 use protocol::{
     JobId, JobStatus, PipelineId, ResourceClass, WorkflowId,
-    api::{Created, NewPipeline, Refused},
+    api::{Created, NewPipeline, Refused, Reruns, Variables},
     pipeline::{Executor, Job, Kind, Pipeline as Compiled, Workflow as CompiledWorkflow},
     task::Source,
     transfer::Content,
@@ -126,6 +126,7 @@ impl Plane {
         let mut change = Change::default();
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row));
+        change.writes.push(Write::Secrets(pipeline.id, sealed));
         let mut lives = plan.workflows(compiled, &pipeline, &mut change)?;
         for live in &mut lives {
             live.guard.generation = self.core().next_generation();
@@ -133,9 +134,6 @@ impl Plane {
         }
         // What has nothing to do is over by now.
         lives.retain(|live| !live.engine.status().is_terminal());
-        if !lives.is_empty() {
-            change.writes.push(Write::Secrets(pipeline.id, sealed));
-        }
         Ok(self.queue_new(pipeline.id, lives, change, (numbers, next)))
     }
 
@@ -214,6 +212,7 @@ impl Plan<'_> {
     ) -> Result<Live, Refusal> {
         let engine = engine(&compiled)?;
         let guard = Guard { workflow: WorkflowId(Uuid::now_v7()), generation: 0 };
+        let reruns = Reruns { most: compiled.max_auto_reruns, ..Reruns::default() };
         change.writes.push(Write::Workflow(WorkflowRow {
             id: guard.workflow,
             pipeline: self.id,
@@ -221,12 +220,14 @@ impl Plan<'_> {
             name: compiled.name.clone(),
             status: engine.status(),
             canceled: false,
+            reruns,
         }));
         let mut jobs = Vec::with_capacity(compiled.jobs.len());
         for (job, class) in compiled.jobs.into_iter().zip(classes) {
             jobs.push(self.job(guard.workflow, jobs.len(), job, class, change));
         }
-        Ok(Live { guard, pipeline: pipeline.clone(), place, name: compiled.name, engine, jobs })
+        let (pipeline, name, first) = (pipeline.clone(), compiled.name, guard.workflow);
+        Ok(Live { guard, pipeline, place, name, reruns, first, engine, jobs })
     }
 
     fn job(
@@ -243,6 +244,7 @@ impl Plan<'_> {
             id,
             workflow,
             place: u32::try_from(place).unwrap_or(u32::MAX),
+            origin: None,
             number,
             class: class.clone(),
             definition: definition.clone(),
@@ -253,7 +255,7 @@ impl Plan<'_> {
         };
         change.writes.push(Write::Job(row.into()));
         let definition = Arc::new(definition);
-        LiveJob { id, number, class, definition, tasks: Vec::new(), on_hold_since: None }
+        LiveJob { id, results: id, number, class, definition, tasks: Vec::new(), on_hold_since: None }
     }
 }
 

@@ -77,9 +77,9 @@ fn built_in(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {
         plain("CIRCLE_NODE_TOTAL", job.definition.parallelism.to_string()),
         plain("CIRCLE_PIPELINE_ID", pipeline.id.to_string()),
         plain("CIRCLE_PROJECT_ID", stable_id(&pipeline.project_name).to_string()),
-        plain("CIRCLE_WORKFLOW_ID", workflow.clone()),
+        plain("CIRCLE_WORKFLOW_ID", workflow),
         plain("CIRCLE_WORKFLOW_JOB_ID", job.id.to_string()),
-        plain("CIRCLE_WORKFLOW_WORKSPACE_ID", workflow),
+        plain("CIRCLE_WORKFLOW_WORKSPACE_ID", live.first.to_string()),
         plain("CIRCLE_WORKING_DIRECTORY", job.definition.working_directory.clone()),
     ];
     variables.extend(of_project(pipeline));

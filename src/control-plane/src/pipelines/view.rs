@@ -53,13 +53,15 @@ pub(crate) fn view(rows: PipelineRows) -> PipelineView {
     parts.tests = rows.tests.into_iter().collect();
     let mut jobs: HashMap<WorkflowId, Vec<JobView>> = HashMap::new();
     for job in rows.jobs {
-        jobs.entry(job.workflow).or_default().push(parts.job(job));
+        let (workflow, view) = (job.workflow, inherited(&job, &jobs).unwrap_or_else(|| parts.job(job)));
+        jobs.entry(workflow).or_default().push(view);
     }
     let workflow = |row: WorkflowRow| WorkflowView {
         jobs: jobs.remove(&row.id).unwrap_or_default(),
         id: row.id,
         name: row.name,
         status: row.status,
+        reruns: row.reruns,
     };
     PipelineView {
         id: rows.pipeline.id,
@@ -70,6 +72,13 @@ pub(crate) fn view(rows: PipelineRows) -> PipelineView {
     }
 }
 
+/// A job that was not run again is the one that has its results, which stands before it.
+fn inherited(row: &JobRow, jobs: &HashMap<WorkflowId, Vec<JobView>>) -> Option<JobView> {
+    let origin = row.origin?;
+    let found = jobs.values().flatten().find(|job| job.id == origin && !job.inherited);
+    found.map(|job| JobView { inherited: true, ..job.clone() })
+}
+
 impl Parts {
     fn job(&mut self, row: JobRow) -> JobView {
         let tasks = self.tasks.remove(&row.id).unwrap_or_default();
@@ -78,6 +87,7 @@ impl Parts {
             id: row.id,
             number: row.number,
             status: row.status,
+            inherited: false,
             started_ms: row.started_ms,
             ended_ms: row.ended_ms,
             approved_by: row.approved_by,

@@ -13,7 +13,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
-use store::{Guard, Write};
+use store::Guard;
 use tokio::sync::Notify;
 
 /// All running workflows.
@@ -27,6 +27,10 @@ pub(crate) struct Core {
     open: HashMap<PipelineId, HashSet<WorkflowId>>,
     /// Workflows whose memory no longer fits the store: to be read again.
     lost: HashSet<WorkflowId>,
+    /// Workflows that have failed and are to be run again by themselves.
+    due: HashSet<WorkflowId>,
+    /// Pipelines that a rerun is on the way to, and whether they were canceled meanwhile.
+    expecting: HashMap<PipelineId, bool>,
     generations: u64,
 }
 
@@ -53,6 +57,9 @@ impl Core {
             self.places.retain(|_, place| place.workflow != workflow);
         }
         self.open.entry(live.pipeline.id).or_default().insert(workflow);
+        if live.engine.status().is_terminal() {
+            self.due.insert(workflow);
+        }
         for (job, entry) in live.jobs.iter().enumerate() {
             for (index, task) in entry.tasks.iter().enumerate() {
                 self.places.insert(task.id, Place { workflow, job, index });
@@ -163,12 +170,17 @@ impl Core {
         for (task, class) in change.queued.drain(..) {
             push(&mut self.queues, task, &class);
         }
+        if change.is_due {
+            self.due.insert(workflow);
+        }
         if change.over {
-            self.finish(workflow, change);
+            self.finish(workflow);
         }
     }
 
-    fn finish(&mut self, workflow: WorkflowId, change: &mut Change) {
+    /// Drops a workflow that is over.
+    pub(crate) fn finish(&mut self, workflow: WorkflowId) {
+        self.due.remove(&workflow);
         let Some(live) = self.live.remove(&workflow) else { return };
         self.forget_tokens(&live);
         for task in live.jobs.iter().flat_map(|job| &job.tasks) {
@@ -179,7 +191,6 @@ impl Core {
             open.remove(&workflow);
             if open.is_empty() {
                 self.open.remove(&pipeline);
-                change.writes.push(Write::ForgetSecrets(pipeline));
             }
         }
     }
@@ -195,6 +206,7 @@ impl Core {
         if self.live.get(&guard.workflow).is_some_and(|live| live.guard.generation > guard.generation) {
             return false;
         }
+        self.due.remove(&guard.workflow);
         if let Some(live) = self.live.remove(&guard.workflow) {
             // Places stay: a task without its workflow is one to ask for again, not one that nobody holds.
             self.forget_tokens(&live);
@@ -205,6 +217,33 @@ impl Core {
     /// The workflows to be read again.
     pub(crate) fn lost(&self) -> Vec<WorkflowId> {
         self.lost.iter().copied().collect()
+    }
+
+    /// A workflow has failed and is to be run again by itself.
+    pub(crate) fn is_due(&mut self, workflow: WorkflowId) {
+        if self.live.contains_key(&workflow) {
+            self.due.insert(workflow);
+        }
+    }
+
+    /// A rerun of the pipeline is on its way to the disk.
+    pub(crate) fn expect(&mut self, pipeline: PipelineId) {
+        self.expecting.insert(pipeline, false);
+    }
+
+    /// The pipeline is canceled: so is what is on the way to it.
+    pub(crate) fn cancel_expected(&mut self, pipeline: PipelineId) {
+        self.expecting.entry(pipeline).and_modify(|canceled| *canceled = true);
+    }
+
+    /// A rerun is there, or will not come; whether its pipeline was canceled meanwhile.
+    pub(crate) fn arrived(&mut self, pipeline: PipelineId) -> bool {
+        self.expecting.remove(&pipeline).unwrap_or_default()
+    }
+
+    /// The workflows to be run again by themselves.
+    pub(crate) fn due(&self) -> Vec<WorkflowId> {
+        self.due.iter().copied().collect()
     }
 
     /// A lost workflow turned out to be over.

@@ -51,6 +51,7 @@ impl Plane {
 
     fn cancel_workflows(self: &Arc<Self>, pipeline: PipelineId) -> Result<Vec<super::Written>, Refusal> {
         let mut core = self.core();
+        core.cancel_expected(pipeline);
         let mut written = Vec::new();
         for workflow in core.workflows_of(pipeline) {
             let canceled = self.change(&mut core, workflow, |live, moment, change| {

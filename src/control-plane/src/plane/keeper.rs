@@ -1,5 +1,5 @@
-//! What is done by itself: leases that ran out are taken back, approvals that nobody gave end, and lost workflows are
-//! read again.
+//! What is done by itself: leases that ran out are taken back, approvals that nobody gave end, lost workflows are read
+//! again, and those that failed run again where they say so.
 
 use super::{Plane, live::Place};
 use crate::engine::task::Event;
@@ -20,11 +20,12 @@ impl Plane {
             tokio::select! {
                 () = &mut closed => return,
                 _ = period.tick() => {}
-                () = self.lost.notified() => {}
+                () = self.to_see_to.notified() => {}
             }
             self.expire();
             self.expire_approvals();
             self.read_lost_again().await;
+            self.rerun_due().await;
         }
     }
 

@@ -7,12 +7,13 @@ use crate::engine::{
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
-    api::GitValues,
+    WorkflowStatus,
+    api::{GitValues, Reruns, Variables},
     feed::News,
     pipeline::Job,
-    task::{Source, Variable},
+    task::Source,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use store::{Guard, ProjectId, TaskRow, Write};
 use uuid::Uuid;
 
@@ -28,14 +29,8 @@ pub(crate) struct Pipeline {
     pub(crate) project_name: String,
     pub(crate) source: Source,
     pub(crate) git: GitValues,
+    /// In the store they lie only sealed.
     pub(crate) variables: Variables,
-}
-
-/// The variables of a pipeline, which lie in the store only sealed.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Variables {
-    pub(crate) environment: Vec<Variable>,
-    pub(crate) contexts: BTreeMap<String, Vec<Variable>>,
 }
 
 /// A task's place in its workflow.
@@ -69,6 +64,8 @@ pub(crate) struct LiveTask {
 #[derive(Debug)]
 pub(crate) struct LiveJob {
     pub(crate) id: JobId,
+    /// The job that has its results: itself, unless an earlier run of the workflow ran it.
+    pub(crate) results: JobId,
     pub(crate) number: u64,
     /// Where its tasks go, if it is any.
     pub(crate) class: Option<ResourceClass>,
@@ -87,6 +84,9 @@ pub(crate) struct Live {
     pub(crate) place: usize,
     /// In the configuration.
     pub(crate) name: String,
+    pub(crate) reruns: Reruns,
+    /// The first run of the same workflow: they share a workspace.
+    pub(crate) first: WorkflowId,
     pub(crate) engine: Workflow,
     pub(crate) jobs: Vec<LiveJob>,
 }
@@ -109,6 +109,8 @@ pub(crate) struct Change {
     pub(crate) told: bool,
     /// Whether the workflow is over.
     pub(crate) over: bool,
+    /// Whether it has failed, and is to be run again by itself.
+    pub(crate) is_due: bool,
 }
 
 impl Live {
@@ -207,14 +209,30 @@ impl Live {
         if event == workflow::Event::Cancel {
             change.writes.push(Write::WorkflowCanceled(self.guard.workflow));
         }
+        let was_over = self.engine.status().is_terminal();
         for effect in self.engine.apply(event) {
             match effect {
                 Effect::Job(job, status) => self.job_changed(job, status, moment, change),
                 Effect::QueueTasks(job) => self.queue_tasks(job, moment, change),
                 Effect::CancelTasks(job) => self.cancel_tasks(job, moment, change),
+                Effect::Workflow(WorkflowStatus::Failed) if self.is_run_again() => self.await_rerun(change),
                 Effect::Workflow(status) => self.workflow_changed(status, change),
             }
         }
+        if was_over && event == workflow::Event::Cancel {
+            self.workflow_changed(self.engine.status(), change);
+        }
+    }
+
+    /// Whether it is run again by itself once it has failed.
+    pub(crate) fn is_run_again(&self) -> bool {
+        self.reruns.automatic < self.reruns.most
+    }
+
+    /// Goes on as failing until its rerun is there, so that nobody takes the pipeline for over in between.
+    fn await_rerun(&self, change: &mut Change) {
+        self.workflow_changed(WorkflowStatus::Failing, change);
+        change.is_due = true;
     }
 
     fn job_changed(&mut self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
@@ -251,7 +269,8 @@ impl Live {
         }
     }
 
-    fn workflow_changed(&self, status: protocol::WorkflowStatus, change: &mut Change) {
+    /// Writes and tells the workflow's status.
+    pub(crate) fn workflow_changed(&self, status: WorkflowStatus, change: &mut Change) {
         change.over = status.is_terminal();
         change.news.push(News::Workflow { workflow: self.place, status });
         change.writes.push(Write::WorkflowStatus(self.guard.workflow, status));

@@ -2,7 +2,7 @@
 
 use super::{
     Plane,
-    live::{Holder, Live, LiveJob, LiveTask, Pipeline, Variables},
+    live::{Holder, Live, LiveJob, LiveTask, Pipeline},
     progress::Progress,
     token::TokenHash,
 };
@@ -14,7 +14,8 @@ use crate::{
     refusal::Refusal,
 };
 use protocol::{
-    JobStatus, TaskId, WorkflowId,
+    JobStatus, PipelineId, TaskId, WorkflowId,
+    api::Variables,
     pipeline::{Job, Kind, Requirement},
 };
 use slog::{error, warn};
@@ -44,7 +45,7 @@ impl Plane {
         let tokens: HashMap<TaskId, TokenHash> =
             self.store.current_leases(workflow).await?.into_iter().map(|(hash, task)| (task, hash)).collect();
         let pipeline = rows.pipeline.id;
-        let variables = self.variables(&rows);
+        let variables = self.variables(rows.pipeline.id, &rows.sealed);
         let lost = variables.as_ref().err().map(ToString::to_string);
         if let Err(refusal) = self.revive(rows, variables.unwrap_or_default(), &tokens) {
             return self.set_aside(workflow, &refusal).await;
@@ -85,14 +86,11 @@ impl Plane {
         Ok(())
     }
 
-    fn variables(&self, rows: &LiveWorkflow) -> Result<Variables, Refusal> {
-        let unreadable = |why: String| {
-            Refusal::Unavailable(format!("the secrets of pipeline {} are lost: {why}", rows.pipeline.id))
-        };
-        let text = self
-            .vault
-            .unseal(rows.pipeline.id, &rows.sealed)
-            .map_err(|error| unreadable(error.to_string()))?;
+    /// What was sealed for a pipeline.
+    pub(crate) fn variables(&self, pipeline: PipelineId, sealed: &[u8]) -> Result<Variables, Refusal> {
+        let unreadable =
+            |why: String| Refusal::Unavailable(format!("the secrets of pipeline {pipeline} are lost: {why}"));
+        let text = self.vault.unseal(pipeline, sealed).map_err(|error| unreadable(error.to_string()))?;
         serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
     }
 }
@@ -114,6 +112,7 @@ fn revive(
     engine.restore(rows.workflow.canceled, rows.jobs.iter().map(|job| standing(job, of_job(job))));
     let jobs = rows.jobs.iter().map(|job| LiveJob {
         id: job.id,
+        results: job.origin.unwrap_or(job.id),
         number: job.number,
         class: job.class.clone(),
         definition: Arc::new(job.definition.clone()),
@@ -122,8 +121,8 @@ fn revive(
     });
     let jobs = jobs.collect();
     let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables));
-    let (place, name) = (rows.workflow.place as usize, rows.workflow.name);
-    Ok(Live { guard, pipeline, place, name, engine, jobs })
+    let (place, reruns) = (rows.workflow.place as usize, rows.workflow.reruns);
+    Ok(Live { guard, pipeline, place, name: rows.workflow.name, reruns, first: rows.first, engine, jobs })
 }
 
 fn standing(job: &JobRow, tasks: &[TaskRow]) -> (JobStatus, u32, Vec<protocol::Outcome>) {
@@ -150,7 +149,8 @@ fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64
     LiveTask { id: row.id, machine, holder, progress: Progress::unread() }
 }
 
-fn pipeline(project_name: String, row: PipelineRow, variables: Variables) -> Pipeline {
+/// A pipeline of its row.
+pub(crate) fn pipeline(project_name: String, row: PipelineRow, variables: Variables) -> Pipeline {
     Pipeline {
         id: row.id,
         number: row.number,

@@ -86,6 +86,7 @@ impl Plane {
         let before = |age: Duration| now_ms - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let keep = Keep { since_ms: rules.pipelines_for.map(before), newest: rules.newest };
         let pipelines = self.forget_pipelines(keep).await?;
+        self.write(vec![Write::ForgetSecrets(before(rules.reruns_for))]).await?;
         let (unused_since_ms, most_bytes) = (before(rules.caches_for), rules.cache_bytes);
         let caches = self.write(vec![Write::ForgetCaches { unused_since_ms, most_bytes }]).await?;
         self.write(vec![Write::ForgetInstances(now_ms - INSTANCES_MS)]).await?;

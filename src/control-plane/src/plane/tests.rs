@@ -181,18 +181,6 @@ async fn a_late_failure_of_an_older_generation_changes_nothing() {
     running.stop().await;
 }
 
-#[actix_web::test]
-async fn the_secrets_of_a_pipeline_that_is_over_are_forgotten() {
-    let folder = TempDir::new().unwrap();
-    let (running, plane) = running(&folder).await;
-    let pipeline = pipeline(&plane).await;
-    let workflow = guard(&plane, pipeline).workflow;
-    assert!(!plane.store.live_workflow(workflow).await.unwrap().unwrap().sealed.is_empty());
-    plane.cancel(pipeline).await.unwrap();
-    assert!(plane.store.live_workflow(workflow).await.unwrap().unwrap().sealed.is_empty());
-    running.stop().await;
-}
-
 /// Adds a job to a stored workflow that requires one which is not there, as no version of ours would.
 async fn confuse(plane: &Plane, pipeline: PipelineId) {
     let workflow = guard(plane, pipeline).workflow;

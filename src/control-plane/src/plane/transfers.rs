@@ -174,7 +174,7 @@ fn scope_of(live: &Live) -> Scope {
     Scope::project(&live.pipeline.project_name)
 }
 
-/// All jobs that a job requires, also through others: each after those that it requires itself.
+/// The results of all jobs that a job requires, also through others: each after those that it requires itself.
 fn upstream(live: &Live, job: usize) -> Vec<(JobId, String)> {
     let place = |one: &Requirement| live.jobs.iter().position(|job| job.definition.name == one.job);
     let required = |job: &LiveJob| job.definition.requires.iter().rev().filter_map(place).collect::<Vec<_>>();
@@ -183,7 +183,7 @@ fn upstream(live: &Live, job: usize) -> Vec<(JobId, String)> {
         required(&live.jobs[job]).into_iter().map(|job| (job, false)).collect();
     while let Some((job, done)) = path.pop() {
         if done {
-            order.push((live.jobs[job].id, live.jobs[job].definition.name.clone()));
+            order.push((live.jobs[job].results, live.jobs[job].definition.name.clone()));
         } else if !std::mem::replace(&mut seen[job], true) {
             path.push((job, true));
             path.extend(required(&live.jobs[job]).into_iter().map(|job| (job, false)));

@@ -14,8 +14,8 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use protocol::{
-    JobId, JobStatus, PipelineId, WorkflowStatus,
-    api::{GitValues, JobView, PipelineView, WorkflowView},
+    JobId, JobStatus, PipelineId, WorkflowId, WorkflowStatus,
+    api::{GitValues, JobView, PipelineView, Reruns, WorkflowView},
     pipeline::Requirement,
 };
 
@@ -34,7 +34,11 @@ struct Page<'s> {
 }
 
 struct Workflow {
+    id: WorkflowId,
     name: String,
+    /// Which run it repeats, and how that came about.
+    repeats: Option<WorkflowId>,
+    repeats_text: String,
     status: WorkflowStatus,
     status_text: String,
     took: String,
@@ -110,8 +114,9 @@ struct Span {
 
 impl Span {
     fn of(workflow: &WorkflowView, now: i64) -> Option<Self> {
-        let from = workflow.jobs.iter().filter_map(|job| job.started_ms).min()?;
-        let last = workflow.jobs.iter().filter_map(|job| job.ended_ms).max();
+        let own = || workflow.jobs.iter().filter(|job| !job.inherited);
+        let from = own().filter_map(|job| job.started_ms).min()?;
+        let last = own().filter_map(|job| job.ended_ms).max();
         let to = if workflow.status.is_terminal() { last.unwrap_or(now) } else { now };
         Some(Self { from, to: to.max(from + 1) })
     }
@@ -130,10 +135,17 @@ impl Workflow {
             took: span.map(|span| duration(between(span.from, span.to))).unwrap_or_default(),
             done: workflow.jobs.iter().filter(|job| job.status.is_terminal()).count(),
             jobs: workflow.jobs.into_iter().map(|job| Line::of(job, span, now)).collect(),
+            id: workflow.id,
+            repeats: workflow.reruns.of,
+            repeats_text: repeats(workflow.reruns),
             name: workflow.name,
             status: workflow.status,
         }
     }
+}
+
+fn repeats(Reruns { automatic, most, .. }: Reruns) -> String {
+    if automatic > 0 { format!("auto-rerun {automatic} of {most}") } else { "rerun".to_owned() }
 }
 
 impl Line {
@@ -166,6 +178,7 @@ impl Line {
 fn note(job: &JobView) -> String {
     match (&job.approved_by, job.status) {
         (Some(by), _) => format!("approved by {by}"),
+        (None, _) if job.inherited => "kept".to_owned(),
         (None, JobStatus::OnHold) => "waits for roundhouse approve".to_owned(),
         (None, _) => String::new(),
     }
@@ -173,7 +186,8 @@ fn note(job: &JobView) -> String {
 
 /// Where a job's bar begins and how wide it is; the shortest is still seen.
 fn bar(job: &JobView, span: Option<Span>, now: i64) -> (u64, u64) {
-    let (Some(span), Some(started)) = (span, job.started_ms) else { return (0, 0) };
+    let started = job.started_ms.filter(|_| !job.inherited);
+    let (Some(span), Some(started)) = (span, started) else { return (0, 0) };
     let from = span.place(started).min(996);
     let to = span.place(job.ended_ms.unwrap_or(now));
     (from, to.saturating_sub(from).max(4))

@@ -52,12 +52,14 @@ pub(crate) async fn page(
 }
 
 fn line((project, row, workflows): (String, PipelineRow, Vec<WorkflowRow>), now: i64) -> Line {
+    let repeated: Vec<_> = workflows.iter().filter_map(|row| row.reruns.of).collect();
+    let is_last = |row: &WorkflowRow| !repeated.contains(&row.id);
     let workflow = |row: WorkflowRow| Workflow { name: row.name, status: row.status };
     Line {
         id: row.id,
         project,
         number: row.number,
-        workflows: workflows.into_iter().map(workflow).collect(),
+        workflows: workflows.into_iter().filter(is_last).map(workflow).collect(),
         source: source(&row.git),
         created: rfc3339(row.created_ms),
         ago: ago(row.created_ms, now),

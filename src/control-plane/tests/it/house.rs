@@ -198,9 +198,25 @@ pub(crate) async fn end(claimed: &Claimed, task: &TaskClient, outcome: Outcome) 
 
 /// The status and body of a call with one header, as anybody may send it.
 pub(crate) async fn get(house: &House, path: &str, token: Option<(&str, &str)>) -> (u16, String) {
-    use std::io::{Read, Write};
     let header = token.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+    call(house, format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n")).await
+}
+
+/// The same of an operator's call with a body.
+pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    call(
+        house,
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nCircle-Token: {OPERATOR}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        ),
+    )
+    .await
+}
+
+async fn call(house: &House, request: String) -> (u16, String) {
+    use std::io::{Read, Write};
     let address = house.running.address;
     let asking = std::thread::spawn(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();

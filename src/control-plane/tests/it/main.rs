@@ -13,6 +13,8 @@ mod page;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod reruns;
+#[cfg(test)]
 mod restarts;
 #[cfg(test)]
 mod stream;

@@ -31,7 +31,8 @@ jobs:
       - run: {name: \"<script>alert(1)</script>\", command: make}
 ";
 
-struct Answer {
+/// An answer as it came.
+pub(crate) struct Answer {
     status: u16,
     head: String,
     body: Vec<u8>,
@@ -46,7 +47,8 @@ impl Answer {
         self.head.lines().find(|line| named(line).is_some())?.split_once(": ").map(|(_, value)| value)
     }
 
-    fn text(&self) -> String {
+    /// Its body.
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -69,12 +71,13 @@ async fn ask(house: &House, method: &'static str, path: &str, headers: String) -
     actix_web::web::block(move || exchange(address, method, &path, &headers)).await.unwrap()
 }
 
-async fn get(house: &House, path: &str, headers: &str) -> Answer {
+/// What a caller with these headers gets.
+pub(crate) async fn get(house: &House, path: &str, headers: &str) -> Answer {
     ask(house, "GET", path, headers.to_owned()).await
 }
 
 /// The `Cookie` header that a browser sends after it showed the token.
-async fn signed_in(house: &House) -> String {
+pub(crate) async fn signed_in(house: &House) -> String {
     let answer = get(house, &format!("/?{TOKEN}"), "").await;
     let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     format!("Cookie: other=1; {cookie}\r\n")

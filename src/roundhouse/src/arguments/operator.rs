@@ -57,6 +57,10 @@ pub(crate) struct Server {
     #[arg(long, value_name = "DAYS", default_value_t = 90, help_heading = "What is kept")]
     pub(crate) keep_days: u64,
 
+    /// Keep the sealed variables of pipelines that are over for so many days: they can be run again so long
+    #[arg(long, value_name = "DAYS", default_value_t = 15, help_heading = "What is kept")]
+    pub(crate) keep_reruns_days: u64,
+
     /// Keep caches for so many days after their last use
     #[arg(long, value_name = "DAYS", default_value_t = 15, help_heading = "What is kept")]
     pub(crate) keep_caches_days: u64,
@@ -81,6 +85,7 @@ impl Server {
         Retention {
             pipelines_for: Some(days(self.keep_days)),
             newest: self.keep_pipelines,
+            reruns_for: days(self.keep_reruns_days),
             caches_for: days(self.keep_caches_days),
             cache_bytes: self.keep_caches_gib.saturating_mul(1 << 30),
             unnamed_for: self.keep_unnamed,

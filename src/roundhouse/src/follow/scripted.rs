@@ -2,7 +2,7 @@
 
 use protocol::{
     JobId, JobStatus, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId, WorkflowStatus,
-    api::{JobView, PipelineView, StepView, TaskView, TestCounts, WorkflowView},
+    api::{JobView, PipelineView, Reruns, StepView, TaskView, TestCounts, WorkflowView},
     feed::News,
     pipeline::Kind,
     transfer::{Artifact, Content},
@@ -33,6 +33,7 @@ fn workflow(called: &str, jobs: &[&str]) -> WorkflowView {
         id: name::<WorkflowId>(),
         name: called.to_owned(),
         status: WorkflowStatus::Running,
+        reruns: Reruns::default(),
         jobs: jobs.iter().map(|name| blocked(name)).collect(),
     }
 }
@@ -44,6 +45,7 @@ fn blocked(called: &str) -> JobView {
         name: called.to_owned(),
         kind: Kind::Build,
         status: JobStatus::Blocked,
+        inherited: false,
         requires: Vec::new(),
         started_ms: None,
         ended_ms: None,

@@ -121,3 +121,28 @@ async fn caches_go_by_their_last_use_and_by_the_room_they_take() {
     assert_eq!(forget(0, 15).await, 1, "each has seven bytes");
     assert!(!found("c").await && found("a").await && found("d").await);
 }
+
+#[tokio::test]
+async fn variables_go_before_their_pipeline_but_never_from_one_that_goes_on() {
+    let (_folder, store) = store().await;
+    two_pipelines(&store).await;
+    store_everything(&store).await;
+    let forget = async |before_ms| store.write(None, vec![Write::ForgetSecrets(before_ms)]).await.unwrap()[0];
+    assert_eq!(forget(i64::MAX).await, 0, "it goes on");
+    end(&store).await;
+    assert_eq!(forget(5).await, 0, "made at 5");
+    assert_eq!(forget(6).await, 1);
+    assert!(store.live_workflow(WORKFLOW).await.unwrap().unwrap().sealed.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_builds_on_the_tasks_of_a_job_hears_that_they_are_being_forgotten() {
+    let (_folder, store) = store().await;
+    two_pipelines(&store).await;
+    store_everything(&store).await;
+    end(&store).await;
+    let build = async || store.write(None, vec![Write::HasTasks(JOB, 1), add("built")]).await;
+    build().await.unwrap();
+    store.write(None, vec![Write::ForgetTasks(PIPELINE, 9)]).await.unwrap();
+    assert!(matches!(build().await, Err(StoreError::Conflict(_))));
+}

@@ -1,0 +1,335 @@
+//! Running a workflow again: another workflow of the same pipeline, whose jobs that are not run again keep their results.
+
+mod choice;
+
+use crate::{
+    engine::workflow::{Event, Workflow},
+    plane::{
+        Plane, Written,
+        clock::Moment,
+        live::{Change, Live, LiveJob},
+        projects::{Giver, Numbers},
+        restore::{pipeline, shapes},
+    },
+    refusal::Refusal,
+};
+pub(crate) use choice::Which;
+use choice::chosen;
+use protocol::{
+    JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
+    api::{Reruns, Variables},
+    pipeline::Job,
+};
+use slog::{info, warn};
+use std::sync::Arc;
+use store::{Command, Guard, JobRow, LiveWorkflow, StoreError, WorkflowRow, Write};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// What somebody wants of a rerun.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) which: Which,
+    /// In place of those that came with the pipeline.
+    pub(crate) variables: Option<Variables>,
+    pub(crate) by: By,
+}
+
+/// Who wants a rerun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Somebody asked for it.
+    Hand,
+    /// The workflow itself, which has failed and goes on as failing until its rerun is there.
+    Itself,
+}
+
+impl Plane {
+    /// Runs a workflow again; the id of the new one, which is on disk then.
+    pub(crate) async fn rerun(
+        self: &Arc<Self>,
+        workflow: WorkflowId,
+        order: Order,
+    ) -> Result<WorkflowId, Refusal> {
+        let project = self.workflow_rows(workflow).await?.project;
+        let project = self.projects.get(&self.store, &project).await?;
+        let numbers = project.numbers.clone().lock_owned().await;
+        // Read while nobody else can run it again: of two that do at once, the second sees the first.
+        let rows = self.workflow_rows(workflow).await?;
+        let siblings = self.store.workflows_of_pipeline(rows.pipeline.id).await?;
+        if order.by == By::Hand {
+            nothing_of_it_runs(&rows, &siblings)?;
+        }
+        let again = chosen(&rows.jobs, &rows.workflow, &order.which)?;
+        let classes = self.classes_again(&rows.jobs, &again)?;
+        let variables = match order.variables {
+            Some(variables) => variables,
+            None => self.kept_variables(&rows)?,
+        };
+        let plan = Plan { rows, place: siblings.len(), by: order.by, again, classes, first_job: numbers.job };
+        let new = WorkflowId(Uuid::now_v7());
+        self.begin_rerun(new, plan, variables, numbers)?.on_disk().await?;
+        Ok(new)
+    }
+
+    async fn workflow_rows(&self, workflow: WorkflowId) -> Result<LiveWorkflow, Refusal> {
+        let missing = || Refusal::Missing(format!("there is no workflow {workflow}"));
+        self.store.live_workflow(workflow).await?.ok_or_else(missing)
+    }
+
+    /// The class of each job that runs again: it may have been removed since.
+    fn classes_again(&self, jobs: &[JobRow], again: &[bool]) -> Result<Vec<Option<ResourceClass>>, Refusal> {
+        let class = |(row, again): (&JobRow, &bool)| match (&row.class, &self.rules.only_class) {
+            (Some(_), Some(only)) => Ok(Some(only.clone())),
+            (Some(class), None) if *again && !self.access.has_class(class) => Err(Refusal::Bad(format!(
+                "the job `{}` wants the resource class `{class}`, which is not there any more: create it first",
+                row.definition.name
+            ))),
+            (class, _) => Ok(class.clone()),
+        };
+        jobs.iter().zip(again).map(class).collect()
+    }
+
+    fn kept_variables(&self, rows: &LiveWorkflow) -> Result<Variables, Refusal> {
+        let gone = |_| {
+            Refusal::Conflict(format!(
+                "the variables of pipeline {} are not kept any more, so it cannot be run again as it was: start a new \
+                 pipeline",
+                rows.pipeline.number
+            ))
+        };
+        self.variables(rows.pipeline.id, &rows.sealed).map_err(gone)
+    }
+
+    /// Queues the one write that makes the new workflow; it runs from the moment it is on disk.
+    fn begin_rerun(
+        self: &Arc<Self>,
+        new: WorkflowId,
+        plan: Plan,
+        variables: Variables,
+        numbers: Giver,
+    ) -> Result<Written, Refusal> {
+        let next = Numbers { job: numbers.job + plan.count(), ..*numbers };
+        let (id, project) = (plan.rows.pipeline.id, plan.rows.pipeline.project);
+        let text = serde_json::to_vec(&variables).expect("variables have only string keys");
+        let mut change = Change::default();
+        change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
+        change.writes.push(Write::Secrets(id, self.vault.seal(id, &text)));
+        let replaced = plan.replaced();
+        let mut live = plan.workflow(new, variables, &mut change)?;
+        let moment = self.clock.moment();
+        let guard = match replaced {
+            Some(old) => Some(self.replace(old, &mut change)?),
+            None => None,
+        };
+        live.begin(self.core().next_generation(), moment, &mut change)?;
+        self.core().expect(id);
+        Ok(self.queue_rerun(id, guard, live, change, (numbers, next)))
+    }
+
+    /// Ends a workflow that waits for its rerun, in the same write that makes it.
+    fn replace(&self, old: WorkflowId, change: &mut Change) -> Result<Guard, Refusal> {
+        let mut core = self.core();
+        let canceled = || Refusal::Conflict(format!("the workflow {old} waits for no rerun any more"));
+        let guard = core.workflow(old).ok_or_else(canceled)?.guard;
+        core.finish(old);
+        change.writes.push(Write::WorkflowStatus(old, WorkflowStatus::Failed));
+        Ok(guard)
+    }
+
+    fn queue_rerun(
+        self: &Arc<Self>,
+        pipeline: PipelineId,
+        guard: Option<Guard>,
+        live: Live,
+        change: Change,
+        (mut numbers, next): (Giver, Numbers),
+    ) -> Written {
+        let (tell, told) = oneshot::channel();
+        let plane = self.clone();
+        let Change { writes, news, .. } = change;
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            match &result {
+                Ok(_) => {
+                    *numbers = next;
+                    // Whoever follows the pipeline looks at it anew, for it has one workflow more.
+                    plane.feeds.renew(pipeline);
+                    plane.tell(pipeline, news, &[]);
+                    plane.take_up(live);
+                }
+                Err(error) => {
+                    plane.core().arrived(pipeline);
+                    guard.into_iter().for_each(|guard| plane.lose(guard, error));
+                }
+            }
+            // Who asked may have gone: it runs again all the same.
+            let _ = tell.send(result.map(drop));
+        });
+        self.store.submit(Command { guard, writes, done });
+        Written::new(told)
+    }
+
+    /// A pipeline that was canceled while its rerun was on the way has that canceled too.
+    fn take_up(self: &Arc<Self>, live: Live) {
+        let (workflow, pipeline) = (live.guard.workflow, live.pipeline.id);
+        let mut core = self.core();
+        core.insert(live);
+        if core.arrived(pipeline) {
+            let cancel = |live: &mut Live, moment, change: &mut Change| {
+                live.workflow_event(Event::Cancel, moment, change);
+            };
+            drop(self.change(&mut core, workflow, cancel));
+        }
+    }
+
+    /// Runs those workflows again that have failed and say how often that is to be done.
+    pub(crate) async fn rerun_due(self: &Arc<Self>) {
+        let due = self.core().due();
+        for workflow in due {
+            let order = Order { which: Which::FromFailed, variables: None, by: By::Itself };
+            match self.rerun(workflow, order).await {
+                Ok(new) => {
+                    info!(self.log, "a workflow that failed runs again"; "workflow" => %workflow, "as" => %new)
+                }
+                Err(refusal @ (Refusal::Unavailable(_) | Refusal::Full(_))) => warn!(self.log,
+                    "a workflow that failed cannot run again yet"; "workflow" => %workflow, "error" => %refusal),
+                Err(refusal) => {
+                    warn!(self.log, "a workflow that failed is not run again";
+                        "workflow" => %workflow, "error" => %refusal);
+                    self.let_fail(workflow);
+                }
+            }
+        }
+    }
+
+    fn let_fail(self: &Arc<Self>, workflow: WorkflowId) {
+        let mut core = self.core();
+        let fail = |live: &mut Live, _: Moment, change: &mut Change| {
+            live.workflow_changed(live.engine.status(), change);
+        };
+        drop(self.change(&mut core, workflow, fail));
+    }
+}
+
+/// Neither the workflow nor another run of it may go on.
+fn nothing_of_it_runs(rows: &LiveWorkflow, siblings: &[WorkflowRow]) -> Result<(), Refusal> {
+    let before = |row: &&WorkflowRow| siblings.iter().find(|other| Some(other.id) == row.reruns.of);
+    let first = |row| std::iter::successors(Some(row), before).last().map(|row| row.id);
+    let running = siblings.iter().find(|row| !row.status.is_terminal() && first(row) == Some(rows.first));
+    match running {
+        None => Ok(()),
+        Some(running) => Err(Refusal::Conflict(format!(
+            "the workflow `{}` is {} as {}: cancel that, or wait for its end",
+            running.name, running.status, running.id
+        ))),
+    }
+}
+
+/// A rerun before it is made.
+struct Plan {
+    rows: LiveWorkflow,
+    /// Of the new workflow.
+    place: usize,
+    by: By,
+    /// Of each job, whether it runs again.
+    again: Vec<bool>,
+    classes: Vec<Option<ResourceClass>>,
+    first_job: u64,
+}
+
+impl Plan {
+    /// How many jobs run again.
+    fn count(&self) -> u64 {
+        self.again.iter().filter(|again| **again).count() as u64
+    }
+
+    /// The workflow that ends with the write.
+    fn replaced(&self) -> Option<WorkflowId> {
+        (self.by == By::Itself).then_some(self.rows.workflow.id)
+    }
+
+    fn reruns(&self) -> Reruns {
+        let before = self.rows.workflow.reruns;
+        let of = Some(self.rows.workflow.id);
+        match self.by {
+            By::Hand => Reruns { of, ..Reruns::default() },
+            By::Itself => Reruns { of, automatic: before.automatic + 1, ..before },
+        }
+    }
+
+    /// The new workflow, which has not begun, and its rows.
+    fn workflow(
+        mut self,
+        id: WorkflowId,
+        variables: Variables,
+        change: &mut Change,
+    ) -> Result<Live, Refusal> {
+        let definitions: Vec<&Job> = self.rows.jobs.iter().map(|row| &row.definition).collect();
+        let mut engine = Workflow::new(&shapes(&definitions)?)
+            .map_err(|error| Refusal::Unavailable(format!("a stored workflow is no workflow: {error}")))?;
+        let standing = |(row, again): (&JobRow, &bool)| if *again { JobStatus::Blocked } else { row.status };
+        let standing = self.rows.jobs.iter().zip(&self.again).map(standing);
+        engine.restore(false, standing.map(|status| (status, 0, Vec::new())));
+        let reruns = self.reruns();
+        change.writes.push(Write::Workflow(WorkflowRow {
+            id,
+            place: u32::try_from(self.place).unwrap_or(u32::MAX),
+            status: engine.status(),
+            canceled: false,
+            reruns,
+            ..self.rows.workflow.clone()
+        }));
+        let jobs = std::mem::take(&mut self.rows.jobs);
+        let jobs =
+            jobs.into_iter().enumerate().map(|(place, row)| self.job(id, place, row, change)).collect();
+        let pipeline = Arc::new(pipeline(self.rows.project, self.rows.pipeline, variables));
+        let guard = Guard { workflow: id, generation: 0 };
+        let (place, name, first) = (self.place, self.rows.workflow.name, self.rows.first);
+        Ok(Live { guard, pipeline, place, name, reruns, first, engine, jobs })
+    }
+
+    fn job(&mut self, workflow: WorkflowId, place: usize, old: JobRow, change: &mut Change) -> LiveJob {
+        let id = JobId(Uuid::now_v7());
+        let row = if self.again[place] {
+            let number = self.first_job;
+            self.first_job += 1;
+            let class = self.classes[place].clone();
+            let (status, started_ms, ended_ms) = (JobStatus::Blocked, None, None);
+            let approved_by = None;
+            JobRow {
+                id,
+                workflow,
+                origin: None,
+                number,
+                class,
+                status,
+                started_ms,
+                ended_ms,
+                approved_by,
+                ..old
+            }
+        } else {
+            let origin = old.origin.unwrap_or(old.id);
+            // What it ran has to be there still: its pipeline may be about to be forgotten.
+            let tasks = old.started_ms.map(|_| Write::HasTasks(origin, old.definition.parallelism));
+            change.writes.extend(tasks);
+            JobRow { id, workflow, origin: Some(origin), ..old }
+        };
+        change.writes.push(Write::Job(row.clone().into()));
+        let (results, definition) = (row.origin.unwrap_or(id), Arc::new(row.definition));
+        let (number, class) = (row.number, row.class);
+        LiveJob { id, results, number, class, definition, tasks: Vec::new(), on_hold_since: None }
+    }
+}
+
+impl Live {
+    /// Begins a workflow some of whose jobs have ended already.
+    fn begin(&mut self, generation: u64, moment: Moment, change: &mut Change) -> Result<(), Refusal> {
+        self.guard.generation = generation;
+        self.workflow_event(Event::Start, moment, change);
+        if self.engine.status().is_terminal() {
+            return Err(Refusal::Conflict(format!("nothing of the workflow `{}` can run again", self.name)));
+        }
+        Ok(())
+    }
+}
