@@ -80,6 +80,14 @@ pub enum ClientError {
         /// What is wrong with it.
         why: String,
     },
+    /// An address that is no control plane's has nothing to give.
+    #[error("{what} is answered {status}")]
+    Nothing {
+        /// Method and address.
+        what: String,
+        /// No number of the 2xx kind.
+        status: u16,
+    },
     /// What came is not what was named.
     #[error(
         "{what}: the content has SHA-256 {got} and {size} bytes, where {wanted} with {wanted_size} was named"

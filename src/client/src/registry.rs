@@ -52,7 +52,7 @@ impl Registry {
     pub async fn text(&self, url: &str) -> Result<String, ClientError> {
         let answer = Call::open(Method::GET, url).send(&self.link).await?;
         if !answer.status.is_success() {
-            return Err(answer.error());
+            return Err(ClientError::Nothing { what: answer.what, status: answer.status.as_u16() });
         }
         let no_text = |what| ClientError::Unexpected { what, why: "it is no UTF-8".to_owned() };
         String::from_utf8(answer.body.to_vec()).map_err(|_| no_text(answer.what))

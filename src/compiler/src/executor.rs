@@ -109,10 +109,15 @@ fn referenced(context: Context<'_>, reference: &Node) -> Option<Platform> {
     let within = context.within(definition);
     let arguments = bind(context, &definition.declarations(within), &arguments, &what, span)?;
     let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(within) };
+    within.findings.enter(&what, span);
     let body = resolve(within, scope, &without_parameters(definition.body));
-    let fields = Fields::new(within, &what, definition.span, &body)?;
-    fields.check_keys(&KEYS);
-    Some(Platform::read(fields))
+    let fields = Fields::new(within, &what, definition.span, &body);
+    let platform = fields.map(|fields| {
+        fields.check_keys(&KEYS);
+        Platform::read(fields)
+    });
+    within.findings.leave();
+    platform
 }
 
 const KEYS: [&str; 9] = [

@@ -11,7 +11,7 @@ use crate::{
     fields::Fields,
     library::{Found, Sort},
     resolve::resolve,
-    scope::Scope,
+    scope::{Arguments, Scope},
 };
 use protocol::task::Step;
 use yaml::{Entry, Kind, Node, Span};
@@ -176,21 +176,26 @@ impl<'a> Expansion<'a> {
         let Some(arguments) = bind(self.context, &command.declarations(within), given, &what, span) else {
             return;
         };
-        let scope = Scope { parameters: Some(&arguments), ..Scope::pipeline(within) };
-        let body = resolve(within, scope, &without_parameters(command.body));
-        let Some(fields) = Fields::new(within, &what, command.span, &body) else { return };
-        fields.check_keys(&["steps", "description", "parameters"]);
-        let Some(steps) = body.get("steps") else {
-            self.context.findings.say(diagnostics::missing_key(command.span, &what, "steps"));
-            return;
-        };
         let caller = std::mem::replace(&mut self.context, within);
         self.calls.push(command);
         within.findings.enter(&what, span);
-        self.list(steps, "steps");
+        self.body(command, &arguments, &what);
         within.findings.leave();
         self.calls.pop();
         self.context = caller;
+    }
+
+    /// Expands what a command is made of.
+    fn body(&mut self, command: Definition<'a>, arguments: &Arguments, what: &str) {
+        let context = self.context;
+        let scope = Scope { parameters: Some(arguments), ..Scope::pipeline(context) };
+        let body = resolve(context, scope, &without_parameters(command.body));
+        let Some(fields) = Fields::new(context, what, command.span, &body) else { return };
+        fields.check_keys(&["steps", "description", "parameters"]);
+        match body.get("steps") {
+            Some(steps) => self.list(steps, "steps"),
+            None => context.findings.say(diagnostics::missing_key(command.span, what, "steps")),
+        }
     }
 
     fn builtin(&mut self, name: &str, span: Span, value: Option<&Node>) {

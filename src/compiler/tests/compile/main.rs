@@ -1,5 +1,6 @@
 //! Whole configurations in, pipelines and diagnostics out: each case is a text and a snapshot of what comes of it.
 
+mod boxes;
 mod checklist;
 mod conditions;
 mod corpus;

@@ -113,7 +113,7 @@ async fn kept(store: &Store, reference: &Reference) -> Result<Result<Orb, Missin
 
 fn missing(reference: &Reference, versions: &[&str]) -> Missing {
     let reason = match versions {
-        [] => "it did not come with the pipeline, and the control plane has no orb of this name".to_owned(),
+        [] => "the control plane has no orb of this name".to_owned(),
         versions => format!("the control plane has only {}", versions.join(", ")),
     };
     let help = format!(
@@ -143,7 +143,11 @@ impl Orbs for AtHand {
             return Ok(orb);
         }
         let failed = |error: StoreError| Missing { reason: error.to_string(), help: "try again".to_owned() };
-        self.runtime.block_on(kept(&self.store, reference)).map_err(failed)?
+        let kept = self.runtime.block_on(kept(&self.store, reference)).map_err(failed)?;
+        kept.map_err(|missing| Missing {
+            reason: format!("it did not come with the pipeline, and {}", missing.reason),
+            ..missing
+        })
     }
 
     fn at(&self, url: &str) -> Result<Orb, Missing> {

@@ -12,7 +12,7 @@ pub(crate) fn find(access: &Access, reference: &Reference) -> Result<Orb, Missin
     let asked = reference.to_string();
     let found = block_on(async { access.operator().orb(&asked).await.map_err(failed) });
     let missing = |failure: Failure| Missing {
-        reason: format!("{}: {}", access.url(), failure.message),
+        reason: failure.message,
         help: format!("`roundhouse orb import {asked} --host {}` fetches a public orb for all", access.url()),
     };
     let FoundOrb { version, source } = found.map_err(missing)?;
