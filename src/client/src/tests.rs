@@ -231,6 +231,21 @@ async fn a_registry_is_asked_for_an_orb_without_a_token() {
 }
 
 #[actix_rt::test]
+async fn an_orb_is_fetched_from_any_address_and_what_is_no_text_is_none() {
+    let server = Server::plain();
+    let base = server.url("http", "127.0.0.1");
+    let registry = Transport::new(Settings::new(&base)).unwrap().registry();
+    server.serve(Answer::Body(b"commands: {}\n".to_vec()));
+    assert_eq!(registry.text(&format!("{base}/ci/orb.yml")).await.unwrap(), "commands: {}\n");
+    server.serve(Answer::Body(vec![0xff, 0xfe]));
+    let error = registry.text(&format!("{base}/ci/picture")).await.unwrap_err();
+    assert!(error.to_string().contains("no UTF-8"), "{error}");
+    let (line, headers) = server.heads().remove(0);
+    assert_eq!(line, "GET /ci/orb.yml");
+    assert!(!headers.contains_key("authorization"));
+}
+
+#[actix_rt::test]
 async fn a_log_says_where_it_ends() {
     let server = Server::plain();
     server.serve(Answer::Terminal(b"last words".to_vec()));
