@@ -48,8 +48,24 @@ impl Expanded {
     pub fn text(&self) -> String {
         let Comments { resolutions, original } = &self.comments;
         let resolutions: String = resolutions.iter().map(|line| format!("{line}\n")).collect();
-        format!("{resolutions}{}\n{original}", yaml::write(&self.root))
+        format!("{resolutions}{}\n{}", yaml::write(&self.root), commented(original))
     }
+}
+
+/// What a processed configuration ends with.
+const ORIGINAL: &str = "# Original config.yml file:";
+
+/// The text that was processed, as comments; of one that was processed already, those that it has.
+fn commented(text: &str) -> String {
+    let is_head = |at: &usize| *at == 0 || text[..*at].ends_with('\n');
+    let head = text.match_indices(&format!("{ORIGINAL}\n")).map(|(at, _)| at).find(is_head);
+    if let Some(at) = head {
+        return text[at..].to_owned();
+    }
+    // A line ends where YAML lets it end, or the rest of it would be no comment.
+    let lines = text.trim_end().replace("\r\n", "\n");
+    let lines = lines.split(['\n', '\r']).map(|line| format!("# {line}").trim_end().to_owned() + "\n");
+    [format!("{ORIGINAL}\n")].into_iter().chain(lines).collect()
 }
 
 /// Collects a configuration's jobs and workflows as they are expanded.
@@ -58,6 +74,8 @@ pub(crate) struct Collection {
     jobs: Vec<Entry>,
     /// Where each job's text stands among them.
     places: HashMap<String, usize>,
+    /// Of names that several jobs have: the name that each content got.
+    contents: HashMap<String, HashMap<String, String>>,
     workflows: Vec<Entry>,
     outlines: Vec<Outline>,
 }
@@ -89,15 +107,21 @@ impl Collection {
 
     /// Defines a job, by another name if there is another of this one; the name it got.
     fn define(&mut self, name: &str, text: Node) -> String {
-        let mut key = name.to_owned();
-        let mut count = 1;
-        while let Some(place) = self.places.get(&key) {
-            if is_same(&self.jobs[*place].1, &text) {
-                return key;
-            }
-            count += 1;
-            key = format!("{name}-{count}");
+        let Some(first) = self.places.get(name) else { return self.insert(name.to_owned(), text) };
+        let first = || HashMap::from([(yaml::write(&self.jobs[*first].1), name.to_owned())]);
+        let known = self.contents.entry(name.to_owned()).or_insert_with(first);
+        let content = yaml::write(&text);
+        if let Some(key) = known.get(&content) {
+            return key.clone();
         }
+        let free = |count: &usize| !self.places.contains_key(&format!("{name}-{count}"));
+        let count = (known.len() + 1..).find(free).expect("there are more numbers than jobs");
+        let key = format!("{name}-{count}");
+        known.insert(content, key.clone());
+        self.insert(key, text)
+    }
+
+    fn insert(&mut self, key: String, text: Node) -> String {
         self.places.insert(key.clone(), self.jobs.len());
         self.jobs.push((Node::string(text.span, key.as_str()), text));
         key
@@ -161,9 +185,4 @@ fn invoked(job: &Invocation<'_>, key: &str, name: &str, requires: Vec<Node>) -> 
     options.extend(kept.filter(|(_, value)| !value.is_null()).map(|entry| job.decided(entry)));
     let key = Node::string(span, key);
     if options.is_empty() { key } else { Node::map(span, vec![(key, Node::map(span, options))]) }
-}
-
-/// Whether two trees have the same content.
-fn is_same(a: &Node, b: &Node) -> bool {
-    yaml::write(a) == yaml::write(b)
 }

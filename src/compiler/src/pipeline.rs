@@ -54,7 +54,7 @@ pub(crate) fn compile(
     }
     say_what_is_left_out(context, workflows.is_empty());
     let comments =
-        Comments { resolutions: resolutions(sources, &forest), original: original(sources.first()) };
+        Comments { resolutions: resolutions(sources, &forest), original: sources.first().to_owned() };
     Some((Pipeline { workflows }, collection.finish(context.document.is_setup(), comments)))
 }
 
@@ -66,22 +66,6 @@ fn check_setup(context: Context<'_>, all: &[Chosen<'_>]) {
         let said = diagnostics::several_setup_workflows(other.span, &first.name, &other.name);
         context.findings.say(said);
     }
-}
-
-/// What a processed configuration ends with.
-const ORIGINAL: &str = "# Original config.yml file:";
-
-/// The text that was processed, as comments; of one that was processed already, those that it has.
-fn original(text: &str) -> String {
-    let is_head = |at: &usize| *at == 0 || text[..*at].ends_with('\n');
-    let head = text.match_indices(&format!("{ORIGINAL}\n")).map(|(at, _)| at).find(is_head);
-    if let Some(at) = head {
-        return text[at..].to_owned();
-    }
-    // A line ends where YAML lets it end, or the rest of it would be no comment.
-    let lines = text.trim_end().replace("\r\n", "\n");
-    let lines = lines.split(['\n', '\r']).map(|line| format!("# {line}").trim_end().to_owned() + "\n");
-    [format!("{ORIGINAL}\n")].into_iter().chain(lines).collect()
 }
 
 /// How a processed configuration tells which orbs went into it.

@@ -27,15 +27,11 @@ pub(crate) fn check_pipeline(context: Context<'_>, declarations: &[Declaration])
     if context.findings.has_mistakes() {
         return;
     }
-    let text = context.sources.first();
-    let is_named = |name: &str| {
-        let named = format!("pipeline.parameters.{name}");
-        let ends = |at: usize| {
-            !text[at + named.len()..].starts_with(|c: char| c.is_alphanumeric() || "_-".contains(c))
-        };
-        text.match_indices(&named).any(|(at, _)| ends(at))
-    };
-    for declaration in declarations.iter().filter(|declaration| !is_named(&declaration.name)) {
+    let rests = context.sources.first().split("pipeline.parameters.").skip(1);
+    let is_sign = |c: char| c.is_alphanumeric() || "_-".contains(c);
+    let named: HashSet<&str> =
+        rests.map(|rest| &rest[..rest.find(|c| !is_sign(c)).unwrap_or(rest.len())]).collect();
+    for declaration in declarations.iter().filter(|declaration| !named.contains(declaration.name.as_str())) {
         context.findings.say(diagnostics::unused_parameter(
             declaration.span,
             &declaration.name,

@@ -178,8 +178,8 @@ impl Values {
 
     /// The value of a full name.
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
-        let is_empty = EMPTY.contains(&name) || OPEN.iter().any(|open| name.starts_with(open));
-        self.known.get(name).or(is_empty.then_some(&self.empty))
+        let is_empty = || EMPTY.contains(&name) || OPEN.iter().any(|open| name.starts_with(open));
+        self.known.get(name).or_else(|| is_empty().then_some(&self.empty))
     }
 
     /// What is wrong with a name that has no value.

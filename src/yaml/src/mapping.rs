@@ -6,6 +6,9 @@ use std::{
     sync::Arc,
 };
 
+/// The most warnings that are given of doubled keys.
+const MOST: usize = 200;
+
 /// The entries that count. What a map has itself wins over what it merges, an earlier merge over a later one, and
 /// of a key written twice the last.
 pub(crate) fn resolve(
@@ -74,7 +77,10 @@ fn without_doubles(
         };
         match places.get(&name) {
             Some(&place) => {
-                diagnostics.push(doubled(&key, &unique[place].0, text));
+                // Each looks for its line; more than these nobody reads.
+                if diagnostics.len() < MOST {
+                    diagnostics.push(doubled(&key, &unique[place].0, text));
+                }
                 unique[place] = (key, value);
             }
             None => {

@@ -3,6 +3,7 @@
 //! Wall times depend on the machine and on who else uses it: read the ratios.
 
 mod adoption;
+mod compile;
 mod dispatch;
 mod fleet;
 mod flood;
@@ -39,17 +40,18 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 6] = [
+    let rows: [(&str, Measure); 7] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
         ("memory", memory::rows),
         ("leases", leases::rows),
         ("adoption", adoption::rows),
+        ("compile", compile::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
         eprintln!(
-            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption [--quick]"
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile [--quick]"
         );
         return ExitCode::from(2);
     }

@@ -117,9 +117,7 @@ fn inline_orbs_keep_to_the_same_names() {
 #[test]
 fn booleans_may_be_spelled_as_in_yaml_1_1() {
     let with = |value: &str| {
-        let when = format!(
-            "steps: [when: {{condition: << parameters.b >>, steps: [run: x]}}, run: << parameters.b >>]"
-        );
+        let when = "steps: [when: {condition: << parameters.b >>, steps: [run: x]}, run: << parameters.b >>]";
         job(&format!("parameters: {{b: {{type: boolean, default: {value}}}}}, machine: true, {when}"))
     };
     for value in ["true", "yes", "on", "True", "YES", "On"] {
