@@ -30,9 +30,9 @@ pub(crate) fn unsupported(span: Span, what: &str) -> Diagnostic {
     error(span, format!("{what} is not supported yet"))
 }
 
-pub(crate) fn no_containers(span: Span, job: &str) -> Diagnostic {
-    error(span, format!("the job `{job}` wants a container: containers are not supported yet"))
-        .with_help("`--native` runs it directly on this host")
+pub(crate) fn no_engine(span: Span, job: &str, why: &str) -> Diagnostic {
+    error(span, format!("the job `{job}` wants a container, and this host has no engine for it: {why}"))
+        .with_help("install Docker or Podman, or run it directly on this host with `--native`")
 }
 
 pub(crate) fn no_such_host(span: Span, system: &str) -> Diagnostic {

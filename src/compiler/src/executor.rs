@@ -9,8 +9,12 @@ use crate::{
     library::{Found, Sort},
     resolve::resolve,
     scope::Scope,
+    words,
 };
-use protocol::pipeline::Executor;
+use protocol::{
+    image::{Auth, Image},
+    pipeline::Executor,
+};
 use yaml::{Entry, Kind, Node, Span};
 
 /// What a job or an executor says of where it runs.
@@ -216,7 +220,7 @@ fn refuse_windows(fields: Fields<'_>, machine: &Node) {
     }
 }
 
-fn images(fields: Fields<'_>, node: &Node, environment: &mut Environment) -> Vec<String> {
+fn images(fields: Fields<'_>, node: &Node, environment: &mut Environment) -> Vec<Image> {
     let context = fields.context;
     if node.as_seq().is_some_and(<[_]>::is_empty) {
         context.findings.say(diagnostics::missing_key(fields.span, "`docker`", "image"));
@@ -231,16 +235,45 @@ fn images(fields: Fields<'_>, node: &Node, environment: &mut Environment) -> Vec
     let mut images = Vec::new();
     for (place, item) in node.items().iter().enumerate() {
         let Some(container) = Fields::new(context, "an image of `docker`", item.span, item) else { continue };
-        images.extend(container.required("image"));
         container.check_keys(&IMAGE_KEYS);
+        let Some(image) = image(container) else { continue };
         if place == 0 {
-            *environment = environment::read(context, item.get("environment"));
+            environment.clone_from(&image.environment);
         } else if context.inputs.native {
-            let name = item.get("image").and_then(Node::text).unwrap_or_default();
-            context.findings.say(diagnostics::service_left_out(item.span, name));
+            context.findings.say(diagnostics::service_left_out(item.span, &image.image));
         }
+        images.push(image);
     }
     images
+}
+
+fn image(container: Fields<'_>) -> Option<Image> {
+    let words = |key: &str| match container.value(key)?.text() {
+        Some(text) => Some(words::split(text)),
+        None => container.texts(key),
+    };
+    if !container.context.inputs.native {
+        for (key, _) in ["aws_auth", "gcp_auth"].iter().filter_map(|key| container.node.get_entry(key)) {
+            let name = format!("`{}` of an image", key.text().unwrap_or_default());
+            container.context.findings.refuse(diagnostics::unsupported(key.span, &name));
+        }
+    }
+    Some(Image {
+        image: container.required("image")?,
+        name: container.text("name"),
+        entrypoint: words("entrypoint"),
+        command: words("command"),
+        user: container.text("user"),
+        environment: environment::read(container.context, container.node.get("environment")),
+        auth: container.value("auth").and_then(|node| auth(container, node)),
+    })
+}
+
+fn auth(container: Fields<'_>, node: &Node) -> Option<Auth> {
+    let fields = Fields::new(container.context, "`auth`", node.span, node)?;
+    fields.check_keys(&["username", "password"]);
+    let (username, password) = (fields.required("username"), fields.required("password"));
+    Some(Auth { username: username?, password: password? })
 }
 
 const IMAGE_KEYS: [&str; 9] =

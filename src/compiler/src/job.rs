@@ -174,7 +174,8 @@ fn executor(fields: Fields<'_>, platform: &Platform, name: &str) -> Option<Execu
     };
     match &executor {
         Executor::Docker { .. } if !fields.context.inputs.native => {
-            findings.refuse(diagnostics::no_containers(span, name))
+            let missing = fields.context.inputs.no_engine.as_ref();
+            missing.into_iter().for_each(|why| findings.refuse(diagnostics::no_engine(span, name, why)));
         }
         Executor::Macos => findings.refuse(diagnostics::no_such_host(span, "macos")),
         _ => {}

@@ -47,6 +47,7 @@ mod template;
 mod trial;
 mod unused;
 mod values;
+mod words;
 mod workflow;
 
 pub use expanded::{Expanded, Outline, OutlinedJob};
@@ -78,6 +79,8 @@ pub struct Inputs {
     pub selection: Selection,
     /// Whether jobs that name a `docker:` image run directly on the host.
     pub native: bool,
+    /// Why no other job that names one can run, where it is to run on this host and no engine is there.
+    pub no_engine: Option<String>,
     /// Where published orbs come from; without it they are missing.
     pub orbs: Option<Arc<dyn orb::Orbs>>,
 }

@@ -1,6 +1,7 @@
 //! Pipelines: made from a configuration, run again, given to task-agents as specs, shown as views.
 
 mod create;
+pub(crate) mod credentials;
 pub(crate) mod orbs;
 pub(crate) mod rerun;
 mod spec;

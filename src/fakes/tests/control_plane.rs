@@ -39,6 +39,7 @@ fn spec() -> TaskSpec {
         source: Source::None,
         steps: vec![],
         max_run_time_ms: 60_000,
+        containers: None,
     }
 }
 
@@ -51,6 +52,7 @@ fn claim_of(wait_ms: u64) -> Claim {
         platform: None,
         max_tasks: Some(4),
         wait_ms: Some(wait_ms),
+        containers: false,
     }
 }
 

@@ -51,6 +51,7 @@ fn spec(scripts: &[&str]) -> TaskSpec {
         source: Source::None,
         steps: scripts.iter().map(|script| step(script)).collect(),
         max_run_time_ms: 1000,
+        containers: None,
     }
 }
 

@@ -174,6 +174,9 @@ pub struct Variables {
     /// Contexts by name.
     #[serde(default)]
     pub contexts: BTreeMap<String, Vec<Variable>>,
+    /// Passwords of registries that stand in the configuration itself, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passwords: Vec<String>,
 }
 
 /// What of a workflow is to run again. Nothing set: all of it. What does not run again keeps its results.

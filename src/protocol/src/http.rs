@@ -52,6 +52,9 @@ pub struct Claim {
     /// How long to hold the call open for work to appear; extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// Whether its host has an engine for tasks in containers; without it none of those is given. Extension.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub containers: bool,
 }
 
 /// One claimed task. The first four fields are the public shape.
@@ -73,6 +76,9 @@ pub struct Claimed {
     pub lease_ms: u64,
     /// The task-agent's program.
     pub agent: AgentProgram,
+    /// Whether the task runs in containers: its spec says which.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_containers: bool,
 }
 
 impl Claimed {

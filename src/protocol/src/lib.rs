@@ -15,6 +15,7 @@ pub mod feed;
 pub mod frame;
 pub mod http;
 pub mod ids;
+pub mod image;
 pub mod invariants;
 pub mod journal;
 pub mod pipeline;

@@ -1,6 +1,6 @@
 //! A compiled pipeline: what the compiler makes of a configuration and the workflow engine runs.
 
-use crate::{status::JobStatus, task::Step};
+use crate::{image::Image, status::JobStatus, task::Step};
 use serde::{Deserialize, Serialize};
 
 /// The workflows of one pipeline, expanded: no parameter, executor or command reference is left.
@@ -185,7 +185,7 @@ pub enum Executor {
     /// In containers; the first image is the primary.
     Docker {
         /// At least one.
-        images: Vec<String>,
+        images: Vec<Image>,
     },
     /// On a host of its resource class, directly.
     Machine,

@@ -1,6 +1,9 @@
 //! One task as its task-agent gets it: environment, source and steps, all references to the configuration resolved.
 
-use crate::ids::{Digest, Epoch, TaskId};
+use crate::{
+    ids::{Digest, Epoch, TaskId},
+    image::Containers,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything a task-agent needs to run one task. Held by the control plane, fetched with the task token, handed
@@ -31,6 +34,9 @@ pub struct TaskSpec {
     pub steps: Vec<Step>,
     /// After this many milliseconds the task is ended as timed out.
     pub max_run_time_ms: u64,
+    /// What it runs in, if not on the host itself. For the launch-agent: no task-agent gets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers: Option<Containers>,
 }
 
 /// Without what nobody else may know.

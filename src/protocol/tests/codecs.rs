@@ -111,6 +111,7 @@ fn claimed() -> impl Strategy<Value = Claimed> {
                 epoch: Epoch(epoch),
                 lease_ms,
                 agent: AgentProgram { content: Content { digest: Digest::of_bytes(&digest), size }, url },
+                in_containers: lease_ms.is_multiple_of(2),
             }
         },
     )

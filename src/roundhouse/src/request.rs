@@ -62,6 +62,7 @@ impl Request {
             parameters: self.parameters.clone(),
             selection: self.selection.clone(),
             native: self.native,
+            no_engine: Some("local runs use none".to_owned()),
             orbs: Some(self.orbs.clone()),
             ..Inputs::default()
         };

@@ -73,7 +73,7 @@ jobs:
 }
 
 #[test]
-fn without_native_every_job_in_a_container_is_refused_by_name() {
+fn without_an_engine_every_job_in_a_container_is_refused_by_name() {
     let text = r"
 version: 2.1
 executors: {shared: {docker: [image: x]}}
@@ -87,5 +87,32 @@ workflows:
 ";
     let mut inputs = inputs();
     inputs.native = false;
+    inputs.no_engine = Some("none answers".to_owned());
     insta::assert_snapshot!(shown(text, &inputs));
+}
+
+#[test]
+fn images_have_every_key() {
+    let text = r#"
+version: 2.1
+jobs:
+  build:
+    docker:
+      - image: registry.example/app:1
+        user: "1000:1000"
+        auth: {username: $ACCOUNT, password: "${TOKEN}"}
+        environment: [A: 1]
+      - {image: "postgres:16", name: db, entrypoint: docker-entrypoint.sh -x, command: [postgres, -c, fsync=off]}
+      - {image: cloud, command: 'sh -c "sleep 1"', aws_auth: {aws_access_key_id: a, aws_secret_access_key: $B}}
+      - {image: x, auth: {username: u}}
+      - {image: y, auth: text, nmae: z}
+    resource_class: large
+    steps: [checkout]
+"#;
+    let inputs = compiler::Inputs { native: false, ..inputs() };
+    insta::assert_snapshot!(shown(text, &inputs));
+    let valid = text.replace(", aws_auth: {aws_access_key_id: a, aws_secret_access_key: $B}", "");
+    let valid: Vec<&str> =
+        valid.lines().filter(|line| !line.contains("{image: x") && !line.contains("{image: y")).collect();
+    insta::assert_snapshot!(shown(&valid.join("\n"), &inputs));
 }

@@ -2,6 +2,7 @@
 
 use compiler::{Inputs, examine};
 use protocol::{
+    image::Image,
     pipeline::{Executor, Job, Kind, Pipeline, Requirement},
     task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When},
 };
@@ -70,7 +71,9 @@ fn shown_job(job: &Job) -> String {
         Kind::NoOp => return out + " does nothing\n",
     }
     match &job.executor {
-        Executor::Docker { images } => out += &format!(" in {}", images.join(" + ")),
+        Executor::Docker { images } => {
+            out += &format!(" in {}", images.iter().map(shown_image).collect::<Vec<_>>().join(" + "));
+        }
         Executor::Machine => out += " on a machine",
         Executor::Macos => out += " on macos",
     }
@@ -88,6 +91,24 @@ fn shown_job(job: &Job) -> String {
     out.push('\n');
     job.steps.iter().for_each(|step| out += &format!("    {}\n", shown_step(step)));
     out
+}
+
+fn shown_image(image: &Image) -> String {
+    let mut out = image.image.clone();
+    for (name, value) in [("named", &image.name), ("as", &image.user)] {
+        if let Some(value) = value {
+            out += &format!(" {name} {value}");
+        }
+    }
+    for (name, words) in [("entrypoint", &image.entrypoint), ("command", &image.command)] {
+        if let Some(words) = words {
+            out += &format!(" {name} {words:?}");
+        }
+    }
+    if let Some(auth) = &image.auth {
+        out += &format!(" by {}:{}", auth.username, auth.password);
+    }
+    out + &shown_environment(&image.environment)
 }
 
 fn shown_environment(environment: &[(String, String)]) -> String {

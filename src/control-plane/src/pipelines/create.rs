@@ -2,6 +2,7 @@
 
 use crate::{
     engine::workflow::{Event, Workflow},
+    pipelines::credentials::{self, Passwords},
     plane::{
         Plane, Written,
         clock::{rfc3339, wall_ms},
@@ -32,15 +33,16 @@ impl Plane {
         // Held until all is on disk: numbers have no gaps, also where a configuration is refused.
         let numbers = project.numbers.clone().lock_owned().await;
         let id = PipelineId(Uuid::now_v7());
-        let (compiled, mut warnings) =
+        let (mut compiled, mut warnings) =
             compile(&new, id, numbers.pipeline, self.orbs_beside(new.orbs.clone())).await?;
+        let passwords = credentials::take(&mut compiled, new.native);
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(missing_contexts(&new, &compiled));
         let number = numbers.pipeline;
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
         let plan = Plan { id, number, first_job: numbers.job, classes, project: &project };
-        self.begin_pipeline(new, compiled, plan, (numbers, next))?.on_disk().await?;
+        self.begin_pipeline((new, passwords), compiled, plan, (numbers, next))?.on_disk().await?;
         Ok(Created { id, number, warnings })
     }
 
@@ -82,14 +84,8 @@ impl Plane {
 
     fn class_of(&self, new: &NewPipeline, job: &Job) -> Result<ResourceClass, String> {
         let name = &job.name;
-        match &job.executor {
-            Executor::Docker { .. } if !new.native => {
-                return Err(format!("the job `{name}` runs in a container, which no runner here offers"));
-            }
-            Executor::Macos => {
-                return Err(format!("the job `{name}` runs on macOS, which no runner here is"));
-            }
-            Executor::Docker { .. } | Executor::Machine => {}
+        if job.executor == Executor::Macos {
+            return Err(format!("the job `{name}` runs on macOS, which no runner here is"));
         }
         if let Some(only) = &self.rules.only_class {
             return Ok(only.clone());
@@ -101,25 +97,31 @@ impl Plane {
                  a default class"
             ));
         };
-        if self.access.has_class(&class) {
-            return Ok(class);
+        if !self.access.has_class(&class) {
+            return Err(format!(
+                "the job `{name}` wants the resource class `{class}`, which is not there: create it first"
+            ));
         }
-        Err(format!(
-            "the job `{name}` wants the resource class `{class}`, which is not there: create it first"
-        ))
+        if job.executor != Executor::Machine && self.instances.lack_containers(&class) {
+            return Err(format!(
+                "the job `{name}` runs in a container, which no runner of `{class}` offers: install Docker or Podman \
+                 on one of its hosts, or run it directly on them with `--native`"
+            ));
+        }
+        Ok(class)
     }
 
     /// Queues the one write that makes the pipeline; its workflows run from the moment it is on disk.
     fn begin_pipeline(
         self: &Arc<Self>,
-        new: NewPipeline,
+        (new, passwords): (NewPipeline, Passwords),
         compiled: Compiled,
         plan: Plan<'_>,
         (numbers, next): (Giver, Numbers),
     ) -> Result<Written, Refusal> {
         let moment = self.clock.moment();
         let project = plan.project.id;
-        let pipeline = Arc::new(plan.pipeline(new));
+        let pipeline = Arc::new(plan.pipeline(new, passwords));
         let row = pipeline_row(&pipeline, moment.wall_ms);
         let text = serde_json::to_vec(&pipeline.variables).expect("variables have only string keys");
         let sealed = self.vault.seal(pipeline.id, &text);
@@ -175,7 +177,7 @@ struct Plan<'p> {
 }
 
 impl Plan<'_> {
-    fn pipeline(&self, new: NewPipeline) -> Pipeline {
+    fn pipeline(&self, new: NewPipeline, passwords: Passwords) -> Pipeline {
         Pipeline {
             id: self.id,
             number: self.number,
@@ -183,7 +185,7 @@ impl Plan<'_> {
             project_name: new.project,
             source: new.source,
             git: new.git,
-            variables: Variables { environment: new.environment, contexts: new.contexts },
+            variables: Variables { environment: new.environment, contexts: new.contexts, passwords },
         }
     }
 
@@ -292,6 +294,7 @@ async fn compile(
         git: new.git.clone(),
         selection: new.selection.clone(),
         native: new.native,
+        no_engine: None,
         orbs: Some(orbs),
     };
     let (text, path) = (new.config.clone(), new.config_path.clone());

@@ -1,5 +1,6 @@
 //! A task's spec: its job as compiled, with the variables that CircleCI's documentation promises.
 
+use super::credentials::Filled;
 use crate::plane::{
     Plane,
     live::{Live, LiveJob, Pipeline},
@@ -35,6 +36,7 @@ fn spec(
     max_run_time_ms: u64,
 ) -> TaskSpec {
     let definition = &job.definition;
+    let containers = Filled::of(definition, &live.pipeline.variables);
     TaskSpec {
         task,
         epoch,
@@ -43,11 +45,12 @@ fn spec(
         node_index: u32::try_from(index).unwrap_or(u32::MAX),
         node_total: definition.parallelism,
         environment: environment(live, job, index),
-        masks: Vec::new(),
+        masks: containers.passwords,
         working_directory: definition.working_directory.clone(),
         source: live.pipeline.source.clone(),
         steps: definition.steps.clone(),
         max_run_time_ms,
+        containers: containers.containers,
     }
 }
 

@@ -4,7 +4,7 @@
 //! same order.
 
 use super::{
-    live::{Change, Live, LiveTask, Place},
+    live::{Change, Live, LiveTask, Place, Want},
     token::TokenHash,
 };
 use crate::engine::task::State;
@@ -22,7 +22,7 @@ pub(crate) struct Core {
     live: HashMap<WorkflowId, Live>,
     places: HashMap<TaskId, Place>,
     tokens: HashMap<TokenHash, (TaskId, Epoch)>,
-    queues: HashMap<ResourceClass, Queue>,
+    queues: HashMap<Want, Queue>,
     /// The unfinished workflows of each pipeline.
     open: HashMap<PipelineId, HashSet<WorkflowId>>,
     /// Workflows whose memory no longer fits the store: to be read again.
@@ -34,7 +34,7 @@ pub(crate) struct Core {
     generations: u64,
 }
 
-/// Tasks of one class that wait for a claim.
+/// Tasks that want the same and wait for a claim.
 #[derive(Debug, Default)]
 struct Queue {
     /// By age; some may be over or claimed meanwhile.
@@ -67,7 +67,7 @@ impl Core {
                     self.tokens.insert(holder.hash, (task.id, task.machine.epoch));
                 }
                 if task.machine.state == State::Queued {
-                    entry.class.iter().for_each(|class| push(&mut self.queues, task.id, class));
+                    entry.want().into_iter().for_each(|want| push(&mut self.queues, task.id, want));
                 }
             }
         }
@@ -105,9 +105,19 @@ impl Core {
         self.open.get(&pipeline).into_iter().flatten().copied().collect()
     }
 
-    /// The task of a class that has waited longest.
-    pub(crate) fn pop(&mut self, class: &ResourceClass) -> Option<(TaskId, Place)> {
-        let queue = self.queues.get_mut(class)?;
+    /// The task that has waited longest, of those that want no more than this.
+    pub(crate) fn pop(&mut self, most: &Want) -> Option<(TaskId, Place)> {
+        let plain = Want { containers: false, ..most.clone() };
+        let next = |want: &Want| self.queues.get(want).and_then(|queue| queue.ready.front().copied());
+        // Ids count up with time.
+        let is_turn =
+            most.containers && next(most).is_some_and(|one| next(&plain).is_none_or(|other| one < other));
+        let (first, second) = if is_turn { (most, &plain) } else { (&plain, most) };
+        self.pop_of(first).or_else(|| self.pop_of(second))
+    }
+
+    fn pop_of(&mut self, want: &Want) -> Option<(TaskId, Place)> {
+        let queue = self.queues.get_mut(want)?;
         while let Some(task) = queue.ready.pop_front() {
             let waits = self.places.get(&task).is_some_and(|place| {
                 self.live
@@ -121,11 +131,11 @@ impl Core {
         None
     }
 
-    /// What rings when a task of the class comes.
-    pub(crate) fn work(&mut self, class: &ResourceClass) -> Arc<Notify> {
-        match self.queues.get(class) {
+    /// What rings when a task comes that wants this.
+    pub(crate) fn work(&mut self, want: &Want) -> Arc<Notify> {
+        match self.queues.get(want) {
             Some(queue) => queue.work.clone(),
-            None => self.queues.entry(class.clone()).or_default().work.clone(),
+            None => self.queues.entry(want.clone()).or_default().work.clone(),
         }
     }
 
@@ -167,8 +177,8 @@ impl Core {
             self.tokens.remove(&token);
         }
         self.tokens.extend(change.tokens.drain(..).map(|(hash, task, epoch)| (hash, (task, epoch))));
-        for (task, class) in change.queued.drain(..) {
-            push(&mut self.queues, task, &class);
+        for (task, want) in change.queued.drain(..) {
+            push(&mut self.queues, task, want);
         }
         if change.is_due {
             self.due.insert(workflow);
@@ -256,12 +266,8 @@ impl Core {
     }
 }
 
-fn push(queues: &mut HashMap<ResourceClass, Queue>, task: TaskId, class: &ResourceClass) {
-    if !queues.contains_key(class) {
-        queues.insert(class.clone(), Queue::default());
-    }
-    if let Some(queue) = queues.get_mut(class) {
-        queue.ready.push_back(task);
-        queue.work.notify_one();
-    }
+fn push(queues: &mut HashMap<Want, Queue>, task: TaskId, want: Want) {
+    let queue = queues.entry(want).or_default();
+    queue.ready.push_back(task);
+    queue.work.notify_one();
 }

@@ -25,6 +25,8 @@ pub(crate) struct Instances {
 struct Known {
     row: InstanceRow,
     stored_ms: i64,
+    /// Whether it has an engine for containers; none: it has not called in this life of ours.
+    containers: Option<bool>,
 }
 
 impl Instances {
@@ -32,7 +34,7 @@ impl Instances {
         let rows = store.instances().await?.into_iter();
         let known = rows.map(|(class, row)| {
             let stored_ms = row.last_connected_ms;
-            ((class, row.name.clone()), Known { row, stored_ms })
+            ((class, row.name.clone()), Known { row, stored_ms, containers: None })
         });
         Ok(Self { known: Mutex::new(known.collect()) })
     }
@@ -45,7 +47,9 @@ impl Instances {
             return None;
         }
         let entry = known.entry(name);
-        let known = entry.or_insert_with(|| Known { row: new_row(claim, now), stored_ms: 0 });
+        let known =
+            entry.or_insert_with(|| Known { row: new_row(claim, now), stored_ms: 0, containers: None });
+        known.containers = Some(claim.containers);
         let described = (&claim.hostname, &claim.ip, &claim.version);
         let changed = (&known.row.hostname, &known.row.ip, &known.row.version) != described;
         let (hostname, ip, version) = described;
@@ -59,6 +63,13 @@ impl Instances {
         }
         known.stored_ms = now;
         Some(Write::Instance(class.clone(), known.row.clone()))
+    }
+
+    /// Whether all instances of a class that called have no engine for containers. Where none called nobody knows.
+    pub(crate) fn lack_containers(&self, class: &ResourceClass) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_class = known.iter().filter(|((of, _), _)| of == class).map(|(_, known)| known).peekable();
+        of_class.peek().is_some() && of_class.all(|known| known.containers == Some(false))
     }
 
     /// Forgets those that were not seen since then.

@@ -3,13 +3,14 @@
 use super::{
     Plane, Written,
     core::Core,
-    live::{Holder, Place},
+    live::{Holder, Place, Want},
     token::{self, TokenHash},
 };
 use crate::{
     engine::task::{Event, Millis, Verdict},
     refusal::Refusal,
 };
+use futures_util::future::select;
 use protocol::{
     Epoch, Outcome, ResourceClass, TaskId,
     http::{AgentProgram, Claim, Claimed, Granted, Heartbeat, HeartbeatAnswer, Lease},
@@ -47,29 +48,30 @@ impl Plane {
         let wait = Duration::from_millis(claim.wait_ms.unwrap_or_default()).min(LONGEST_WAIT);
         let most = claim.max_tasks.unwrap_or(1).clamp(1, MOST_TASKS);
         let until = Instant::now() + wait;
-        let work = self.core().work(class);
+        let plain = Want { class: class.clone(), containers: false };
+        let want = Want { containers: claim.containers, ..plain.clone() };
+        let [work, more] = [&plain, &want].map(|want| self.core().work(want));
         loop {
             // Armed before the look, so that work which comes in between rings.
             let mut rung = std::pin::pin!(work.notified());
             rung.as_mut().enable();
-            let claimed = self.take(class, claim, most).await?;
-            if !claimed.is_empty() || !self.woken_before(until, rung).await {
+            let mut rung_too = std::pin::pin!(more.notified());
+            rung_too.as_mut().enable();
+            let claimed = self.take(&want, claim, most).await?;
+            // A ring that came meanwhile for the other one is passed on to the next claim.
+            if !claimed.is_empty() || !self.woken_before(until, select(rung, rung_too)).await {
                 return Ok(claimed);
             }
         }
     }
 
     /// Takes what waits; answered once all of it is on disk. A task whose write fails is nobody's, and found again.
-    async fn take(
-        self: &Arc<Self>,
-        class: &ResourceClass,
-        claim: &Claim,
-        most: u32,
-    ) -> Result<Vec<Claimed>, Refusal> {
-        let taken = self.take_queued(class, claim, most);
+    async fn take(self: &Arc<Self>, want: &Want, claim: &Claim, most: u32) -> Result<Vec<Claimed>, Refusal> {
+        let taken = self.take_queued(want, claim, most);
         let mut unanswered =
             Unanswered { plane: self, leases: taken.iter().map(|(task, _)| task.lease()).collect() };
-        if let Some(write) = self.instances.seen(class, claim, !taken.is_empty(), super::clock::wall_ms())
+        if let Some(write) =
+            self.instances.seen(&want.class, claim, !taken.is_empty(), super::clock::wall_ms())
             && let Err(refusal) = self.write(vec![write]).await
         {
             warn!(self.log, "a runner instance was not noted"; "name" => &claim.name, "error" => %refusal);
@@ -98,25 +100,22 @@ impl Plane {
         });
     }
 
-    fn take_queued(
-        self: &Arc<Self>,
-        class: &ResourceClass,
-        claim: &Claim,
-        most: u32,
-    ) -> Vec<(Claimed, Written)> {
+    fn take_queued(self: &Arc<Self>, want: &Want, claim: &Claim, most: u32) -> Vec<(Claimed, Written)> {
         let (runner, host): (Arc<str>, Arc<str>) =
             (claim.name.as_str().into(), claim.hostname.as_str().into());
         let since_ms = self.clock.moment().wall_ms;
         let mut core = self.core();
         let mut taken = Vec::new();
         while taken.len() < most as usize
-            && let Some((task, place)) = core.pop(class)
+            && let Some((task, place)) = core.pop(want)
         {
             let token = token::new_token();
             let holder =
                 Holder { runner: runner.clone(), host: host.clone(), hash: token::hash(&token), since_ms };
             if let Some((epoch, written)) = self.claim_task(&mut core, place, holder) {
-                taken.push((self.claimed(class, task, epoch, token), written));
+                let job = core.workflow(place.workflow).and_then(|live| live.jobs[place.job].want());
+                let want = job.unwrap_or_else(|| want.clone());
+                taken.push((self.claimed(want, task, epoch, token), written));
             }
         }
         taken
@@ -138,19 +137,20 @@ impl Plane {
         Some((epoch?, written))
     }
 
-    fn claimed(&self, class: &ResourceClass, task: TaskId, epoch: Epoch, task_token: String) -> Claimed {
+    fn claimed(&self, want: Want, task: TaskId, epoch: Epoch, task_token: String) -> Claimed {
         let content = self.rules.agent.clone();
         let expires = super::clock::wall_ms() + AGENT_URL_MS;
         let url = self.signer.get_url(&blobs::Scope::agents(), &content.digest, expires);
         Claimed {
             task_token,
             agent_version: AGENT_VERSION.to_owned(),
-            resource_class: class.clone(),
+            resource_class: want.class,
             allocation: allocation(task, epoch),
             task_id: task,
             epoch,
             lease_ms: self.lease_ms(),
             agent: AgentProgram { content, url },
+            in_containers: want.containers,
         }
     }
 

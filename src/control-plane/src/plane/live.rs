@@ -10,7 +10,7 @@ use protocol::{
     WorkflowStatus,
     api::{GitValues, Reruns, Variables},
     feed::News,
-    pipeline::Job,
+    pipeline::{Executor, Job},
     task::Source,
 };
 use std::sync::Arc;
@@ -60,6 +60,14 @@ pub(crate) struct LiveTask {
     pub(crate) progress: Progress,
 }
 
+/// What a task's holder must have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Want {
+    pub(crate) class: ResourceClass,
+    /// An engine for containers.
+    pub(crate) containers: bool,
+}
+
 /// A job and, once it is queued, its tasks.
 #[derive(Debug)]
 pub(crate) struct LiveJob {
@@ -73,6 +81,14 @@ pub(crate) struct LiveJob {
     pub(crate) tasks: Vec<LiveTask>,
     /// Since when it waits for an approval, in milliseconds since 1970.
     pub(crate) on_hold_since: Option<i64>,
+}
+
+impl LiveJob {
+    /// None of a job without tasks.
+    pub(crate) fn want(&self) -> Option<Want> {
+        let containers = matches!(self.definition.executor, Executor::Docker { .. });
+        Some(Want { class: self.class.clone()?, containers })
+    }
 }
 
 /// A workflow that runs.
@@ -99,7 +115,7 @@ pub(crate) struct Change {
     /// Tasks that are new.
     pub(crate) made: Vec<(TaskId, Place)>,
     /// Tasks that wait for a claim now.
-    pub(crate) queued: Vec<(TaskId, ResourceClass)>,
+    pub(crate) queued: Vec<(TaskId, Want)>,
     /// Tasks that are over now.
     pub(crate) ended: Vec<TaskId>,
     /// Tokens that stand for a lease now, and those that do no more.
@@ -174,13 +190,13 @@ impl Live {
     }
 
     fn requeued(&mut self, job: usize, index: usize, moment: Moment, change: &mut Change) {
-        let class = self.jobs[job].class.clone();
+        let want = self.jobs[job].want();
         let task = &mut self.jobs[job].tasks[index];
         let unclaims = task.machine.unclaims;
         change.dropped_tokens.extend(task.holder.take().map(|holder| holder.hash));
         task.progress = Progress::fresh();
         change.writes.push(Write::TaskRequeued { task: task.id, unclaims });
-        change.queued.extend(class.map(|class| (task.id, class)));
+        change.queued.extend(want.map(|want| (task.id, want)));
         self.workflow_event(workflow::Event::TaskRequeued(job), moment, change);
     }
 
@@ -253,7 +269,7 @@ impl Live {
             change.news.push(News::Task { workflow: self.place, job, task: id, index });
             change.writes.push(Write::Task(TaskRow::queued(id, live.id, index, moment.wall_ms).into()));
             change.made.push((id, place));
-            change.queued.extend(live.class.clone().map(|class| (id, class)));
+            change.queued.extend(live.want().map(|want| (id, want)));
             live.tasks.push(LiveTask {
                 id,
                 machine: task::Task::new(),

@@ -79,6 +79,7 @@ async fn claim(plane: &Arc<Plane>) -> Result<Vec<Claimed>, Refusal> {
         platform: None,
         max_tasks: Some(1),
         wait_ms: Some(100),
+        containers: false,
     };
     plane.claim(&"acme/linux".parse().unwrap(), &claim).await
 }

@@ -174,6 +174,7 @@ pub(crate) fn claim(most: u32, wait_ms: u64) -> Claim {
         platform: None,
         max_tasks: Some(most),
         wait_ms: Some(wait_ms),
+        containers: false,
     }
 }
 

@@ -180,7 +180,7 @@ async fn variables_that_went_with_their_key_are_given_again_or_the_rerun_is_refu
     let run = runs(&house, pipeline).await.remove(0);
     assert!(refused(&house, &run, &FROM_FAILED).await.contains("start a new pipeline"));
     let key = Variable { name: "KEY".to_owned(), value: "v".to_owned(), secret: true };
-    let variables = Variables { environment: vec![key.clone()], contexts: Default::default() };
+    let variables = Variables { environment: vec![key.clone()], ..Variables::default() };
     let rerun = Rerun { variables: Some(variables), ..FROM_FAILED };
     house.operator.rerun(run.id, &rerun).await.unwrap();
     let house = house.again(in_memory(2)).await;

@@ -157,6 +157,7 @@ impl State {
             epoch,
             lease_ms,
             agent,
+            in_containers: false,
         }
     }
 

@@ -166,6 +166,7 @@ mod tests {
             epoch: Epoch(3),
             lease_ms: 60_000,
             agent: AgentProgram { content, url: "/program".to_owned() },
+            in_containers: false,
         };
         ClaimRecord { claimed, token: key.clone(), key, slot }
     }

@@ -112,6 +112,7 @@ pub(crate) fn spec(scripts: &[&str]) -> TaskSpec {
         source: Source::None,
         steps: scripts.iter().map(|script| step(script)).collect(),
         max_run_time_ms: 3_600_000,
+        containers: None,
     }
 }
 

@@ -307,5 +307,6 @@ fn spec(steps: Vec<Step>) -> TaskSpec {
         source: Source::None,
         steps,
         max_run_time_ms: 600_000,
+        containers: None,
     }
 }
