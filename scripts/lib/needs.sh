@@ -46,3 +46,23 @@ need_packages() {
   echo "Missing here: $packages. On Debian or Ubuntu: sudo apt-get install $packages" >&2
   return 1
 }
+
+# A container engine for the tests, which start a private one of their own: the programs, and the Debian packages with
+# what those need beside them. Optional: without it the tests with containers say that they are skipped.
+ENGINE="podman:podman runc:runc busybox:busybox-static iptables:iptables newuidmap:uidmap slirp4netns:slirp4netns"
+ENGINE_PACKAGES="podman runc catatonit uidmap slirp4netns netavark aardvark-dns iptables busybox-static"
+
+# need_engine [install]: says what containers lack here; with "install" and as root, installs it.
+need_engine() {
+  local pair missing=""
+  for pair in $ENGINE; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+  done
+  [ -n "$missing" ] || return 0
+  if [ "${1:-}" = install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing $ENGINE_PACKAGES"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $ENGINE_PACKAGES >/dev/null && return 0
+  fi
+  echo "For tests with containers, missing here:$missing. On Debian or Ubuntu: sudo apt-get install $ENGINE_PACKAGES" >&2
+  return 1
+}

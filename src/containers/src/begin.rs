@@ -102,7 +102,9 @@ const WRITE: Duration = Duration::from_secs(10);
 /// How long an engine may take to hear of a process's end, and between two looks whether it has.
 const NEWS: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
-/// Of what a container printed last, so many bytes are read.
+/// How long an engine may take to write down what a container printed last.
+const WORDS: Duration = Duration::from_secs(1);
+/// Of what a container printed last, so many lines are read.
 const LAST_LINES: &str = "50";
 impl Engine {
     /// Starts the primary. Its task-agent has been invited when this returns. No process of the job runs before the
@@ -142,8 +144,15 @@ impl Engine {
     }
 
     async fn ended(&self, id: String, state: State) -> Result<Running, StartError> {
-        let words = self.last_words(&id).await.unwrap_or_default();
-        Err(StartError::Ended { state, words })
+        let begun = Instant::now();
+        // What it printed is written down a moment later than its end.
+        loop {
+            let words = self.last_words(&id).await.unwrap_or_default();
+            if !words.is_empty() || begun.elapsed() > WORDS {
+                return Err(StartError::Ended { state, words });
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// Starts the services, all at once. They run what the configuration says: so a task has to have begun.

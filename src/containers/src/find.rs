@@ -2,7 +2,7 @@
 //! are wont to listen.
 
 use crate::engine::{About, Engine};
-use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker, errors::Error};
 use std::{
     env, fmt,
     path::{Path, PathBuf},
@@ -119,7 +119,7 @@ struct Met {
 
 async fn ask(socket: &Path) -> Result<Met, Error> {
     let docker = Docker::connect_with_unix(&socket.to_string_lossy(), HEADER, API_DEFAULT_VERSION)?;
-    let docker = docker.negotiate_version().await?;
+    let docker = docker.with_request_modifier(with_safe_header).negotiate_version().await?;
     let (version, info) = (docker.version().await?, docker.info().await?);
     let components = version.components.unwrap_or_default();
     let is_podman = components.iter().any(|component| component.name.contains("Podman"));
@@ -136,6 +136,17 @@ async fn ask(socket: &Path) -> Result<Met, Error> {
     let system = info.os_type.or(version.os).unwrap_or_default();
     let kernel = info.kernel_version.or(version.kernel_version).unwrap_or_default();
     Ok(Met { docker, about, system, kernel })
+}
+
+/// Engines read this header in base64 of the kind that is safe in addresses, and take a login in the other kind for none.
+fn with_safe_header(mut request: BollardRequest) -> BollardRequest {
+    if let Some(login) = request.headers_mut().get_mut("x-registry-auth")
+        && let Ok(text) = login.to_str()
+        && let Ok(safe) = text.replace('+', "-").replace('/', "_").parse()
+    {
+        *login = safe;
+    }
+    request
 }
 
 impl Met {

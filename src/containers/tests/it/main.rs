@@ -4,6 +4,8 @@
 
 mod endings;
 mod podman;
+mod resident;
 mod services;
 mod start;
 mod task;
+mod wire;

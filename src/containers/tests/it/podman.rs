@@ -43,13 +43,19 @@ fn found(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
+/// Where an engine has to be had, as in continuous integration, a test without one fails.
+fn skipped(why: &str) -> Option<Podman> {
+    assert!(std::env::var_os("ROUNDHOUSE_NEEDS_ENGINE").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+    None
+}
+
 impl Podman {
     /// Starts one with the images above, or says why the test is skipped.
     pub(crate) fn start() -> Option<Self> {
         for (program, package) in [("podman", "podman"), ("busybox", "busybox-static"), ("tar", "tar")] {
             if !found(program) {
-                eprintln!("skipped: there is no {program} here (package {package})");
-                return None;
+                return skipped(&format!("there is no {program} here (package {package})"));
             }
         }
         let dir = tempfile::Builder::new().prefix("engine").tempdir_in("/tmp").unwrap();
@@ -63,8 +69,7 @@ impl Podman {
         fs::write(dir.path().join("storage.conf"), storage).unwrap();
         let mut podman = Self { dir, service: None };
         if let Err(why) = podman.take_images() {
-            eprintln!("skipped: podman runs nothing here: {why}");
-            return None;
+            return skipped(&format!("podman runs nothing here: {why}"));
         }
         podman.serve();
         Some(podman)
@@ -129,7 +134,7 @@ impl Podman {
             let saved = self.dir.path().join("images.tar");
             let mut command = self.command(&["save", "--quiet", "--multi-image-archive", "--output"]);
             run(command.arg(&saved).args([BOX, CIMG, ENTRY]))?;
-            let unfinished = kept.with_extension(format!("{}", std::process::id()));
+            let unfinished = kept.with_file_name(self.dir.path().file_name().unwrap());
             fs::copy(saved, &unfinished)
                 .and_then(|_| fs::rename(unfinished, &kept))
                 .map_err(|e| e.to_string())?;
@@ -145,7 +150,10 @@ impl Podman {
         let write = |path: &str, text: &str| fs::write(root.join(path), text).unwrap();
         write("etc/passwd", PASSWD);
         write("etc/group", GROUP);
-        write("entry", "#!/bin/sh\necho \"entry $* as $(id -u) in $PWD\"\nexec sleep 1000\n");
+        write(
+            "entry",
+            "#!/bin/sh\necho \"entry $* as $(id -u) in $PWD\"\n: >/tmp/entered\nexec sleep 1000\n",
+        );
         run(Command::new("sh").args(["-euc", ROOT]).arg("sh").arg(&root).arg(self.dir.path()))?;
         let archive = self.dir.path().join("root.tar");
         let import = |changes: &[&str], name: &str| {

@@ -4,7 +4,7 @@ use crate::{
     podman::{BOX, CIMG, ENTRY, Podman},
     task::{Task, engine},
 };
-use containers::{Engine, Limits, StartError, State, Wish, holds};
+use containers::{Engine, Limits, Pull, PullError, StartError, State, Wanted, Wish, holds};
 
 #[tokio::test]
 async fn the_task_agent_is_the_first_process_and_finds_all_it_was_given() {
@@ -90,4 +90,43 @@ async fn an_engine_says_what_it_is_and_one_that_is_not_there_where_it_was_looked
     let wish = Wish { socket: Some(podman.path().join("nobody")), ..Wish::default() };
     let error = Engine::find(&wish).await.unwrap_err().to_string();
     assert!(error.contains("nobody: No such file"), "{error}");
+}
+
+#[tokio::test]
+async fn images_are_here_or_not_as_the_policy_says() {
+    let Some(podman) = Podman::start() else { return };
+    let engine = engine(&podman).await;
+    let wanted = |image: &str| [Wanted { image: image.to_owned(), login: None }];
+    let mut told = Vec::new();
+    let mut tell = |line: &str| told.push(line.to_owned());
+    engine.prepare(&wanted(BOX), Pull::Missing, &mut tell).await.unwrap();
+    engine.prepare(&wanted(BOX), Pull::Never, &mut tell).await.unwrap();
+    let error = engine.prepare(&wanted("localhost/none"), Pull::Never, &mut tell).await.unwrap_err();
+    assert!(matches!(&error, PullError::Never(name) if name == "localhost/none:latest"), "{error}");
+    // Nothing listens there.
+    let error = engine.prepare(&wanted("localhost:1/none:2"), Pull::Missing, &mut tell).await.unwrap_err();
+    assert!(matches!(error, PullError::Refused { .. }) && error.to_string().contains("refused"), "{error}");
+    let error = engine.prepare(&wanted("none at all"), Pull::Missing, &mut tell).await.unwrap_err();
+    assert!(matches!(error, PullError::Name(_)), "{error}");
+    assert_eq!(
+        told,
+        [
+            format!("Image {BOX} is here."),
+            format!("Image {BOX} is here."),
+            "Pulling image localhost:1/none:2.".to_owned()
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_engines_own_network_is_the_default() {
+    let Some(podman) = Podman::start() else { return };
+    let mut task = Task::new(&podman, BOX).await;
+    task.order.network = None;
+    let script = "#!/bin/sh\nip -4 -o addr | grep -v ' lo ' >/tmp/ip; mv /tmp/ip /.roundhouse/door/here\nexec sleep 1000\n";
+    std::fs::write(&task.order.program, script).unwrap();
+    task.start().await;
+    let addresses = std::fs::read_to_string(task.found("here").await).unwrap();
+    assert!(addresses.contains("inet 10."), "{addresses}");
+    task.kill().await;
 }
