@@ -77,6 +77,7 @@ fn spec(task: &Task) -> TaskSpec {
         source: Source::None,
         steps: vec![Step { name: "where".to_owned(), when: When::OnSuccess, action: Action::Run(run) }],
         max_run_time_ms: 600_000,
+        containers: None,
     }
 }
 
