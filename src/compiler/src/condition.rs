@@ -1,6 +1,6 @@
 //! Conditions of steps and workflows: values that count as true or false, and the logic over them.
 
-use crate::{Context, diagnostics, expression, pattern::Pattern};
+use crate::{Context, diagnostics, expression};
 use yaml::{Kind, Node, Value};
 
 const OPERATORS: [&str; 5] = ["and", "or", "not", "equal", "matches"];
@@ -99,7 +99,7 @@ fn matches(context: Context<'_>, operator: &Node, operand: &Node) -> bool {
         context.findings.say(diagnostics::matches_without_parts(operator.span));
         return false;
     };
-    let read = Pattern::new(pattern.text().unwrap_or_default());
+    let read = context.patterns.get(pattern.text().unwrap_or_default());
     let matched = read.and_then(|pattern| match value.as_scalar() {
         Some(_) => pattern.matches(value.text().unwrap_or_default()),
         None => Ok(false),

@@ -5,7 +5,6 @@ use crate::{
     condition::is_truthy,
     diagnostics,
     expression_words::{Located, Place, Word, words},
-    pattern::Pattern,
     scope::Scope,
 };
 use yaml::{Diagnostic, Node, Span, Value};
@@ -126,7 +125,8 @@ impl<'a> Evaluation<'a> {
         };
         self.next += 1;
         let span = place(self.context, self.node, *at);
-        let pattern = Pattern::new(pattern).map_err(|reason| diagnostics::bad_pattern(span, &reason))?;
+        let pattern = self.context.patterns.get(pattern);
+        let pattern = pattern.map_err(|reason| diagnostics::bad_pattern(span, &reason))?;
         let matched = left.as_str().map(|text| pattern.matches(text)).transpose();
         matched.map_err(|reason| diagnostics::bad_pattern(span, &reason))
     }

@@ -1,6 +1,6 @@
 //! Filters of a workflow's job: on which branches and tags it runs.
 
-use crate::{Context, diagnostics, expression, fields::Fields, pattern::Pattern};
+use crate::{Context, diagnostics, expression, fields::Fields};
 use yaml::{Node, Span};
 
 /// Whether a job with these resolved filters runs on the pipeline's branch or tag. On a tag only jobs run that have a
@@ -42,9 +42,9 @@ fn matched(side: Fields<'_>, key: &str, name: Option<&str>) -> Option<bool> {
 
 fn is_match(context: Context<'_>, span: Span, pattern: &str, name: &str) -> bool {
     let inside = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    match inside.map(Pattern::new) {
+    match inside {
         None => pattern == name,
-        Some(pattern) => pattern.and_then(|pattern| pattern.matches(name)).unwrap_or_else(|reason| {
+        Some(pattern) => context.patterns.matches(pattern, name).unwrap_or_else(|reason| {
             context.findings.say(diagnostics::bad_pattern(span, &reason));
             false
         }),

@@ -162,5 +162,6 @@ struct Context<'a> {
     values: &'a values::Values,
     inputs: &'a Inputs,
     budget: &'a budget::Budget,
+    patterns: &'a pattern::Patterns,
     findings: &'a findings::Findings,
 }

@@ -1,6 +1,7 @@
 //! Patterns of conditions and filters, written as for Java: they hold for a whole text or not at all.
 
 use fancy_regex::{Error, Regex, RegexBuilder};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 /// How often a pattern that looks around may try again, so that none takes longer than it can be meant to.
 const MAX_BACKTRACKS: usize = 100_000;
@@ -17,13 +18,42 @@ const FOREIGN: [(&str, &str); 5] = [
     ("\\Q", "the beginning of a quotation"),
 ];
 
+/// How many patterns are kept for the next one who asks: jobs of many copies ask the same again and again.
+const MAX_KEPT: usize = 100;
+
+/// The patterns of one configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    kept: RefCell<HashMap<String, Result<Rc<Pattern>, String>>>,
+}
+
+impl Patterns {
+    /// Whether a whole text is as a pattern says; the reason where that cannot be told.
+    pub(crate) fn matches(&self, pattern: &str, text: &str) -> Result<bool, String> {
+        self.get(pattern)?.matches(text)
+    }
+
+    /// A pattern, once it was understood; what is wrong with it otherwise.
+    pub(crate) fn get(&self, pattern: &str) -> Result<Rc<Pattern>, String> {
+        if let Some(known) = self.kept.borrow().get(pattern) {
+            return known.clone();
+        }
+        let read = Pattern::new(pattern).map(Rc::new);
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() < MAX_KEPT {
+            kept.insert(pattern.to_owned(), read.clone());
+        }
+        read
+    }
+}
+
 /// A pattern that was understood.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Regex);
 
 impl Pattern {
     /// Reads a pattern; what is wrong with it otherwise.
-    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
+    fn new(pattern: &str) -> Result<Self, String> {
         let bare = pattern.replace("\\\\", "");
         if let Some((sign, meaning)) = FOREIGN.iter().find(|(sign, _)| bare.contains(sign)) {
             return Err(format!("`{sign}` ({meaning}) is not supported"));

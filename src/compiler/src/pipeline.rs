@@ -13,6 +13,7 @@ use crate::{
     job::{self, Compiled, Order},
     library::{Forest, Library},
     names,
+    pattern::Patterns,
     selection::{self, Chosen},
     unused,
     values::Values,
@@ -33,7 +34,8 @@ pub(crate) fn compile(
     let budget = Budget::default();
     let bare_sources = sources.clone();
     let mut values = Values::new(inputs, sources.first_name());
-    let stage = Stage { inputs, budget: &budget, findings };
+    let patterns = Patterns::default();
+    let stage = Stage { inputs, budget: &budget, patterns: &patterns, findings };
     let parameters = pipeline_parameters(stage.context(&library, &values, &bare_sources));
     let document = &library.documents[0];
     let section = document.parameters().map_or(document.span(), |(key, _)| key.span);
@@ -85,13 +87,23 @@ fn resolutions(sources: &Sources, forest: &Forest) -> Vec<String> {
 struct Stage<'a> {
     inputs: &'a Inputs,
     budget: &'a Budget,
+    patterns: &'a Patterns,
     findings: &'a Findings,
 }
 
 impl<'a> Stage<'a> {
     fn context(self, library: &'a Library<'a>, values: &'a Values, sources: &'a Sources) -> Context<'a> {
-        let Self { inputs, budget, findings } = self;
-        Context { sources, library, document: &library.documents[0], values, inputs, budget, findings }
+        let Self { inputs, budget, patterns, findings } = self;
+        Context {
+            sources,
+            library,
+            document: &library.documents[0],
+            values,
+            inputs,
+            budget,
+            patterns,
+            findings,
+        }
     }
 }
 
