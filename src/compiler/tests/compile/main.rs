@@ -5,6 +5,7 @@ mod checklist;
 mod conditions;
 mod corpus;
 mod expressions;
+mod graph;
 mod jobs;
 mod limits;
 mod mistakes;

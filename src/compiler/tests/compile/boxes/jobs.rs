@@ -79,7 +79,15 @@ fn a_docker_image_has_every_key_and_the_first_is_the_primary_one() {
     let second = "{image: b, environment: [B=2], aws_auth: {aws_access_key_id: i, aws_secret_access_key: $S, oidc_role_arn: r}}";
     let third = "{image: c, gcp_auth: {}}";
     let text = job(&format!("docker: [{first}, {second}, {third}], steps: [run: x]"));
-    says(&text, &["job build in a + b + c A=\"1\"", "the service container `b` is not started"]);
+    says(
+        &text,
+        &[
+            "job build in a named n as u entrypoint [\"x\"] command [\"y\"] by u:$P",
+            " + b B=\"2\" + c",
+            "A=\"1\"",
+            "the service container `b` is not started",
+        ],
+    );
     says(&job("docker: [{name: x}], steps: [checkout]"), &["needs `image`"]);
 }
 
