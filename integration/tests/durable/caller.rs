@@ -146,6 +146,7 @@ impl Caller<'_> {
             platform: None,
             max_tasks: Some(1),
             wait_ms: Some(2000),
+            containers: false,
         };
         let claimed = self.transport.runner(&self.runner).claim(&claim).await.map_err(failed)?;
         let claimed = claimed.into_iter().next().ok_or("nothing waits")?;
