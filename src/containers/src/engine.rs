@@ -29,12 +29,16 @@ pub struct About {
     pub version: String,
     /// Whether it runs without root's rights.
     pub is_rootless: bool,
+    /// Whether it can limit what containers use. Without root's rights and control groups of version 2 it cannot, and
+    /// does not say so.
+    pub limits: bool,
 }
 
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rootless = if self.is_rootless { ", rootless" } else { "" };
-        write!(f, "{} {}{rootless} at {}", self.name, self.version, self.socket.display())
+        let limits = if self.limits { "" } else { ", which cannot limit memory and processors here" };
+        write!(f, "{} {}{rootless} at {}{limits}", self.name, self.version, self.socket.display())
     }
 }
 

@@ -2,7 +2,11 @@
 //! are wont to listen.
 
 use crate::engine::{About, Engine};
-use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker, errors::Error};
+use bollard::{
+    API_DEFAULT_VERSION, BollardRequest, Docker, errors::Error,
+    models::SystemInfoCgroupVersionEnum as CgroupVersion,
+};
+use rustix::net::sockopt::socket_peercred;
 use std::{
     env, fmt,
     path::{Path, PathBuf},
@@ -123,19 +127,25 @@ async fn ask(socket: &Path) -> Result<Met, Error> {
     let (version, info) = (docker.version().await?, docker.info().await?);
     let components = version.components.unwrap_or_default();
     let is_podman = components.iter().any(|component| component.name.contains("Podman"));
+    let options = info.security_options.unwrap_or_default();
+    let is_rootless = is_anothers(socket) || options.iter().any(|option| option.contains("rootless"));
     let about = About {
         socket: socket.to_owned(),
         name: if is_podman { "Podman" } else { "Docker" },
         version: version.version.unwrap_or_default(),
-        is_rootless: info
-            .security_options
-            .unwrap_or_default()
-            .iter()
-            .any(|option| option.contains("rootless")),
+        is_rootless,
+        limits: !is_rootless || info.cgroup_version != Some(CgroupVersion::_1),
     };
     let system = info.os_type.or(version.os).unwrap_or_default();
     let kernel = info.kernel_version.or(version.kernel_version).unwrap_or_default();
     Ok(Met { docker, about, system, kernel })
+}
+
+/// Whether an account other than root's listens there. Podman does not say so by itself.
+fn is_anothers(socket: &Path) -> bool {
+    let connection = std::os::unix::net::UnixStream::connect(socket);
+    let peer = connection.ok().and_then(|connection| socket_peercred(connection).ok());
+    peer.is_some_and(|peer| !peer.uid.is_root())
 }
 
 /// Engines read this header in base64 of the kind that is safe in addresses, and take a login in the other kind for none.

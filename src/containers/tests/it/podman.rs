@@ -123,6 +123,10 @@ impl Podman {
         if let Some(mut service) = self.service.take() {
             service.kill().unwrap();
             service.wait().unwrap();
+            // Without root's rights a second process listens, which goes when it notices.
+            while std::os::unix::net::UnixStream::connect(self.socket()).is_ok() {
+                let _ = fs::remove_file(self.socket());
+            }
         }
     }
 

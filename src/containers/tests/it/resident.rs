@@ -154,10 +154,7 @@ async fn a_user_whom_the_image_does_not_have_is_named() {
     let Some(podman) = Podman::start() else { return };
     let Some((mut task, _listener)) = task(&podman, BOX).await else { return };
     task.order.primary.user = Some("somebody".to_owned());
-    let words = match task.engine.start(&task.order).await {
-        Ok(running) => task.heard(&running.id).await.0.concat(),
-        Err(error) => error.to_string(),
-    };
+    let words = task.why_it_ended().await;
     assert!(words.contains("the image has no account somebody"), "{words}");
     task.kill().await;
 }

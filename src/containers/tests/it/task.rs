@@ -112,6 +112,17 @@ impl Task {
         }
     }
 
+    /// What is heard of a primary that ends by itself, before its start is over or after.
+    pub(crate) async fn why_it_ended(&self) -> String {
+        match self.engine.start(&self.order).await {
+            Ok(running) => {
+                let (lines, state) = self.heard(&running.id).await;
+                format!("{state}; {}", lines.join("\n"))
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
     pub(crate) async fn kill(&self) {
         self.engine.kill(self.lease(), LONG).await.unwrap();
     }
