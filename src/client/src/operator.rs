@@ -10,8 +10,8 @@ use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
     api::{
-        Created, Entity, FoundOrb, Items, NewOrb, NewPipeline, PipelineView, PublishedOrb, Refused, Rerun,
-        Resource, Token,
+        Approve, Created, Entity, FoundOrb, Items, NewOrb, NewPipeline, OnHold, PipelineView, PublishedOrb,
+        Refused, Rerun, Resource, Token,
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
@@ -118,6 +118,18 @@ impl Operator {
     pub async fn rerun(&self, id: WorkflowId, rerun: &Rerun) -> Result<WorkflowId, ClientError> {
         let call = self.create(&format!("/api/v3/workflows/{id}/rerun")).json(rerun);
         Ok(call.send(&self.link).await?.read::<Entity<WorkflowId>>()?.data.id)
+    }
+
+    /// The jobs that wait for somebody's approval.
+    pub async fn on_hold(&self) -> Result<Vec<OnHold>, ClientError> {
+        Ok(self.get("/api/v3/approvals").send(&self.link).await?.read::<Items<OnHold>>()?.items)
+    }
+
+    /// Approves a job that waits for it; [`ClientError::Conflict`] where it does not.
+    pub async fn approve(&self, workflow: WorkflowId, job: JobId, by: &str) -> Result<(), ClientError> {
+        let approve = Approve { by: Some(by.to_owned()) };
+        let call = self.create(&format!("/api/v2/workflow/{workflow}/approve/{job}"));
+        call.json(&approve).send(&self.link).await?.done()
     }
 
     /// At most `limit` bytes of a step's log; held open for `wait_ms` while there are none.

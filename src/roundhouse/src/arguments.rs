@@ -1,5 +1,6 @@
 //! The command line: every command, its options, and the help people read.
 
+mod approve;
 mod assignment;
 mod config;
 mod operator;
@@ -7,6 +8,7 @@ mod orb;
 mod orb_store;
 mod selection;
 
+pub(crate) use approve::Approve;
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
 pub(crate) use operator::{
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Token(Token),
     /// Start and follow pipelines of a control plane
     Pipeline(Box<Pipeline>),
+    /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them
+    Approve(Approve),
     /// Look at a configuration without running it
     Config(Config),
     /// Check, pack, publish and fetch orbs
@@ -70,6 +74,10 @@ pub(crate) struct Run {
     /// Check out HEAD as it is committed, without what the working tree changed since
     #[arg(long, help_heading = "What runs")]
     pub(crate) committed: bool,
+
+    /// Approve this job as soon as it waits for it; `all` approves every job; may be repeated
+    #[arg(long, value_name = "JOB", help_heading = "What runs")]
+    pub(crate) approve: Vec<String>,
 
     /// The most tasks at once [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -197,6 +205,7 @@ mod tests {
             "resource-class",
             "token",
             "pipeline",
+            "approve",
             "config",
             "orb",
         ] {

@@ -7,6 +7,7 @@
 //!                          View: Live (terminal) · Plain (lines)
 //! ```
 
+mod approvals;
 mod escapes;
 mod interrupts;
 mod model;
@@ -18,6 +19,7 @@ mod story;
 mod terminal;
 pub(crate) mod words;
 
+pub(crate) use approvals::Approvals;
 pub(crate) use interrupts::Interrupts;
 pub(crate) use model::Model;
 pub(crate) use outlet::Outlet;
@@ -25,7 +27,8 @@ pub(crate) use plain::Plain;
 pub(crate) use terminal::{Live, Stream};
 
 use client::{ClientError, Operator};
-use protocol::{PipelineId, StepNumber, TaskId, api::PipelineView, feed::News};
+use model::Place;
+use protocol::{JobStatus, PipelineId, StepNumber, TaskId, api::PipelineView, feed::News};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -106,6 +109,8 @@ pub(crate) struct Follower<'v> {
     trouble: Option<String>,
     signs: Rc<Signs>,
     outlet: Option<Outlet>,
+    /// Names of jobs that are approved as soon as they wait for it.
+    ahead: Vec<String>,
 }
 
 /// What a follower and whoever listens to interrupts meanwhile tell each other.
@@ -139,12 +144,18 @@ impl<'v> Follower<'v> {
             trouble: None,
             signs: Rc::default(),
             outlet: None,
+            ahead: Vec::new(),
         })
     }
 
     /// Fetches no more of a log than goes out here.
     pub(crate) fn through(self, outlet: Option<Outlet>) -> Self {
         Self { outlet, ..self }
+    }
+
+    /// Approves jobs of these names, or all, as soon as they wait for it.
+    pub(crate) fn approving(self, ahead: &[String]) -> Self {
+        Self { ahead: ahead.to_vec(), ..self }
     }
 
     /// Follows it to its end; none if its company had enough of waiting, or nobody wanted to see the rest.
@@ -165,6 +176,7 @@ impl<'v> Follower<'v> {
     }
 
     async fn see_the_end(&mut self, company: &dyn Company) -> Result<(), ClientError> {
+        self.begin_approving().await?;
         while !self.model.is_over() {
             let feed = self.news(company).await?;
             self.take(feed).await?;
@@ -234,6 +246,9 @@ impl<'v> Follower<'v> {
 
     async fn tell(&mut self, news: &News) -> Result<(), ClientError> {
         match (news, self.view.wants()) {
+            (News::Job { workflow, job, status: JobStatus::OnHold }, _) => {
+                return self.answer(Place { workflow: *workflow, job: *job }).await;
+            }
             (News::LogGrew { task, step, .. }, Wanted::All) => {
                 self.behind.insert((*task, *step));
             }

@@ -3,6 +3,7 @@
 // They panic where nobody reads; `say` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod approve;
 mod arguments;
 mod artifacts;
 mod connect;
@@ -70,6 +71,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
         Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
+        Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),
         Command::Config(config) => match &config.command {
             ConfigCommand::Validate(options) => validate::validate(options).map(|()| exit::SUCCESS),
             ConfigCommand::Process(options) => validate::process(options).map(|()| exit::SUCCESS),

@@ -1,11 +1,11 @@
 //! `roundhouse pipeline run`: a pipeline on a control plane's launch-agents, of the working tree or of a repository.
 
 use crate::{
-    arguments::{Output, PipelineRun},
+    arguments::{Connection, Output, PipelineRun},
     artifacts::Places,
     connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
-    follow::{Company, Interrupts},
+    follow::{Approvals, Company, Interrupts, words},
     request::Request,
     say,
     show::Show,
@@ -79,6 +79,7 @@ async fn follow(
         began,
         page: Some(page.clone()),
         page_afterwards: Some(page.clone()),
+        approvals: Approvals { command: approve_command(&options.connection), ahead: Vec::new() },
     };
     let followed = show.follow(operator, created, interrupts, &Leave).await;
     let unseen = |how| format!("pipeline {} {how}: {page}", created.number);
@@ -100,6 +101,12 @@ async fn follow(
         None => Places::nowhere(),
     };
     show.conclude(operator, &followed, &places, interrupts).await
+}
+
+/// How to approve a job of that control plane, as far as it is not said by the environment.
+fn approve_command(connection: &Connection) -> String {
+    let host = connection.host.iter().map(|host| format!(" --host {}", words::in_shell(host)));
+    format!("roundhouse approve{}", host.collect::<String>())
 }
 
 /// The second interrupt leaves a remote pipeline to itself.

@@ -104,7 +104,7 @@ async fn list_tokens(operator: Operator, class: &ResourceClass) -> Result<(), Fa
 }
 
 /// Columns as wide as their widest word; the last one is not padded.
-fn columns<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
+pub(crate) fn columns<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     let all: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width =
         |column: usize| all.iter().map(|row| console::measure_text_width(&row[column])).max().unwrap_or(0);

@@ -9,6 +9,7 @@
 //! The three meet over loopback HTTP only, as separate processes would.
 
 mod agent;
+pub(crate) mod door;
 mod place;
 mod plane;
 mod toolchain;
@@ -18,7 +19,7 @@ use crate::{
     artifacts::Places,
     connect::{self, Access, failed},
     failure::{Failure, OrFail},
-    follow::{Followed, Interrupts},
+    follow::{Approvals, Followed, Interrupts, words},
     logging::{self, Log},
     program,
     request::Request,
@@ -27,6 +28,7 @@ use crate::{
 };
 use agent::Agent;
 use client::Operator;
+use door::{Door, Sign};
 use place::Place;
 use plane::Plane;
 use protocol::{
@@ -47,7 +49,7 @@ pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     let mut request = Request::read(options.path.as_deref(), &options.selection, None)?;
     request.check()?;
     let program = program::task_agent(options.task_agent.as_deref())?;
-    let state = state_dir(options)?;
+    let state = state_dir(options.state_dir.as_deref())?;
     let reader = agent::reader(options, &state)?;
     let place = Place::take(&state, &request.folder)?;
     let toolchain = toolchain::variables(reader, |name| std::env::var(name).ok());
@@ -59,9 +61,10 @@ pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     outcome
 }
 
-fn state_dir(options: &arguments::Run) -> Result<PathBuf, Failure> {
+/// The state directory: the one that was named, else the usual one.
+pub(crate) fn state_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let default = || launch_agent::config::default_state_directory(|name| std::env::var(name).ok());
-    let found = options.state_dir.clone().or_else(default);
+    let found = named.map(Path::to_owned).or_else(default);
     let found =
         found.ok_or_else(|| Failure::usage("there is no HOME to keep state in: give --state-dir DIR"))?;
     std::path::absolute(&found).or_usage(format!("--state-dir {}", found.display()))
@@ -93,8 +96,10 @@ impl Run<'_> {
     async fn go(&self) -> Result<u8, Failure> {
         let pipeline = self.snapshot()?;
         let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
-        let token = plane::random_token()?;
-        let plane = Plane::start(plane::settings(&self.place, &self.program, &token)?, self.log.clone())?;
+        let (token, approver) = (plane::random_token()?, plane::random_token()?);
+        let settings = plane::settings(&self.place, &self.program, (&token, &approver))?;
+        let plane = Plane::start(settings, self.log.clone())?;
+        let _door = Door::open(&self.place.door(), &Sign { url: plane.url(), token: approver })?;
         let operator = Access::local(&plane.url(), &token)?.operator();
         let class_token = agent::register(&operator).await?;
         let created = operator.create_pipeline(&pipeline).await.map_err(failed)?;
@@ -156,6 +161,17 @@ impl Run<'_> {
             began: self.began,
             page: self.is_on_terminal().then_some(page),
             page_afterwards: Some(self.page_afterwards()),
+            approvals: Approvals { command: self.approve_command(), ahead: self.options.approve.clone() },
+        }
+    }
+
+    /// How to approve a job of this run from another terminal.
+    fn approve_command(&self) -> String {
+        match &self.options.state_dir {
+            Some(folder) => {
+                format!("roundhouse approve --state-dir {}", words::in_shell(&folder.display().to_string()))
+            }
+            None => "roundhouse approve".to_owned(),
         }
     }
 

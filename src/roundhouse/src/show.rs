@@ -5,7 +5,9 @@ use crate::{
     artifacts::Places,
     connect::failed,
     failure::{Failure, OrFail},
-    follow::{Company, Followed, Follower, Interrupts, Live, Outlet, Plain, Stream, View, words::Paint},
+    follow::{
+        Approvals, Company, Followed, Follower, Interrupts, Live, Outlet, Plain, Stream, View, words::Paint,
+    },
     report::{self, Closing, Logs},
     say,
 };
@@ -34,6 +36,8 @@ pub(crate) struct Show {
     pub(crate) page: Option<String>,
     /// How to see the page afterwards.
     pub(crate) page_afterwards: Option<String>,
+    /// How jobs are approved.
+    pub(crate) approvals: Approvals,
 }
 
 impl Show {
@@ -51,27 +55,30 @@ impl Show {
         let (view, outlet) = self.view()?;
         let mut view = ClosedAtTheEnd(view);
         let follower = Follower::begin(operator.clone(), created.id, self.page.as_deref(), &mut *view.0);
-        let follower = follower.await.map_err(failed)?.through(outlet);
+        let follower = follower.await.map_err(failed)?.through(outlet).approving(&self.approvals.ahead);
         follower.follow(interrupts, company).await.map_err(failed)
     }
 
     fn view(&self) -> Result<(Box<dyn View>, Option<Outlet>), Failure> {
         let (out, err) = (io::stdout(), io::stderr());
+        let command = &self.approvals.command;
         let live = |terminal: bool| terminal && !self.verbose && !is_dumb();
         Ok(match self.output {
             Output::Text if live(out.is_terminal()) => {
-                (Box::new(Live::new(Stream::Output, Paint::of(&out))), None)
+                (Box::new(Live::new(Stream::Output, Paint::of(&out), command)), None)
             }
             Output::Text => {
                 let (paint, is_terminal) = (Paint::of(&out), out.is_terminal());
                 let outlet = Outlet::to(out).or_machinery("cannot start a thread")?;
                 let lines = BufWriter::with_capacity(PART, outlet.clone());
-                (Box::new(Plain::complete(lines, paint).on_terminal(is_terminal)), Some(outlet))
+                (Box::new(Plain::complete(lines, paint, command).on_terminal(is_terminal)), Some(outlet))
             }
             Output::Json if live(err.is_terminal()) => {
-                (Box::new(Live::new(Stream::Error, Paint::of(&err))), None)
+                (Box::new(Live::new(Stream::Error, Paint::of(&err), command)), None)
             }
-            Output::Json => (Box::new(Plain::brief(BufWriter::new(io::stderr()), Paint::of(&err))), None),
+            Output::Json => {
+                (Box::new(Plain::brief(BufWriter::new(io::stderr()), Paint::of(&err), command)), None)
+            }
         })
     }
 

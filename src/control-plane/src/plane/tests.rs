@@ -182,6 +182,36 @@ async fn a_late_failure_of_an_older_generation_changes_nothing() {
     running.stop().await;
 }
 
+const GATED: &str = "
+version: 2.1
+jobs: {last: {type: no-op}}
+workflows: {main: {jobs: [hold: {type: approval}, last: {requires: [hold: canceled]}]}}
+";
+
+#[actix_web::test]
+async fn an_approval_that_nobody_gave_for_ninety_days_ends_as_canceled() {
+    let folder = TempDir::new().unwrap();
+    let (running, plane) = running(&folder).await;
+    let pipeline = plane.create_pipeline(new_pipeline(GATED)).await.unwrap().id;
+    let workflow = guard(&plane, pipeline).workflow;
+    let day = 24 * 60 * 60 * 1000;
+    let held_for = |days: i64| {
+        let since = plane.clock.moment().wall_ms - days * day;
+        plane.core().workflow(workflow).unwrap().jobs[0].on_hold_since = Some(since);
+        plane.expire_approvals();
+    };
+    held_for(89);
+    assert_eq!(plane.on_hold().len(), 1);
+    held_for(91);
+    assert!(plane.on_hold().is_empty());
+    // Writes come in order: this one is after what the end of the approval wrote.
+    plane.change_access(Write::RemoveToken(Uuid::now_v7())).await.unwrap();
+    let view = plane.view(pipeline).await.unwrap().unwrap().workflows.remove(0);
+    assert_eq!(view.status, WorkflowStatus::Canceled);
+    assert_eq!((view.jobs[0].status, view.jobs[1].status), (JobStatus::Canceled, JobStatus::Success));
+    running.stop().await;
+}
+
 /// Adds a job to a stored workflow that requires one which is not there, as no version of ours would.
 async fn confuse(plane: &Plane, pipeline: PipelineId) {
     let workflow = guard(plane, pipeline).workflow;

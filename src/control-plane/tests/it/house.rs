@@ -197,10 +197,20 @@ pub(crate) async fn end(claimed: &Claimed, task: &TaskClient, outcome: Outcome) 
     task.end(&End { epoch: claimed.epoch, outcome, message: None }).await.unwrap();
 }
 
-/// The status and body of a call with one header, as anybody may send it.
+/// The status and body of a `GET` with one header, as anybody may send it.
 pub(crate) async fn get(house: &House, path: &str, token: Option<(&str, &str)>) -> (u16, String) {
+    ask(house, "GET", path, token).await
+}
+
+/// The status and body of a call with one header and no body.
+pub(crate) async fn ask(
+    house: &House,
+    method: &str,
+    path: &str,
+    token: Option<(&str, &str)>,
+) -> (u16, String) {
     let header = token.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    call(house, format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n")).await
+    call(house, format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n")).await
 }
 
 /// The same of an operator's call with a body.

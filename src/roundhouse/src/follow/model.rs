@@ -40,6 +40,8 @@ pub(crate) struct Counts {
     pub(crate) on_hold: usize,
     /// Those that succeeded.
     pub(crate) succeeded: usize,
+    /// Those that never run.
+    pub(crate) not_run: usize,
     /// Those that ended in any other way.
     pub(crate) failed: usize,
 }
@@ -250,6 +252,7 @@ impl Counts {
             JobStatus::OnHold => self.on_hold += 1,
             JobStatus::Success => self.succeeded += 1,
             JobStatus::Blocked => {}
+            JobStatus::NotRun => self.not_run += 1,
             _ => self.failed += 1,
         }
         self
@@ -257,7 +260,7 @@ impl Counts {
 
     /// Those that are over.
     pub(crate) fn done(self) -> usize {
-        self.succeeded + self.failed
+        self.succeeded + self.not_run + self.failed
     }
 }
 

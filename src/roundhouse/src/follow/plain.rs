@@ -18,13 +18,16 @@ pub(crate) struct Plain<W> {
     logs: Wanted,
     paint: Paint,
     is_terminal: bool,
+    /// The command that approves.
+    approve: String,
     unfinished: HashMap<(TaskId, StepNumber), Vec<u8>>,
 }
 
 impl<W: Write> Plain<W> {
     /// Writes everything, logs too.
-    pub(crate) fn complete(out: W, paint: Paint) -> Self {
-        Self { out, logs: Wanted::All, paint, is_terminal: false, unfinished: HashMap::new() }
+    pub(crate) fn complete(out: W, paint: Paint, approve: &str) -> Self {
+        let (approve, unfinished) = (approve.to_owned(), HashMap::new());
+        Self { out, logs: Wanted::All, paint, is_terminal: false, approve, unfinished }
     }
 
     /// Writes logs as a terminal bears them, if it is one: elsewhere they are complete to the byte.
@@ -33,8 +36,8 @@ impl<W: Write> Plain<W> {
     }
 
     /// Writes how jobs and steps begin and end, and no logs.
-    pub(crate) fn brief(out: W, paint: Paint) -> Self {
-        Self { logs: Wanted::None, ..Self::complete(out, paint) }
+    pub(crate) fn brief(out: W, paint: Paint, approve: &str) -> Self {
+        Self { logs: Wanted::None, ..Self::complete(out, paint, approve) }
     }
 
     // Who closed the other end does not want the rest, and the run goes on for its other results.
@@ -53,6 +56,7 @@ impl<W: Write> Plain<W> {
         let label = model.job_label(at);
         let text = match status {
             JobStatus::Blocked | JobStatus::Queued => return,
+            JobStatus::OnHold => self.paint.status(status, &words::on_hold(&self.approve, &label)),
             JobStatus::Running => "started".to_owned(),
             over => self.paint.status(over, words::status(over)),
         };
@@ -167,7 +171,7 @@ mod tests {
 
     fn two_tasks() -> (Plain<Vec<u8>>, Model) {
         let mut model = Model::new(pipeline(&[("main", &["build"])]));
-        let mut view = Plain::complete(Vec::new(), Paint::PLAIN);
+        let mut view = Plain::complete(Vec::new(), Paint::PLAIN, "roundhouse approve");
         for news in [
             news_job(0, 0, JobStatus::Queued),
             task(0, 0, 1, 0),
@@ -205,6 +209,19 @@ mod tests {
         build[1] | < Run tests: success, 1.2s
         build | failed
         ");
+    }
+
+    #[test]
+    fn a_job_that_waits_for_an_approval_says_how_to_give_it() {
+        let mut model = Model::new(pipeline(&[("main", &["hold on"])]));
+        let mut view = Plain::brief(Vec::new(), Paint::PLAIN, "roundhouse approve");
+        tell(&mut view, &mut model, &news_job(0, 0, JobStatus::OnHold));
+        tell(&mut view, &mut model, &news_job(0, 0, JobStatus::Success));
+        let text = String::from_utf8(view.out).unwrap();
+        assert_eq!(
+            text,
+            "hold on | on hold: approve it with `roundhouse approve 'hold on'`\nhold on | success\n"
+        );
     }
 
     #[test]

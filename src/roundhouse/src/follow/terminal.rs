@@ -38,12 +38,14 @@ pub(crate) struct Live {
     since: HashMap<Place, Instant>,
     began: Instant,
     noted: String,
+    /// The command that approves.
+    approve: String,
     unfinished: Vec<u8>,
 }
 
 impl Live {
     /// Draws on this stream, which is a terminal.
-    pub(crate) fn new(stream: Stream, paint: Paint) -> Self {
+    pub(crate) fn new(stream: Stream, paint: Paint, approve: &str) -> Self {
         let target = match stream {
             Stream::Output => ProgressDrawTarget::stdout_with_hz(12),
             Stream::Error => ProgressDrawTarget::stderr_with_hz(12),
@@ -60,6 +62,7 @@ impl Live {
             since: HashMap::new(),
             began: Instant::now(),
             noted: String::new(),
+            approve: approve.to_owned(),
             unfinished: Vec::new(),
         }
     }
@@ -78,7 +81,10 @@ impl Live {
     fn job_news(&mut self, model: &Model, at: Place, status: JobStatus) {
         match status {
             JobStatus::Blocked | JobStatus::Queued => {}
-            JobStatus::Running => {
+            JobStatus::Running | JobStatus::OnHold => {
+                if status == JobStatus::OnHold {
+                    self.above(&on_hold_line(model, at, &self.approve, self.paint));
+                }
                 self.since.insert(at, Instant::now());
                 self.running.push(at);
             }
@@ -227,12 +233,24 @@ fn over_line(model: &Model, at: Place, status: JobStatus, took: Option<Duration>
     format!("{mark} {name} {took:>8}{how}").trim_end().to_owned()
 }
 
+/// The whole of what to do about a job that waits for an approval, which a row may have no room for.
+fn on_hold_line(model: &Model, at: Place, approve: &str, paint: Paint) -> String {
+    let label = model.job_label(at);
+    let mark = paint.status(JobStatus::OnHold, words::mark(JobStatus::OnHold));
+    format!("{mark} {} {}", padded(&label), words::on_hold(approve, &label))
+}
+
 /// `test                     12s  2/4 ▰▰▱▱  Run tests`
 fn row_text(model: &Model, at: Place, since: Duration) -> String {
     let job = model.job(at);
+    let label = model.job_label(at);
     let elapsed = words::elapsed(since.as_secs());
     let tasks = if job.tasks.len() > 1 { format!("{}  ", tasks_bar(job)) } else { String::new() };
-    format!("{} {elapsed:>8}  {tasks}{}", padded(&model.job_label(at)), current_step(job))
+    let now = match job.status {
+        JobStatus::OnHold => "on hold".to_owned(),
+        _ => current_step(job),
+    };
+    format!("{} {elapsed:>8}  {tasks}{now}", padded(&label))
 }
 
 fn tasks_bar(job: &JobView) -> String {
@@ -264,6 +282,9 @@ fn footer_text(model: &Model, hidden: usize, since: Duration) -> String {
     match (counts.running, counts.queued) {
         (running, 0) => parts.push(format!("{running} running{more}")),
         (running, queued) => parts.push(format!("{running} running{more}, {queued} queued")),
+    }
+    if counts.on_hold > 0 {
+        parts.push(format!("{} on hold", counts.on_hold));
     }
     if counts.failed > 0 {
         parts.push(format!("{} failed", counts.failed));
@@ -305,8 +326,22 @@ mod tests {
 
     #[test]
     fn a_row_says_the_job_its_time_its_tasks_and_the_current_step() {
-        let row = row_text(&running(), Place { workflow: 0, job: 1 }, Duration::from_secs(62));
+        let (at, since) = (Place { workflow: 0, job: 1 }, Duration::from_secs(62));
+        let row = row_text(&running(), at, since);
         assert_eq!(row, "test                       1m 02s  1/2 ▰▱  Restore cache");
+    }
+
+    #[test]
+    fn what_waits_for_an_approval_is_said_with_how_to_give_it() {
+        let mut model = Model::new(pipeline(&[("main", &["hold"])]));
+        assert!(model.apply(&news_job(0, 0, JobStatus::OnHold)));
+        let at = Place { workflow: 0, job: 0 };
+        let line = on_hold_line(&model, at, "roundhouse approve", Paint::PLAIN);
+        assert_eq!(line, "‖ hold                     on hold: approve it with `roundhouse approve hold`");
+        let row = row_text(&model, at, Duration::from_secs(7));
+        assert_eq!(row, "hold                           7s  on hold");
+        let footer = footer_text(&model, 0, Duration::from_secs(7));
+        assert_eq!(footer, "0/1 jobs · 0 running · 1 on hold · 7s");
     }
 
     #[test]

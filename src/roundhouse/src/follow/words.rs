@@ -86,6 +86,20 @@ pub(crate) fn status(status: JobStatus) -> &'static str {
     }
 }
 
+/// What to do about a job that waits for an approval.
+pub(crate) fn on_hold(command: &str, job: &str) -> String {
+    format!("on hold: approve it with `{command} {}`", in_shell(job))
+}
+
+/// A word as a shell reads it back.
+pub(crate) fn in_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// `0.4s`, `12.3s`, `1m 02s`, `1h 03m`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
@@ -155,6 +169,12 @@ mod tests {
     fn sizes_are_said_in_the_unit_that_fits() {
         let said: Vec<String> = [9, 1024, 1_536, 10 << 20, 3 << 40].map(size).into();
         assert_eq!(said, ["9 B", "1.0 KiB", "1.5 KiB", "10.0 MiB", "3.0 TiB"]);
+    }
+
+    #[test]
+    fn a_shell_reads_back_the_word_it_was_given() {
+        let said: Vec<String> = ["hold", "a b", "it's", ""].map(in_shell).into();
+        assert_eq!(said, ["hold", "'a b'", r"'it'\''s'", "''"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! <state>/run/<folder>-<8 digits>/
 //!     lock         held while a run goes on, with its process id in it
+//!     door         by which `roundhouse approve` reaches that run
 //!     server/      the control plane's data: caches, logs and records of all runs
 //!     agent/       the launch-agent's state
 //!     work/        the tasks' own roots
@@ -23,6 +24,9 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// The name of a run's door.
+pub(super) const DOOR: &str = "door";
 
 /// Copies of artifacts are kept for this many runs.
 const KEPT: usize = 5;
@@ -78,6 +82,11 @@ impl Place {
     /// Where the snapshot goes; its parent is private.
     pub(crate) fn tree(&self) -> PathBuf {
         self.root.join("source/tree")
+    }
+
+    /// By which people reach the run to approve jobs.
+    pub(crate) fn door(&self) -> PathBuf {
+        self.root.join(DOOR)
     }
 
     /// The machinery's log.

@@ -13,11 +13,16 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// What the control plane of a run is told: a loopback port, and neither token nor key on any disk.
-pub(crate) fn settings(place: &Place, program: &Path, token: &str) -> Result<Settings, Failure> {
+/// What the control plane of a run is told: a loopback port, and neither the operator's token nor a key on any disk.
+pub(crate) fn settings(
+    place: &Place,
+    program: &Path,
+    (operator, approver): (&str, &str),
+) -> Result<Settings, Failure> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut settings = Settings::new(place.server(), listen, program.to_owned());
-    settings.operator_token = Some(token.to_owned());
+    settings.operator_token = Some(operator.to_owned());
+    settings.approver_token = Some(approver.to_owned());
     settings.key = KeySource::Memory(random()?);
     settings.only_class = Some(super::agent::class());
     settings.retention = Retention::LOCAL;

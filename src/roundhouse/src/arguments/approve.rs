@@ -1,0 +1,53 @@
+//! `roundhouse approve`: which jobs, in which of the places where jobs may wait.
+
+use super::Connection;
+use clap::Args;
+use protocol::PipelineId;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Jobs wait in the runs that go on on this machine (`roundhouse run`, of the same account and state directory), and
+on a control plane, which is asked too where an operator's token is at hand.
+
+Exit status: 0 approved or listed, 2 a job does not wait or is not the only one of its name, 3 nobody could be asked.";
+
+/// `roundhouse approve`.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Approve {
+    /// Which to approve, as JOB or WORKFLOW/JOB; without one, what waits is listed and, on a terminal, asked for
+    #[arg(value_name = "JOB")]
+    pub(crate) jobs: Vec<String>,
+
+    /// Approve all that wait
+    #[arg(long, conflicts_with = "jobs")]
+    pub(crate) all: bool,
+
+    /// Only list what waits
+    #[arg(long, conflicts_with_all = ["jobs", "all"])]
+    pub(crate) list: bool,
+
+    /// The list as JSON
+    #[arg(long, conflicts_with_all = ["jobs", "all"])]
+    pub(crate) json: bool,
+
+    /// Only jobs of this workflow
+    #[arg(long, value_name = "NAME", help_heading = "Which jobs")]
+    pub(crate) workflow: Option<String>,
+
+    /// Only jobs of this pipeline
+    #[arg(long, value_name = "ID", help_heading = "Which jobs")]
+    pub(crate) pipeline: Option<PipelineId>,
+
+    /// Who approves, as the page and the report will say [default: your account @ this host]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+
+    /// Where runs of this machine have their state; then no control plane is asked
+    /// [default: /var/lib/roundhouse as root, else ~/.local/state/roundhouse]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["host", "token"], verbatim_doc_comment)]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
