@@ -1,7 +1,5 @@
 //! Orbs of a team: published once on a control plane, used by everybody's configurations and pipelines.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use integration::{
     local::Ended,
     rig::{Rig, Server},

@@ -134,8 +134,9 @@ impl Planting<'_, '_> {
             }
             Err(error) => {
                 let shown = if text.is_empty() { resolved.type_name() } else { text };
-                self.context.findings.say(diagnostics::no_orb(written.span, shown, &error.to_string()));
-                Some(Import::Missing { reference: shown.to_owned(), help: error.to_string() })
+                let help = format!("{error}, or an https:// address");
+                self.context.findings.say(diagnostics::no_orb(written.span, shown, &help));
+                Some(Import::Missing { reference: shown.to_owned(), help })
             }
         }
     }

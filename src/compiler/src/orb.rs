@@ -55,7 +55,7 @@ pub struct NoReference;
 
 impl fmt::Display for NoReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write namespace/name@1.2.3, @1.2, @1, @volatile, @dev:name, or an https:// address")
+        f.write_str("write namespace/name@1.2.3, @1.2, @1, @volatile or @dev:name")
     }
 }
 
