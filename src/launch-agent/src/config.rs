@@ -6,6 +6,7 @@
 //! environment ─────┘ (explicit table)        └─────▶ located errors and warnings
 //! ```
 
+mod containers;
 mod keys;
 mod merged;
 mod problem;
@@ -17,6 +18,7 @@ mod tests;
 mod validated;
 mod written;
 
+pub use containers::{ContainerSettings, EngineChoice};
 pub use secret::Secret;
 pub use settings::{
     ClassSettings, LogFormat, LogLevel, LogTarget, Logging, Mode, Settings, default_state_directory, hostname,

@@ -19,6 +19,8 @@ use verdict::Reading;
 #[rtype(result = "()")]
 pub(crate) struct HealthNews {
     pub(crate) readings: Vec<Reading>,
+    /// Whether the host has an engine for containers now and had none, or the other way around.
+    pub(crate) engine_changed: bool,
 }
 
 /// Who looks.
@@ -30,6 +32,8 @@ pub(crate) struct HealthKeeper {
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks for the container engine.
+const ENGINE_PAUSE: Duration = Duration::from_secs(30);
 /// Zombies are counted at every so many of them: that reads about every process of the host.
 const COUNT_EVERY: u64 = 10;
 
@@ -68,7 +72,19 @@ impl HealthKeeper {
     }
 
     fn tell(&self, readings: Vec<Reading>) {
-        self.supervisor.tell(HealthNews { readings });
+        self.supervisor.tell(HealthNews { readings, engine_changed: false });
+    }
+
+    /// An engine may be installed, started and stopped while we live.
+    fn look_for_engine(&mut self, ctx: &mut Context<Self>) {
+        let host = self.host.clone();
+        let looked = async move { host.engine.look().await };
+        ctx.spawn(looked.into_actor(self).map(|engine_changed, keeper, ctx| {
+            if engine_changed {
+                keeper.supervisor.tell(HealthNews { readings: Vec::new(), engine_changed });
+            }
+            ctx.run_later(ENGINE_PAUSE, Self::look_for_engine);
+        }));
     }
 }
 
@@ -79,6 +95,7 @@ impl Actor for HealthKeeper {
         say_state("Looking");
         self.look(ctx);
         self.check(ctx);
+        ctx.run_later(ENGINE_PAUSE, Self::look_for_engine);
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod state;
 
 use crate::{
     config::{LogTarget, Settings},
+    engine::HostEngine,
     shelf::Shelf,
     status::Board,
     task::dir::{TaskDir, remove_tree},
@@ -53,6 +54,8 @@ pub(crate) struct Host {
     pub(crate) accounts: Pool,
     /// `runner.user`.
     pub(crate) user: Option<Account>,
+    /// For tasks in containers.
+    pub(crate) engine: HostEngine,
     pub(crate) board: Arc<Board>,
     pub(crate) tasks: PathBuf,
     /// By which what it starts is known to be its own, in this life and the next.
@@ -159,6 +162,7 @@ impl Host {
         let house = house(&settings.state_dir);
         let tree = supervise::Tree::of::<crate::supervisor::Supervisor>();
         let board = Arc::new(Board::new(tree, &settings.name, transport.url()));
+        let engine = HostEngine::new(&settings.containers);
         let host = Self {
             settings,
             log,
@@ -169,6 +173,7 @@ impl Host {
             is_root,
             accounts,
             user,
+            engine,
             board,
             house,
             tasks,

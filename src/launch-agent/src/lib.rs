@@ -41,6 +41,7 @@
 
 mod artifact_uploader;
 pub mod config;
+mod engine;
 mod handle;
 mod health;
 mod host;
@@ -55,6 +56,7 @@ pub mod status;
 mod supervisor;
 mod task;
 
+pub use engine::find_engine;
 pub use handle::{Finished, Handle, log_panics, start, sweep, unfinished};
 pub use host::{StartError, life::EndOrder};
 pub use pulse::Pulse;

@@ -59,6 +59,25 @@ fn past(host: &Host, task: TaskId) -> Past {
     text.map(|text| journal::past(&text)).unwrap_or_default()
 }
 
+/// Removes the containers that belong to none of the kept leases; how many.
+pub(crate) async fn remove_containers(host: &Host, kept: &[String]) -> usize {
+    let Ok(engine) = host.engine.get() else { return 0 };
+    let swept = match engine.sweep(&host.house, kept).await {
+        Ok(swept) => swept,
+        Err(error) => {
+            warn!(host.log, "whether an earlier life left containers is not known"; "error" => %error);
+            return 0;
+        }
+    };
+    for (left, why) in &swept.left {
+        warn!(host.log, "what an earlier life left does not go"; "what" => %left, "error" => why);
+    }
+    if !swept.removed.is_empty() {
+        info!(host.log, "left by an earlier life and removed: containers"; "count" => swept.removed.len());
+    }
+    swept.removed.len()
+}
+
 /// What tasks that go on hold, as their journals say.
 #[derive(Default)]
 struct Kept {

@@ -119,7 +119,7 @@ impl Poller {
             platform: Some(platform().to_owned()),
             max_tasks: Some(u32::try_from(self.room.slots).unwrap_or(u32::MAX)),
             wait_ms: Some(u64::try_from(self.room.wait.as_millis()).unwrap_or(u64::MAX)),
-            containers: false,
+            containers: self.host.engine.is_there(),
         }
     }
 

@@ -77,6 +77,9 @@ pub struct Orphans {
     pub processes: usize,
     /// Control groups of such tasks.
     pub groups: usize,
+    /// Containers of such tasks.
+    #[serde(default)]
+    pub containers: usize,
     /// File systems mounted in such tasks' directories.
     pub mounts: usize,
     /// Contents half downloaded or half kept.
@@ -87,11 +90,12 @@ pub struct Orphans {
 
 impl Orphans {
     /// Each kind by name.
-    pub fn kinds(&self) -> [(&'static str, usize); 6] {
+    pub fn kinds(&self) -> [(&'static str, usize); 7] {
         [
             ("tasks", self.tasks),
             ("processes", self.processes),
             ("control groups", self.groups),
+            ("containers", self.containers),
             ("mounts", self.mounts),
             ("parts of contents", self.parts),
             ("probes", self.probes),

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! launching     program, directories, spec, process, leave to begin
+//! container     the same for a task in containers, and their end
 //! conversation  its socket: hello, spec and descriptors, requests, answers
 //! carrying      its LogStreamer and its ArtifactUploader, started again when they fail
 //! ending        stop, sweep, drain, report, clean up
 //! ```
 
 mod carrying;
+pub(crate) mod container;
 mod conversation;
 pub(crate) mod dir;
 mod ending;
@@ -27,6 +29,7 @@ use crate::{
 use actix::prelude::*;
 use carrying::Part;
 use client::TaskClient;
+use container::Vessel;
 use conversation::Conversation;
 use dir::{ClaimRecord, TaskDir};
 use failpoints::around;
@@ -116,6 +119,7 @@ pub(crate) struct TaskActor {
     /// Whether a process that is being started now is to be killed at once.
     doomed: bool,
     spec: Option<Spec>,
+    vessel: Vessel,
     conversation: Conversation,
     streamer: Option<Child<LogStreamer>>,
     streamer_seat: Seat,
@@ -162,6 +166,7 @@ impl TaskActor {
             is_awaited: false,
             doomed: false,
             spec: None,
+            vessel: Vessel::default(),
             conversation: Conversation::default(),
             streamer: None,
             streamer_seat: Seat::new::<LogStreamer>("", TOLERANCE),
@@ -281,6 +286,7 @@ impl Handler<CancelTask> for TaskActor {
             self.shut_down(ctx);
         }
         self.apply(TaskEvent::End(why), ctx);
+        self.let_images_go(ctx);
     }
 }
 
@@ -336,5 +342,12 @@ impl Notebook {
         {
             warn!(self.log, "the host's step takes no more"; "error" => %error);
         }
+    }
+
+    /// What writes lines into the host's step while the actor does something else. A step that takes no more is told of
+    /// by whoever says the next line.
+    fn teller(&self) -> impl FnMut(&str) + use<> {
+        let mut step = self.host_step.as_ref().and_then(|step| step.try_clone().ok());
+        move |line| drop(step.as_mut().map(|step| step.write_all(format!("{line}\n").as_bytes())))
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     OneOf(&'static [&'static str]),
     /// `namespace/name: {token, concurrency}`.
     Classes,
+    /// `name: {cpus, memory}`.
+    Limits,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::Size => "a size is wanted, such as `512MiB` or `10GiB`".to_owned(),
             Self::Words => "a list of texts is wanted".to_owned(),
             Self::OneOf(words) => format!("one of `{}` is wanted", words.join("`, `")),
+            Self::Limits => "a map is wanted: medium: {cpus: 2, memory: 4GiB}".to_owned(),
             Self::Classes => "a map is wanted: namespace/name: {token: …}".to_owned(),
         }
     }
@@ -264,6 +267,34 @@ pub(crate) const KEYS: &[Key] = &[
         "Where this host keeps caches and workspace layers for the next task.",
     ),
     key("cache.size", Kind::Size, &["ROUNDHOUSE_CACHE_SIZE"], "10GiB", "The most that is kept there."),
+    key(
+        "containers.engine",
+        Kind::Text,
+        &["ROUNDHOUSE_CONTAINERS_ENGINE"],
+        "auto",
+        "The container engine (Docker or Podman) of jobs that name an image: the path of its unix socket; `auto`: the first that answers of `DOCKER_HOST` and the usual sockets; `none`: such jobs are not claimed.",
+    ),
+    key(
+        "containers.pull",
+        Kind::OneOf(&["missing", "always", "never"]),
+        &["ROUNDHOUSE_CONTAINERS_PULL"],
+        "missing",
+        "When images are asked of their registries; with `missing` an image that is on the host is there for every job.",
+    ),
+    key(
+        "containers.network",
+        Kind::Text,
+        &["ROUNDHOUSE_CONTAINERS_NETWORK"],
+        "the engine's default",
+        "The engine's network that a job's containers are in.",
+    ),
+    key(
+        "containers.resource_classes",
+        Kind::Limits,
+        &[],
+        "CircleCI's: small (1 processor, 2 GiB), medium (2, 4), medium+ (3, 6), large (4, 8), xlarge (8, 16), 2xlarge (16, 32), 2xlarge+ (20, 40)",
+        "What each container of a job of a class may use at most: `name: {cpus: 2, memory: 4GiB}`; either may be left out. Added to the default ones.",
+    ),
     key(
         "logs.max_spool",
         Kind::Size,

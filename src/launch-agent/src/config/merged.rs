@@ -117,9 +117,8 @@ impl Merged {
         words
     }
 
-    /// The resource classes by name, each with what it holds.
-    pub(crate) fn classes(&mut self) -> Vec<(String, BTreeMap<String, Value>)> {
-        let path = "resource_classes";
+    /// Maps by their names, as the resource classes, each with what it holds.
+    pub(crate) fn maps(&mut self, path: &str) -> Vec<(String, BTreeMap<String, Value>)> {
         let Some(value) = self.value(path).cloned() else { return Vec::new() };
         let ValueKind::Table(classes) = value.kind else {
             self.unreadable(path);
@@ -129,7 +128,10 @@ impl Merged {
         for (name, class) in classes {
             match class.kind {
                 ValueKind::Table(class) => named.push((name, class.into_iter().collect())),
-                _ => self.error(&format!("{path}.{name}"), format!("`{name}`: {}", Kind::Classes.wanted())),
+                _ => {
+                    let wanted = keys::find(path).map_or(Kind::Classes, |key| key.kind).wanted();
+                    self.error(&format!("{path}.{name}"), format!("`{name}`: {wanted}"));
+                }
             }
         }
         named.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -1,6 +1,6 @@
 //! The settings of a launch-agent as plain data: nothing missing, nothing contradictory.
 
-use crate::config::Secret;
+use crate::config::{ContainerSettings, Secret};
 use protocol::{Digest, ids::ResourceClass};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -70,6 +70,8 @@ pub struct Settings {
     pub local_sources: bool,
     /// Names, or prefixes ending in `*`, of the launch-agent's own variables that jobs get too.
     pub environment: Vec<String>,
+    /// How jobs in containers are run.
+    pub containers: ContainerSettings,
     /// Where its log goes, and how.
     pub logging: Logging,
 }
@@ -202,6 +204,7 @@ impl Settings {
             health_timeout: Duration::from_secs(10),
             local_sources: false,
             environment: PASSED_ON.map(str::to_owned).to_vec(),
+            containers: ContainerSettings::default(),
             logging: Logging {
                 level: LogLevel::Info,
                 format: LogFormat::Color,

@@ -1,7 +1,7 @@
 //! From the merged configuration to settings: defaults filled in, contradictions refused.
 
 use crate::config::{
-    ClassSettings, LogFormat, LogLevel, LogTarget, Logging, Mode, Secret, Settings,
+    ClassSettings, LogFormat, LogLevel, LogTarget, Logging, Mode, Secret, Settings, containers,
     keys::KEYS,
     merged::{Merged, count, text_of},
     problem::{Place, Problem},
@@ -30,6 +30,7 @@ pub(crate) fn settings(merged: &mut Merged, variables: &BTreeMap<String, String>
     health(merged, &mut settings);
     accounts(merged, &mut settings);
     places(merged, &mut settings);
+    settings.containers = containers::read(merged);
     settings.logging = logging(merged);
     url.map(|_| settings)
 }
@@ -63,7 +64,7 @@ fn url(merged: &mut Merged) -> Option<String> {
 
 fn classes(merged: &mut Merged) -> Vec<ClassSettings> {
     let mut classes = Vec::new();
-    for (name, held) in merged.classes() {
+    for (name, held) in merged.maps("resource_classes") {
         classes.extend(class(merged, &name, &held));
     }
     if let Some(token) = token(merged, "api.auth_token", "`api.auth_token`") {

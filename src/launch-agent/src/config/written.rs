@@ -1,6 +1,7 @@
 //! The configuration as written: the file through our spanned tree, the environment through its table of names.
 
 use crate::config::{
+    containers::LIMIT_KEYS,
     keys::{self, CLASS_KEYS, KEYS, Key, Kind},
     problem::{Place, Problem},
 };
@@ -86,8 +87,10 @@ fn entry(key: &Node, value: &Node, path: &str, findings: &mut Findings) -> Optio
     };
     let span = if value.is_null() { key.span } else { value.span };
     findings.spans.insert(path.to_owned(), span);
-    if known.kind == Kind::Classes {
-        note_classes(value, path, findings);
+    match known.kind {
+        Kind::Classes => note_classes(value, path, &CLASS_KEYS, findings),
+        Kind::Limits => note_classes(value, path, &LIMIT_KEYS, findings),
+        _ => {}
     }
     Some(Value::new(None, plain(value)))
 }
@@ -101,17 +104,19 @@ fn unknown(span: Span, path: &str) -> Problem {
 }
 
 /// The places of the classes and what each of them holds.
-fn note_classes(classes: &Node, path: &str, findings: &mut Findings) {
+fn note_classes(classes: &Node, path: &str, keys: &[&str; 2], findings: &mut Findings) {
     for (name, class) in classes.entries() {
         let path = format!("{path}.{}", name.text().unwrap_or_default());
         findings.spans.insert(path.clone(), name.span);
         for (key, value) in class.entries() {
             let name = key.text().unwrap_or_default();
             findings.spans.insert(format!("{path}.{name}"), value.span);
-            if !CLASS_KEYS.contains(&name) {
+            if !keys.contains(&name) {
                 let problem =
                     Problem::error(Place::In(key.span), format!("unknown key `{name}` of a resource class"));
-                findings.problems.push(problem.with_help("its keys are `token` and `concurrency`"));
+                findings
+                    .problems
+                    .push(problem.with_help(format!("its keys are `{}` and `{}`", keys[0], keys[1])));
             }
         }
     }

@@ -104,10 +104,15 @@ impl Supervisor {
 impl Handler<HealthNews> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, HealthNews { readings }: HealthNews, _: &mut Context<Self>) {
+    fn handle(&mut self, HealthNews { readings, engine_changed }: HealthNews, _: &mut Context<Self>) {
         failpoints::hit("supervisor:health_news", None);
         self.admission.heard = Instant::now();
         readings.into_iter().for_each(|reading| self.weigh(reading));
+        if engine_changed {
+            info!(self.host.log, "jobs in containers"; "engine" => ?self.host.engine.get());
+            // They are asked for, or not, with the next claim.
+            self.withdraw_claims();
+        }
         self.lend();
     }
 }

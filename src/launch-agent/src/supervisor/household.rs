@@ -4,8 +4,8 @@ use super::{HostEvent, HostState, Member, Supervisor};
 use crate::{
     config::Mode,
     orphans,
-    status::{TaskStatus, millis},
-    task::{Birth, CancelTask, Parts, Ping, TaskActor, dir::ClaimRecord, state::TaskState},
+    status::{Orphans, TaskStatus, millis},
+    task::{Birth, CancelTask, Parts, Ping, TaskActor, container, dir::ClaimRecord, state::TaskState},
 };
 use actix::prelude::*;
 use protocol::{
@@ -145,7 +145,13 @@ impl Supervisor {
     /// Nothing is claimed before: what runs for nobody is not to be mixed up with what was just started.
     fn remove_orphans(&mut self, kept: Vec<Claimed>, strays: Vec<TaskId>, ctx: &mut Context<Self>) {
         let host = self.host.clone();
-        let removed = spawn_blocking(move || orphans::remove(&host, &kept, &strays));
+        let removed = async move {
+            host.engine.look().await;
+            let leases: Vec<_> = kept.iter().map(|claim| claim.allocation.clone()).collect();
+            let containers = orphans::remove_containers(&host, &leases).await;
+            let removed = spawn_blocking(move || orphans::remove(&host, &kept, &strays)).await;
+            removed.map(|orphans| Orphans { containers, ..orphans })
+        };
         ctx.spawn(removed.into_actor(self).map(|removed, supervisor, ctx| {
             supervisor.orphans = removed.ok();
             supervisor.is_adopting = false;
@@ -245,8 +251,18 @@ impl Supervisor {
     /// Not even the shortest way worked: its processes are ended without an actor, its lease runs out. Slot and account
     /// are nobody else's before the last of them is gone.
     fn bury(&mut self, id: TaskId, ctx: &mut Context<Self>) {
-        let (host, slot) = (self.host.clone(), self.tasks.get(&id).map(|task| task.record.slot));
-        let cleared = spawn_blocking(move || orphans::clear(&host, id, slot));
+        let (host, task) = (self.host.clone(), self.tasks.get(&id));
+        let slot = task.map(|task| task.record.slot);
+        let claimed = task.map(|task| task.record.claimed.clone()).filter(|claimed| claimed.in_containers);
+        let cleared = async move {
+            if let Some(claimed) = claimed
+                && let Err(why) = container::kill(&host, &claimed.allocation).await
+            {
+                error!(host.log, "containers of a task are left"; "task" => %id, "error" => why);
+                return Ok(false);
+            }
+            spawn_blocking(move || orphans::clear(&host, id, slot)).await
+        };
         ctx.spawn(cleared.into_actor(self).map(move |cleared, supervisor, ctx| match cleared {
             Ok(true) => supervisor.let_go(id, ctx),
             Ok(false) | Err(_) => {

@@ -2,6 +2,7 @@
 
 use super::{
     TaskActor,
+    process::SOCKET,
     socket::{Door, Line, Outgoing, Outgoings},
     state::TaskState,
 };
@@ -74,10 +75,11 @@ struct Received {
 impl TaskActor {
     /// Binds the task's socket; whatever an earlier life bound there is replaced.
     pub(super) fn listen(&mut self, ctx: &mut Context<Self>) {
-        let door = match Door::open(&self.dir.socket()) {
+        let socket = if self.is_in_containers() { self.dir.door().join(SOCKET) } else { self.dir.socket() };
+        let door = match Door::open(&socket) {
             Ok(door) => door,
             Err(error) => {
-                self.because(format!("cannot listen at {}: {error}", self.dir.socket().display()));
+                self.because(format!("cannot listen at {}: {error}", socket.display()));
                 return self.strike(ctx);
             }
         };
@@ -208,7 +210,7 @@ impl TaskActor {
     fn go_on(&mut self, begun: bool, ctx: &mut Context<Self>) {
         self.say_acknowledged(ctx);
         match self.state {
-            TaskState::Running if !begun => self.say(&ToTaskAgent::Begin, Vec::new(), ctx),
+            TaskState::Running if !begun => self.begin_agent(ctx),
             TaskState::Stopping { why, .. } => self.say_cancel(why, ctx),
             _ => {}
         }
@@ -261,8 +263,8 @@ impl TaskActor {
     }
 
     pub(super) fn send_begin(&mut self, ctx: &mut Context<Self>) {
-        if !self.conversation.wants_task {
-            self.say(&ToTaskAgent::Begin, Vec::new(), ctx);
+        if !self.conversation.wants_task && (self.conversation.is_connected() || !self.is_in_containers()) {
+            self.begin_agent(ctx);
         }
     }
 

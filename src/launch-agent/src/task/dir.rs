@@ -9,6 +9,7 @@
 //!     crashes                 a line for each crash of a launch-agent that the task was present at
 //!     output.log              what the task-agent's process itself says on stderr
 //!     socket                  where the task-agent finds its launch-agent
+//!     door/socket             the same of a task in containers: the directory is mounted there, with nothing else in it
 //! ```
 
 pub(crate) use super::removal::remove_tree;
@@ -61,6 +62,10 @@ impl TaskDir {
         around("task", "made", make)?;
         std::fs::set_permissions(&self.path, Permissions::from_mode(0o711))?;
         DirBuilder::new().recursive(true).mode(0o700).create(self.path.join("steps"))?;
+        if claim.claimed.in_containers {
+            DirBuilder::new().recursive(true).mode(0o711).create(self.door())?;
+            std::fs::set_permissions(self.door(), Permissions::from_mode(0o711))?;
+        }
         let (draft, claim_path) = (self.path.join("claim.json.new"), self.path.join("claim.json"));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         let text = serde_json::to_vec(claim)?;
@@ -107,6 +112,11 @@ impl TaskDir {
     /// Where the task-agent connects.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join("socket")
+    }
+
+    /// Of a task in containers: the directory of its socket.
+    pub(crate) fn door(&self) -> PathBuf {
+        self.path.join("door")
     }
 
     /// Of one step.

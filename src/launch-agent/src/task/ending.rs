@@ -3,6 +3,7 @@
 use super::{
     Birth, TaskActor, TaskNews,
     carrying::Part,
+    container,
     process::STRIKE,
     state::{Ending, TaskEvent, TaskState},
     traces,
@@ -10,6 +11,7 @@ use super::{
 use crate::log_streamer::DrainLogs;
 use actix::prelude::*;
 use client::{ClientError, TaskClient};
+use futures_util::future::join;
 use protocol::{
     frame::CancelReason,
     http::{End, Unclaim},
@@ -84,7 +86,7 @@ impl TaskActor {
     pub(super) fn strike(&mut self, ctx: &mut Context<Self>) {
         self.doomed = true;
         if let (Some(containment), true) = (self.past.containment.clone(), self.state.may_have_agent()) {
-            let killed = async move { kill(containment).await };
+            let killed = self.killing(containment);
             ctx.spawn(killed.into_actor(self).map(|killed, task, ctx| {
                 if let Err(why) = killed {
                     warn!(task.log, "processes of the task do not go"; "why" => why);
@@ -99,14 +101,23 @@ impl TaskActor {
         // The journal of an actor that came later may have lost how an earlier one held its processes.
         if self.past.containment.is_none() && self.parts.birth != Birth::Claimed {
             let (house, lease) = (&self.parts.host.house, &self.parts.record.claimed.allocation);
-            self.past.containment = Some(Containment::strongest(house, lease, None));
+            self.past.containment = Some(match self.is_in_containers() {
+                true => container::held(lease),
+                false => Containment::strongest(house, lease, None),
+            });
         }
         let Some(containment) = self.past.containment.clone() else {
             return self.apply(TaskEvent::Swept, ctx);
         };
-        let swept = async move { kill(containment).await };
+        let swept = self.killing(containment);
         ctx.spawn(swept.into_actor(self).map(|swept, task, ctx| match swept {
             Ok(()) => task.apply(TaskEvent::Swept, ctx),
+            Err(why) if task.vessel.is_given_up() => {
+                task.because(format!(
+                    "{why}; what is left is removed when this launch-agent is started again"
+                ));
+                task.apply(TaskEvent::Swept, ctx);
+            }
             Err(why) => {
                 warn!(task.log, "processes of the task do not go"; "why" => &why);
                 task.notebook.say(&format!("{why}; they are struck again."));
@@ -130,6 +141,19 @@ impl TaskActor {
             None => self.stream_logs(ctx),
         }
         self.apply_if_drained(ctx);
+    }
+
+    /// Whatever holds its processes: all of them gone.
+    fn killing(&mut self, containment: Containment) -> impl Future<Output = Result<(), String>> + use<> {
+        let lease = self.is_in_containers().then(|| self.parts.record.claimed.allocation.clone());
+        let (host, again) = (self.parts.host.clone(), containment.clone());
+        async move {
+            let Some(lease) = lease else { return kill(containment).await };
+            let (held, contained) = join(kill(containment), container::kill(&host, &lease)).await;
+            contained?;
+            // Where only the engine has the right to kill them, they are gone now.
+            if held.is_ok() { Ok(()) } else { kill(again).await }
+        }
     }
 
     pub(super) fn report(&mut self, ending: Ending, ctx: &mut Context<Self>) {

@@ -23,6 +23,13 @@ pub(crate) enum Entry {
     Launching(Containment),
     /// The process that the next event is about.
     Process(Identity),
+    /// The container that it is the first process of, and how many services belong to it.
+    Container {
+        /// As its engine knows it.
+        id: String,
+        /// So many are started once leave to begin is granted.
+        services: usize,
+    },
     /// The longest the task may run, from its task spec.
     LimitMs(u64),
     /// Why it ends as it does, for people.
@@ -35,6 +42,7 @@ impl Entry {
             Self::Event(event) => event.name(),
             Self::Launching(_) => "launching",
             Self::Process(_) => "process",
+            Self::Container { .. } => "container",
             Self::LimitMs(_) => "limit",
             Self::Because(_) => "because",
         }
@@ -54,6 +62,8 @@ pub(crate) struct Past {
     pub(crate) events: Vec<TaskEvent>,
     /// Of the last process.
     pub(crate) process: Option<Identity>,
+    /// The container it is the first process of, and how many services belong to that.
+    pub(crate) container: Option<(String, usize)>,
     /// How its processes were held together.
     pub(crate) containment: Option<Containment>,
     /// From the spec.
@@ -101,6 +111,7 @@ impl Past {
             Entry::Event(event) => self.events.push(event),
             Entry::Launching(containment) => (self.containment, self.process) = (Some(containment), None),
             Entry::Process(identity) => self.process = Some(identity),
+            Entry::Container { id, services } => self.container = Some((id, services)),
             Entry::LimitMs(limit) => self.limit_ms = Some(limit),
             Entry::Because(why) => self.because = Some(why),
         }

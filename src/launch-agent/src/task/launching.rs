@@ -110,6 +110,10 @@ impl TaskActor {
             return self.not_launched(why, ctx);
         }
         self.fetch_spec(ctx);
+        if self.is_in_containers() {
+            // The spec says in which.
+            return;
+        }
         let (host, dir, record) = (self.parts.host.clone(), self.dir.clone(), self.parts.record.clone());
         let client = self.client.clone();
         let ready = async move {
@@ -141,7 +145,12 @@ impl TaskActor {
         }));
     }
 
-    fn process_started(&mut self, started: Started, containment: Containment, ctx: &mut Context<Self>) {
+    pub(super) fn process_started(
+        &mut self,
+        started: Started,
+        containment: Containment,
+        ctx: &mut Context<Self>,
+    ) {
         self.notebook.write(&Entry::Process(started.identity));
         (self.past.process, self.past.containment) = (Some(started.identity), Some(containment));
         self.apply(TaskEvent::Started, ctx);
@@ -154,7 +163,7 @@ impl TaskActor {
         ctx.run_later(HELLO, Self::expect_hello);
     }
 
-    fn not_launched(&mut self, why: String, ctx: &mut Context<Self>) {
+    pub(super) fn not_launched(&mut self, why: String, ctx: &mut Context<Self>) {
         self.because(why);
         self.apply(TaskEvent::NotLaunched, ctx);
     }
@@ -189,12 +198,22 @@ impl TaskActor {
 
     /// The process is over: what it says of the task stands in its journal.
     fn ended(&mut self, process: Identity, ctx: &mut Context<Self>) {
-        let (exit, outcome) = (process.reap(), self.outcome());
-        ctx.spawn(outcome.into_actor(self).map(move |outcome, task, ctx| {
+        let (exit, outcome, examined) = (process.reap(), self.outcome(), self.examine());
+        let outcome = async move {
+            let outcome = outcome.await;
+            let examined = if outcome == Some(Outcome::Success) { None } else { examined.await };
+            (outcome, examined.unwrap_or_default())
+        };
+        ctx.spawn(outcome.into_actor(self).map(move |(outcome, examined), task, ctx| {
             if outcome.is_none() && matches!(task.state, TaskState::Launched | TaskState::Running) {
                 let how = exit.map_or_else(String::new, |exit| format!(" (exit code {})", exit.code()));
                 let words = task.last_words();
-                task.because(format!("the task-agent ended before the task did{how}{words}"));
+                task.because(format!(
+                    "the task-agent ended before the task did{how}{words}{}",
+                    examined.words
+                ));
+            } else if examined.out_of_memory {
+                task.notebook.say("The container ran out of memory: the kernel killed a process of it.");
             }
             task.apply(TaskEvent::AgentGone(outcome), ctx);
         }));
@@ -245,6 +264,7 @@ impl TaskActor {
     pub(super) fn lost_lease(&mut self, why: String, ctx: &mut Context<Self>) {
         self.because(why);
         self.apply(TaskEvent::End(CancelReason::Fenced), ctx);
+        self.let_images_go(ctx);
     }
 
     /// Fetches what to run: at a launch, and again where a task-agent does not hold it after a restart of ours.
@@ -256,11 +276,15 @@ impl TaskActor {
             Err(error) => {
                 task.because(format!("the task's spec cannot be had: {error}"));
                 task.strike(ctx);
+                task.let_images_go(ctx);
             }
         }));
     }
 
-    fn take_spec(&mut self, spec: TaskSpec, ctx: &mut Context<Self>) {
+    fn take_spec(&mut self, mut spec: TaskSpec, ctx: &mut Context<Self>) {
+        // With its credentials: no task-agent needs them.
+        let containers = spec.containers.take();
+        let directory = spec.working_directory.clone();
         match Spec::of(spec) {
             Ok(spec) => {
                 let limit = spec.limit_ms.saturating_add(SLACK_MS);
@@ -269,10 +293,12 @@ impl TaskActor {
                 self.spec = Some(spec);
                 self.limit(ctx);
                 self.hand_over(ctx);
+                self.prepare_containers(containers, directory, ctx);
             }
             Err(error) => {
                 self.because(format!("the task's spec cannot be kept in memory: {error}"));
                 self.strike(ctx);
+                self.let_images_go(ctx);
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::host::Host;
 use failpoints::around;
 use protocol::{
     Outcome, VERSION,
+    container::DOOR,
     frame::{Invitation, Key},
     http::Claimed,
     journal::{MAX_RECORD, TaskEvent, read_from},
@@ -253,6 +254,13 @@ fn failed(path: &Path, source: io::Error) -> ProcessError {
     ProcessError::Directory { path: path.to_owned(), source }
 }
 
+/// The name of the socket in the directory that is mounted into a container.
+pub(crate) const SOCKET: &str = "socket";
+/// The same for a task-agent in a container. Its root is replaced there by the home of the job's user.
+pub(crate) fn invitation_in_container(host: &Host, record: &ClaimRecord) -> Vec<u8> {
+    line(&invited(host, record, Path::new(DOOR).join(SOCKET), PathBuf::from("/")))
+}
+
 fn invitation(
     host: &Host,
     dir: &TaskDir,
@@ -260,18 +268,25 @@ fn invitation(
     root: &Path,
     working_directory: Option<PathBuf>,
 ) -> Vec<u8> {
+    line(&Invitation { working_directory, ..invited(host, record, dir.socket(), root.to_owned()) })
+}
+
+fn invited(host: &Host, record: &ClaimRecord, socket: PathBuf, root: PathBuf) -> Invitation {
     let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let invitation = Invitation {
+    Invitation {
         version: VERSION,
-        socket: dir.socket(),
+        socket,
         key: Key(record.key.clone()),
-        root: root.to_owned(),
-        working_directory,
+        root,
+        working_directory: None,
         outlive_ms: host.settings.outlive.map(milliseconds),
         max_spool: host.settings.max_spool,
         spool_wait_ms: milliseconds(host.settings.spool_wait),
-    };
-    let mut line = serde_json::to_vec(&invitation).expect("an invitation has only string keys");
+    }
+}
+
+fn line(invitation: &Invitation) -> Vec<u8> {
+    let mut line = serde_json::to_vec(invitation).expect("an invitation has only string keys");
     line.push(b'\n');
     line
 }
@@ -280,7 +295,7 @@ fn invitation(
 const THE_SERVICES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// Those of the launch-agent's own variables that jobs get, and what identifies the launch to a `command_prefix`.
-fn environment(host: &Host, claimed: &Claimed) -> Vec<(String, String)> {
+pub(crate) fn environment(host: &Host, claimed: &Claimed) -> Vec<(String, String)> {
     let covered = |name: &str| host.settings.environment.iter().any(|pattern| covers(pattern, name));
     let passed = |name: &str| covered(name) && !THE_SERVICES.contains(&name);
     let own = std::env::vars_os()
@@ -290,7 +305,7 @@ fn environment(host: &Host, claimed: &Claimed) -> Vec<(String, String)> {
     environment
 }
 
-fn covers(pattern: &str, name: &str) -> bool {
+pub(crate) fn covers(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 

@@ -56,6 +56,8 @@ pub(crate) enum TaskEvent {
     Started,
     /// No process could be started, or none was found.
     NotLaunched,
+    /// No process can be started of it, here or anywhere: it asks for what cannot be.
+    Unlaunchable,
     /// The control plane granted leave to run user code.
     Granted,
     /// It is to be ended.
@@ -82,6 +84,7 @@ impl TaskEvent {
         match self {
             Self::Started => "started",
             Self::NotLaunched => "not-launched",
+            Self::Unlaunchable => "unlaunchable",
             Self::Granted => "granted",
             Self::End(_) => "end",
             Self::AgentGone(_) => "agent-gone",
@@ -128,6 +131,7 @@ impl TaskState {
             (Starting, NotLaunched) | (Launched, AgentGone(None)) => sweep(Ending::GivenBack),
             // Leave was granted, or no step would have run: that this is not known is the journal's loss.
             (Launched, AgentGone(Some(outcome))) => sweep(Ending::Outcome(outcome)),
+            (Starting, Unlaunchable) => sweep(LOST),
             (Starting, End(why)) => (Stopping { why, begun: false }, None),
             (Launched, Granted) => (Running, Some(Effect::SendBegin)),
             (Launched, End(why)) => stop(why, false),
@@ -135,7 +139,7 @@ impl TaskState {
             (Running, AgentGone(outcome)) => sweep(outcome.map_or(LOST, Ending::Outcome)),
             (Stopping { why, .. }, Granted) => (Stopping { why, begun: true }, None),
             (Stopping { why, .. }, Started) => (self, Some(Effect::StopAgent(why))),
-            (Stopping { why, begun }, NotLaunched) => sweep(ending_of(why, begun, None)),
+            (Stopping { why, begun }, NotLaunched | Unlaunchable) => sweep(ending_of(why, begun, None)),
             (Stopping { why, begun }, AgentGone(outcome)) => sweep(ending_of(why, begun, outcome)),
             (Sweeping(ending), Swept) => ending.after_sweep(),
             (Draining { ending, uploads, .. }, LogsDrained) => drained(ending, true, uploads),
