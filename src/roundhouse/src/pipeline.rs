@@ -35,7 +35,7 @@ pub(crate) fn run(options: &PipelineRun) -> Result<u8, Failure> {
     let began = Instant::now();
     let access = Access::of(&options.connection)?;
     let request = Request::read(options.path.as_deref(), &options.selection, Some(access.clone()))?;
-    request.check()?;
+    request.check(None)?;
     block_on(async {
         let operator = access.operator();
         let pipeline = described(&operator, options, &request).await?;

@@ -12,6 +12,7 @@ use compiler::Inputs;
 use protocol::{
     ResourceClass,
     api::{self, CommitValues, GitValues, NewPipeline},
+    pipeline::Pipeline,
     task::{Source, Variable},
 };
 use std::{
@@ -31,7 +32,7 @@ pub(crate) struct Request {
     parameters: BTreeMap<String, String>,
     selection: api::Selection,
     contexts: BTreeMap<String, Vec<Variable>>,
-    native: bool,
+    pub(crate) native: bool,
     orbs: Arc<Lent>,
 }
 
@@ -56,17 +57,17 @@ impl Request {
     }
 
     /// Compiles the configuration, so that a wrong one leaves no trace. The control plane has the last word: it
-    /// compiles again, with the commit's values.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
+    /// compiles again, with the commit's values. `no_engine`: why no job can run in a container here.
+    pub(crate) fn check(&self, no_engine: Option<String>) -> Result<Pipeline, Failure> {
         let inputs = Inputs {
             parameters: self.parameters.clone(),
             selection: self.selection.clone(),
             native: self.native,
-            no_engine: Some("local runs use none".to_owned()),
+            no_engine,
             orbs: Some(self.orbs.clone()),
             ..Inputs::default()
         };
-        validate::check(&self.config, &inputs).map(|_| ())
+        validate::check(&self.config, &inputs).map(|(pipeline, _)| pipeline)
     }
 
     /// The pipeline to make of it.

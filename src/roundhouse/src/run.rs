@@ -9,6 +9,7 @@
 //! The three meet over loopback HTTP only, as separate processes would.
 
 mod agent;
+mod containers;
 pub(crate) mod door;
 mod place;
 mod plane;
@@ -29,6 +30,7 @@ use crate::{
 use agent::Agent;
 use client::Operator;
 use door::{Door, Sign};
+use launch_agent::config::ContainerSettings;
 use place::Place;
 use plane::Plane;
 use protocol::{
@@ -47,7 +49,12 @@ use std::{
 pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     let began = Instant::now();
     let mut request = Request::read(options.path.as_deref(), &options.selection, None)?;
-    request.check()?;
+    let pipeline = request.check(None)?;
+    if request.native {
+        say::note(containers::differences(&pipeline));
+    }
+    let refuse = |why| request.check(Some(why)).map(drop);
+    let containers = connect::block_on(containers::settings(&pipeline, request.native, refuse))?;
     let program = program::task_agent(options.task_agent.as_deref())?;
     let state = state_dir(options.state_dir.as_deref())?;
     let reader = agent::reader(options, &state)?;
@@ -55,7 +62,7 @@ pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     let toolchain = toolchain::variables(reader, |name| std::env::var(name).ok());
     request.environment.splice(0..0, toolchain);
     let log = log(options, &place)?;
-    let run = Run { options, request, program, place, log, began };
+    let run = Run { options, request, containers, program, place, log, began };
     let outcome = connect::block_on(run.go());
     run.place.leave();
     outcome
@@ -86,6 +93,7 @@ fn log(options: &arguments::Run, place: &Place) -> Result<Log, Failure> {
 struct Run<'a> {
     options: &'a arguments::Run,
     request: Request,
+    containers: ContainerSettings,
     program: PathBuf,
     place: Place,
     log: Log,
@@ -140,7 +148,10 @@ impl Run<'_> {
         interrupts: &mut Interrupts,
         show: &Show,
     ) -> Result<Followed, Failure> {
-        let settings = agent::settings(self.options, &self.place, &plane.url(), class_token);
+        let settings = launch_agent::config::Settings {
+            containers: self.containers.clone(),
+            ..agent::settings(self.options, &self.place, &plane.url(), class_token)
+        };
         let agent = Agent::start(settings, self.log.clone())?;
         let followed = agent.until_gone(show.follow(operator, created, interrupts, &agent)).await;
         agent.end(followed.is_ok(), interrupts).await;

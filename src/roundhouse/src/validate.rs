@@ -9,7 +9,7 @@ use crate::{
     values::{self, ConfigFile},
 };
 use compiler::{Compilation, Expanded, Inputs};
-use protocol::api::GitValues;
+use protocol::{api::GitValues, pipeline::Pipeline};
 use std::sync::Arc;
 use yaml::{Diagnostic, Severity};
 
@@ -90,13 +90,13 @@ fn refusals(compilation: &Compilation) -> String {
     }
 }
 
-/// The rendered warnings of a configuration that compiles.
-pub(crate) fn check(config: &ConfigFile, inputs: &Inputs) -> Result<Vec<String>, Failure> {
+/// What a configuration compiles to, and its rendered warnings.
+pub(crate) fn check(config: &ConfigFile, inputs: &Inputs) -> Result<(Pipeline, Vec<String>), Failure> {
     let compilation = compiler::examine(&config.shown, &config.text, inputs);
     let diagnostics = compilation.to_run();
     let rendered = diagnostics.iter().map(|one| compilation.sources.render(one)).collect();
-    if compilation.pipeline.is_some() {
-        return Ok(rendered);
+    if let Some(pipeline) = compilation.pipeline {
+        return Ok((pipeline, rendered));
     }
     let errors = diagnostics.iter().filter(|one| one.is_error()).count();
     let count = counted(errors, "error");

@@ -226,6 +226,25 @@ fn wrong_types_are_errors_at_their_values() {
 }
 
 #[test]
+fn limits_of_resource_classes_are_added_to_circlecis_own() {
+    let classes = "containers: {pull: always, engine: /run/x.sock, resource_classes: {acme/x: {cpus: 0.5, memory: 1GiB}}}\n";
+    let read = settings(&with(classes)).containers;
+    assert_eq!((read.pull, read.classes["medium"].millicpus), (::containers::Pull::Always, Some(2000)));
+    assert_eq!(read.engine, crate::config::EngineChoice::At("/run/x.sock".into()));
+    let limits = read.classes["acme/x"];
+    assert_eq!((limits.millicpus, limits.memory), (Some(500), Some(1 << 30)));
+}
+
+#[test]
+fn wrong_limits_are_errors_at_their_values() {
+    refuses(&with("containers: {engine: host:2375}\n"), "2:22", "a unix socket");
+    refuses(&with("containers: {resource_classes: [a]}\n"), "2:32", "a map is wanted");
+    refuses(&with("containers: {resource_classes: {x: {cpus: many}}}\n"), "2:43", "a number of processors");
+    refuses(&with("containers: {resource_classes: {x: {memory: 1 kg}}}\n"), "2:45", "a size is wanted");
+    refuses(&with("containers: {resource_classes: {x: {cpu: 1}}}\n"), "2:37", "unknown key `cpu`");
+}
+
+#[test]
 fn what_cannot_be_is_refused_where_it_stands() {
     refuses(&with("runner: {name: 'a b'}\n"), "2:16", "only letters");
     refuses(&with("runner: {working_directory: work}\n"), "2:29", "an absolute path");
