@@ -47,6 +47,35 @@ workflows:
             - Test it
           name: again
 "#;
+    endings_that_are_none_are_said: r#"
+version: 2.1
+jobs:
+  build: {machine: true, steps: [checkout]}
+  clean: {machine: true, steps: [checkout]}
+workflows:
+  all:
+    jobs:
+      - build
+      - clean: {requires: [build: [failed, timedout]]}
+      - build: {name: never, requires: [build: []]}
+"#;
+    a_workflow_with_gates_runs: r#"
+version: 2.1
+jobs:
+  build: {machine: true, steps: [checkout]}
+  clean: {machine: true, steps: [checkout]}
+  gate: {type: no-op}
+job-groups:
+  both: {jobs: [build, clean: {requires: [build: terminal]}]}
+workflows:
+  all:
+    jobs:
+      - build
+      - hold: {type: approval, requires: [build], context: org}
+      - gate: {requires: [hold, build: not_run]}
+      - both: {requires: [gate: [success, unauthorized]]}
+      - clean: {requires: [both, hold: terminal]}
+"#;
     repeated_jobs_are_numbered: r#"
 version: 2.1
 jobs:

@@ -294,3 +294,25 @@ async fn a_million_lines_open_at_any_line_with_few_of_them_as_elements() {
     assert!(page.matches("class=\"l\"").count() < 200);
     house.running.stop().await;
 }
+
+#[actix_web::test]
+async fn a_job_that_waits_for_an_approval_says_so_and_then_who_gave_it() {
+    let house = House::new().await;
+    let config = "
+version: 2.1
+jobs: {last: {machine: true, resource_class: acme/linux, steps: [run: make]}}
+workflows: {main: {jobs: [hold: {type: approval}, last: {requires: [hold]}]}}
+";
+    let page = format!("/pipelines/{}", house.pipeline(config).await.id);
+    let cookie = signed_in(&house).await;
+    let waiting = get(&house, &page, &cookie).await.text();
+    assert!(
+        waiting.contains("class=\"s on_hold\">on hold<") && waiting.contains("roundhouse approve"),
+        "{waiting}"
+    );
+    let held = house.operator.on_hold().await.unwrap().remove(0);
+    house.operator.approve(held.workflow, held.job, "<b>ada</b>").await.unwrap();
+    let approved = get(&house, &page, &cookie).await.text();
+    assert!(approved.contains("approved by ") && !approved.contains("<b>ada</b>"), "{approved}");
+    house.running.stop().await;
+}
