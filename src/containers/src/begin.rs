@@ -13,7 +13,7 @@ use bollard::{
     models::{ContainerCreateBody, HostConfig, Mount, MountType, ResourcesUlimits},
     query_parameters::{AttachContainerOptions, CreateContainerOptions, LogsOptions},
 };
-use futures_util::{StreamExt, future::try_join_all, pin_mut};
+use futures_util::{StreamExt, future::join_all, pin_mut};
 use protocol::container::{DOOR, PROGRAM};
 use rustix::process::{Resource, geteuid, getrlimit};
 use sandbox::Identity;
@@ -104,11 +104,12 @@ const NEWS: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// How long an engine may take to write down what a container printed last.
 const WORDS: Duration = Duration::from_secs(1);
-/// Of what a container printed last, so many lines are read.
-const LAST_LINES: &str = "50";
+/// Of what a container printed last, so many bytes are told.
+const LAST_WORDS: usize = 4 * 1024;
 impl Engine {
     /// Starts the primary. Its task-agent has been invited when this returns. No process of the job runs before the
-    /// task-agent hears that it may begin.
+    /// task-agent hears that it may begin. Not to be given up half way: the engine may go on with what it was asked, behind
+    /// the back of a kill.
     pub async fn start(&self, order: &Order) -> Result<Running, StartError> {
         let primary = "the primary container";
         let failed = |source| StartError::Engine { what: primary.to_owned(), source };
@@ -123,23 +124,28 @@ impl Engine {
         let id = self.create(order, 0, body).await.map_err(failed)?;
         let input = self.attach(&id).await.map_err(failed)?;
         self.set_off(&id).await.map_err(failed)?;
-        invite(input, &order.invitation).await.map_err(StartError::Input)?;
-        self.started(id).await
+        let invited = invite(input, &order.invitation).await;
+        self.started(id, invited).await
     }
 
-    /// The primary as this host sees it. An engine may not have heard yet that a process ended whose number is nobody's.
-    async fn started(&self, id: String) -> Result<Running, StartError> {
+    /// The primary as this host sees it. An engine may not have heard yet that a process ended whose number is nobody's,
+    /// or that read nothing.
+    async fn started(&self, id: String, mut invited: io::Result<()>) -> Result<Running, StartError> {
         let failed = |source| StartError::Engine { what: "the primary container".to_owned(), source };
         let begun = Instant::now();
         loop {
-            match self.inspect(&id).await.map_err(failed)? {
-                State::Running { pid } => match first(&id, pid) {
-                    Some(first) => return Ok(Running { id, first }),
-                    None if begun.elapsed() > NEWS => return Err(StartError::Elsewhere { pid }),
-                    None => sleep(LOOK).await,
-                },
+            let pid = match self.inspect(&id).await.map_err(failed)? {
+                State::Running { pid } => pid,
                 state => return self.ended(id, state).await,
+            };
+            let is_late = begun.elapsed() > NEWS;
+            match (first(&id, pid), invited) {
+                (Some(first), Ok(())) => return Ok(Running { id, first }),
+                (_, Err(error)) if is_late => return Err(StartError::Input(error)),
+                (None, Ok(())) if is_late => return Err(StartError::Elsewhere { pid }),
+                (_, still) => invited = still,
             }
+            sleep(LOOK).await;
         }
     }
 
@@ -157,12 +163,10 @@ impl Engine {
 
     /// Starts the services, all at once. They run what the configuration says: so a task has to have begun.
     pub async fn serve(&self, order: &Order, running: &Running) -> Result<Vec<Service>, StartError> {
-        let started = order
-            .services
-            .iter()
-            .enumerate()
-            .map(|(index, side)| self.serve_one(order, running, index, side));
-        try_join_all(started).await
+        let sides = order.services.iter().enumerate();
+        // None is given up half made because another failed.
+        let started = sides.map(|(index, side)| self.serve_one(order, running, index, side));
+        join_all(started).await.into_iter().collect()
     }
 
     async fn serve_one(
@@ -199,13 +203,15 @@ impl Engine {
 
     /// The end of what a container printed.
     pub async fn last_words(&self, id: &str) -> Result<String, EngineError> {
+        // Of a log whose lines came in pieces Podman finds no end: all of it is read.
         let options =
-            LogsOptions { stdout: true, stderr: true, tail: LAST_LINES.to_owned(), ..LogsOptions::default() };
+            LogsOptions { stdout: true, stderr: true, tail: "all".to_owned(), ..LogsOptions::default() };
         let read = || async {
             let (printed, mut words) = (self.docker.logs(id, Some(options.clone())), Vec::new());
             pin_mut!(printed);
             while let Some(part) = printed.next().await {
                 words.extend_from_slice(&part?.into_bytes());
+                words.drain(..words.len().saturating_sub(LAST_WORDS));
             }
             Ok(words)
         };

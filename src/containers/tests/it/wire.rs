@@ -48,6 +48,10 @@ impl Fake {
 fn serve(stream: UnixStream, heard: &Mutex<Vec<String>>, answers: &Mutex<Answers>) {
     let (mut reader, mut writer, mut request) = (BufReader::new(&stream), &stream, String::new());
     while !request.ends_with("\r\n\r\n") && reader.read_line(&mut request).is_ok_and(|read| read > 0) {}
+    if request.is_empty() {
+        // Somebody only wanted to know who listens.
+        return;
+    }
     let (status, body) = answer(&request, &mut answers.lock().unwrap());
     heard.lock().unwrap().push(request);
     let head = format!(
