@@ -20,6 +20,7 @@ mod glob;
 mod hints;
 mod journal;
 mod junit;
+mod memory;
 mod place;
 mod resident;
 mod sequence;

@@ -5,6 +5,7 @@ use crate::{
     commands::{CommandError, Commands, Runner},
     control::Control,
     journal::{Journal, StepEnd},
+    memory,
     place::Place,
     shell,
     spool::Spools,
@@ -219,6 +220,9 @@ fn refused(error: impl std::fmt::Display, log: &mut StepLog) -> StepEnd {
 fn exited(exit: Exit, log: &mut StepLog) -> StepEnd {
     if let Exit::Signal(signal) = exit {
         log.line(format_args!("Ended by signal {signal}"));
+    }
+    if let Some(sentence) = memory::news().filter(|_| exit != Exit::Code(0)) {
+        log.line(format_args!("{sentence}"));
     }
     let status = if exit == Exit::Code(0) { StepStatus::Success } else { StepStatus::Failed };
     StepEnd { status, exit_code: Some(exit.code()) }

@@ -83,6 +83,12 @@ fn spec(task: &Task) -> TaskSpec {
 
 /// Starts it, hands over its task and lets it begin. What the step said, and what the container printed.
 async fn ran(task: &Task, listener: &Listener) -> (Vec<String>, Vec<String>) {
+    let (outcome, said, printed) = ended(task, listener).await;
+    assert_eq!(outcome, Outcome::Success, "{said:?}");
+    (said, printed)
+}
+
+async fn ended(task: &Task, listener: &Listener) -> (Outcome, Vec<String>, Vec<String>) {
     let running = task.start().await;
     assert!(readable(&[listener.as_fd()], Some(LONG)).unwrap()[0], "nobody connects");
     let connection = listener.accept().unwrap();
@@ -103,11 +109,11 @@ async fn ran(task: &Task, listener: &Listener) -> (Vec<String>, Vec<String>) {
     let (printed, state) = task.heard(&running.id).await;
     assert_eq!(state.to_string(), "ended with exit code 0", "{printed:?}");
     let written = |name: &str| fs::read(task.order.door.join(name)).unwrap();
-    let outcome = read(&written("journal")).0.pop().unwrap().event;
+    let last = read(&written("journal")).0.pop().unwrap().event;
     let said = String::from_utf8(written("spool")).unwrap();
-    assert_eq!(outcome, TaskEvent::Ended { outcome: Outcome::Success }, "{said}");
+    let TaskEvent::Ended { outcome } = last else { panic!("{last:?}: {said}") };
     task.kill().await;
-    (said.lines().map(str::to_owned).collect(), printed)
+    (outcome, said.lines().map(str::to_owned).collect(), printed)
 }
 
 #[tokio::test]
@@ -147,6 +153,22 @@ async fn an_entrypoint_that_is_kept_runs_beside_the_steps() {
     let (said, printed) = ran(&task, &listener).await;
     assert_eq!(said[0], "3434:3434 50");
     assert_eq!(printed, ["entry serve as 3434 in /"]);
+}
+
+#[tokio::test]
+async fn a_step_that_takes_too_much_memory_says_so() {
+    let Some(podman) = Podman::start() else { return };
+    let Some((mut task, listener)) = task(&podman, BOX).await else { return };
+    if !task.engine.about().limits {
+        return eprintln!("skipped: {}", task.engine.about());
+    }
+    task.order.limits.memory = Some(48 << 20);
+    let greedy = "head -c 200000000 /dev/zero | tail -c 150000000 >/dev/null".to_owned();
+    task.order.primary.environment.push(("BEFORE".to_owned(), greedy));
+    let (outcome, said, _) = ended(&task, &listener).await;
+    assert_eq!(outcome, Outcome::Failed);
+    let told = said.iter().any(|line| line.starts_with("Out of memory: ") && line.contains("48 MiB"));
+    assert!(told, "{said:?}");
 }
 
 #[tokio::test]
