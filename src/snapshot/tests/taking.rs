@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test sets up is there")]
 
-use snapshot::{Snapshot, SnapshotError, What, take};
+use snapshot::{Commit, Snapshot, SnapshotError, What, take};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
@@ -120,6 +120,20 @@ fn a_working_tree_is_taken_as_it_is() {
     let git = snapshot.git.unwrap();
     assert_eq!(git.branch.as_deref(), Some("main"));
     assert_eq!(git.revision.unwrap(), author.git(&["rev-parse", "HEAD"]).trim());
+}
+
+#[test]
+fn what_a_commit_says_of_itself_is_told() {
+    let author = folder();
+    author.git(&["init", "-q"]);
+    author.write("file", "x\n");
+    assert_eq!(author.take(What::WorkingTree).git.unwrap().commit, Commit::default());
+    fs::remove_dir_all(author.copy()).unwrap();
+    author.git(&["add", "-A"]);
+    author.git(&["commit", "-qm", "Mend ü\n\nAll of it,\n\nand more.\n"]);
+    let commit = author.take(What::Committed).git.unwrap().commit;
+    let said = [commit.subject, commit.body, commit.author_name, commit.author_email];
+    assert_eq!(said, ["Mend ü", "All of it,\n\nand more.", "A", "a@example.com"]);
 }
 
 #[test]
