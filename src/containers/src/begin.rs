@@ -120,7 +120,7 @@ impl Engine {
             is_there.map_err(|source| StartError::Mount { path: path.clone(), source })?;
         }
         let arguments = resident(&order.primary, facts).arguments();
-        let body = body_of_primary(order, image, arguments.into());
+        let body = self.body_of_primary(order, image, arguments.into());
         let id = self.create(order, 0, body).await.map_err(failed)?;
         let input = self.attach(&id).await.map_err(failed)?;
         self.set_off(&id).await.map_err(failed)?;
@@ -179,7 +179,8 @@ impl Engine {
         let what = format!("service {}", side.name);
         let image = named(&side.image, &what)?;
         let start = async {
-            let id = self.create(order, index + 1, body_of_service(order, side, image, &running.id)).await?;
+            let id =
+                self.create(order, index + 1, self.body_of_service(order, side, image, &running.id)).await?;
             self.set_off(&id).await.map(|()| id)
         };
         match start.await {
@@ -250,6 +251,67 @@ impl Engine {
     }
 }
 
+impl Engine {
+    fn body_of_primary(&self, order: &Order, image: String, arguments: Vec<String>) -> ContainerCreateBody {
+        let named = order.services.iter().filter(|side| side.is_named);
+        let host_config = HostConfig {
+            mounts: Some(vec![mount(&order.program, PROGRAM, true), mount(&order.door, DOOR, false)]),
+            network_mode: order.network.clone(),
+            extra_hosts: Some(named.map(|side| format!("{}:127.0.0.1", side.name)).collect()),
+            security_opt: is_labelled().then(|| vec!["label=disable".to_owned()]),
+            ..self.limited(order.limits)
+        };
+        ContainerCreateBody {
+            image: Some(image),
+            entrypoint: Some(vec![PROGRAM.to_owned()]),
+            cmd: Some(arguments),
+            // The task-agent becomes the job's user once it has made what that one needs.
+            user: Some("0".to_owned()),
+            env: Some(variables(&order.primary.environment)),
+            open_stdin: Some(true),
+            stdin_once: Some(true),
+            attach_stdin: Some(true),
+            labels: Some(order.marks.labels("")),
+            host_config: Some(host_config),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn body_of_service(
+        &self,
+        order: &Order,
+        side: &Side,
+        image: String,
+        primary: &str,
+    ) -> ContainerCreateBody {
+        let host_config =
+            HostConfig { network_mode: Some(format!("container:{primary}")), ..self.limited(order.limits) };
+        ContainerCreateBody {
+            image: Some(image),
+            entrypoint: side.entrypoint.clone(),
+            cmd: side.command.clone(),
+            user: side.user.clone(),
+            env: Some(variables(&side.environment)),
+            labels: Some(order.marks.labels(&side.name)),
+            host_config: Some(host_config),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn limited(&self, limits: Limits) -> HostConfig {
+        let most = self.about().processors.saturating_mul(1000);
+        let memory = limits.memory.and_then(|bytes| i64::try_from(bytes).ok());
+        HostConfig {
+            nano_cpus: limits.millicpus.map(|millicpus| i64::from(millicpus.min(most)) * 1_000_000),
+            memory,
+            memory_swap: memory,
+            pids_limit: limits.processes.map(i64::from),
+            ulimits: ulimits(),
+            ..HostConfig::default()
+        }
+    }
+}
+
 /// Writes it and the end.
 async fn invite(mut container: AttachContainerResults, invitation: &[u8]) -> io::Result<()> {
     let write = async {
@@ -265,60 +327,8 @@ fn named(image: &str, what: &str) -> Result<String, StartError> {
     reference(image).ok_or_else(unnamed)
 }
 
-fn body_of_primary(order: &Order, image: String, arguments: Vec<String>) -> ContainerCreateBody {
-    let named = order.services.iter().filter(|side| side.is_named);
-    let host_config = HostConfig {
-        mounts: Some(vec![mount(&order.program, PROGRAM, true), mount(&order.door, DOOR, false)]),
-        network_mode: order.network.clone(),
-        extra_hosts: Some(named.map(|side| format!("{}:127.0.0.1", side.name)).collect()),
-        security_opt: is_labelled().then(|| vec!["label=disable".to_owned()]),
-        ..limited(order.limits)
-    };
-    ContainerCreateBody {
-        image: Some(image),
-        entrypoint: Some(vec![PROGRAM.to_owned()]),
-        cmd: Some(arguments),
-        // The task-agent becomes the job's user once it has made what that one needs.
-        user: Some("0".to_owned()),
-        env: Some(variables(&order.primary.environment)),
-        open_stdin: Some(true),
-        stdin_once: Some(true),
-        attach_stdin: Some(true),
-        labels: Some(order.marks.labels("")),
-        host_config: Some(host_config),
-        ..ContainerCreateBody::default()
-    }
-}
-
-fn body_of_service(order: &Order, side: &Side, image: String, primary: &str) -> ContainerCreateBody {
-    let host_config =
-        HostConfig { network_mode: Some(format!("container:{primary}")), ..limited(order.limits) };
-    ContainerCreateBody {
-        image: Some(image),
-        entrypoint: side.entrypoint.clone(),
-        cmd: side.command.clone(),
-        user: side.user.clone(),
-        env: Some(variables(&side.environment)),
-        labels: Some(order.marks.labels(&side.name)),
-        host_config: Some(host_config),
-        ..ContainerCreateBody::default()
-    }
-}
-
 fn variables(pairs: &[(String, String)]) -> Vec<String> {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-fn limited(limits: Limits) -> HostConfig {
-    let memory = limits.memory.and_then(|bytes| i64::try_from(bytes).ok());
-    HostConfig {
-        nano_cpus: limits.millicpus.map(|millicpus| i64::from(millicpus) * 1_000_000),
-        memory,
-        memory_swap: memory,
-        pids_limit: limits.processes.map(i64::from),
-        ulimits: ulimits(),
-        ..HostConfig::default()
-    }
 }
 
 /// Engines raise the limits of open files and processes by themselves. Where root may not (within many containers) that

@@ -32,6 +32,8 @@ pub struct About {
     /// Whether it can limit what containers use. Without root's rights and control groups of version 2 it cannot, and
     /// does not say so.
     pub limits: bool,
+    /// The processors that it has. More than these it refuses to a container.
+    pub processors: u32,
 }
 
 impl fmt::Display for About {

@@ -134,6 +134,7 @@ async fn ask(socket: &Path) -> Result<Met, Error> {
         name: if is_podman { "Podman" } else { "Docker" },
         version: version.version.unwrap_or_default(),
         is_rootless,
+        processors: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX),
         limits: !is_rootless || info.cgroup_version != Some(CgroupVersion::_1),
     };
     let system = info.os_type.or(version.os).unwrap_or_default();

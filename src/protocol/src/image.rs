@@ -24,10 +24,10 @@ pub struct Image {
     /// By which the other containers reach it, besides `localhost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Instead of the image's own; of the first image it has no effect.
+    /// Instead of the image's own; of the first image, run beside the steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
-    /// Instead of the image's own; of the first image it has no effect.
+    /// Instead of the image's own; of the first image, run beside the steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
     /// Instead of the image's own.

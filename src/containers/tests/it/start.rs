@@ -58,6 +58,13 @@ async fn limits_hold_in_the_container() {
     let format = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}";
     assert_eq!(podman.printed(&["inspect", "--format", format, &running.id]), "1500000000 67108864 77");
     task.kill().await;
+    let mut other = Task::at(task.engine.clone(), podman.path(), BOX);
+    other.order.limits.millicpus = Some(1_000_000);
+    let running = other.start().await;
+    let most = u64::from(task.engine.about().processors) * 1_000_000_000;
+    let printed = podman.printed(&["inspect", "--format", "{{.HostConfig.NanoCpus}}", &running.id]);
+    assert_eq!(printed, most.to_string(), "an engine refuses more processors than there are");
+    other.kill().await;
 }
 
 #[tokio::test]
