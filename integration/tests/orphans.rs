@@ -1,12 +1,12 @@
-//! What a launch-agent and its task-agents left when they were killed, and what was planted: the next start removes all of
-//! it, says so, and touches nothing of its neighbor's.
+//! What killed programs left, and what was planted: the next start removes all of it, says so, and touches nothing of a
+//! neighbor's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use integration::{
     pipelines::{only_task, task},
     proc,
-    rig::{Agent, Rig, Server},
+    rig::{Agent, Rig, Running, Server},
     wait,
 };
 use protocol::{
@@ -14,7 +14,7 @@ use protocol::{
     status::Outcome,
 };
 use rustix::process::Signal;
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, io::Write, net::TcpStream, path::Path, process::Command, time::Duration};
 
 const CLASS: &str = "rig/linux";
 const BESIDE: &str = "rig/beside";
@@ -54,8 +54,8 @@ fn mounted(at: &Path) -> bool {
 }
 
 /// How many of this kind the start said it removed.
-fn told(agent: &mut Agent, kind: &str) -> u64 {
-    let log = fs::read_to_string(&agent.program().log).unwrap();
+fn told(program: &Running, kind: &str) -> u64 {
+    let log = fs::read_to_string(&program.log).unwrap();
     let message = format!("left by an earlier life and removed: {kind}");
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let counts =
@@ -117,13 +117,43 @@ async fn what_killed_programs_left_is_removed_and_told_and_a_neighbor_is_let_alo
         wait::until("the end of what ran", SOON, || proc::running(marker).is_empty().then_some(()));
     }
     nothing_is_left(&agent, &[first, second, third]);
-    let kinds = ["tasks", "mounts", "parts of contents", "probes"].map(|kind| told(&mut agent, kind));
+    let kinds = ["tasks", "mounts", "parts of contents", "probes"].map(|kind| told(agent.program(), kind));
     assert_eq!(kinds, [2, u64::from(is_mounted), 2, 3]);
-    assert!(told(&mut agent, "processes") >= 3, "the third task's agent, its shell and what that started");
+    assert!(
+        told(agent.program(), "processes") >= 3,
+        "the third task's agent, its shell and what that started"
+    );
 
     assert_eq!(proc::running(&markers[3]).len(), 1, "the neighbor's job goes on");
     server.operator().cancel(neighbors).await.unwrap();
     let view = server.ended(neighbors).await;
     assert_eq!(only_task(&view).outcome, Some(Outcome::Canceled), "its launch-agent holds it still");
     drop(neighbor);
+}
+
+#[test]
+fn an_upload_that_a_control_plane_died_of_is_removed_and_told() {
+    let rig = Rig::new();
+    let mut server = rig.server("server");
+    let mut upload = TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "PUT /api/v3/source/local/rig/{} HTTP/1.1\r\nHost: rig\r\nAuthorization: Bearer {}\r\nContent-Length: 9000000\r\n\r\n",
+        "0".repeat(64),
+        server.token
+    );
+    upload.write_all(head.as_bytes()).unwrap();
+    upload.write_all(&vec![7; 3_000_000]).unwrap();
+    let incoming = server.data.join("blobs/incoming");
+    let size =
+        || fs::read_dir(&incoming).unwrap().flatten().map(|part| part.metadata().unwrap().len()).sum::<u64>();
+    wait::until("a part of it on disk", SOON, || (size() > 1_000_000).then_some(()));
+    server.program().kill();
+    assert!(size() > 1_000_000);
+    fs::write(server.data.join("operator-token.new"), "half").unwrap();
+    let mut server = rig.server("server");
+    let kinds =
+        ["uploads that were broken off", "files half-written"].map(|kind| told(server.program(), kind));
+    assert_eq!(kinds, [1, 1]);
+    assert_eq!(proc::names(&incoming).unwrap(), [""; 0]);
+    assert!(!server.data.join("operator-token.new").exists());
 }
