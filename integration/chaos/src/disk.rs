@@ -96,12 +96,39 @@ impl Disk {
     }
 }
 
+/// A directory whose mounts are taken away from everybody's namespace when they are unmounted here: whoever was given a copy
+/// of them meanwhile, as by a container engine's start, would keep the failed disk alive. Dropping it undoes that.
+#[derive(Debug)]
+pub struct Shared {
+    at: PathBuf,
+}
+
+impl Shared {
+    /// The directory is a mount of its own from now on.
+    pub fn make(at: &Path) -> io::Result<Self> {
+        run("mount", &["--bind", text(at), text(at)])?;
+        let shared = Self { at: at.to_owned() };
+        run("mount", &["--make-shared", text(at)])?;
+        Ok(shared)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        unmount(&self.at);
+    }
+}
+
+/// Whatever is left of a failed run goes.
+fn unmount(at: &Path) {
+    if run("umount", &[text(at)]).is_err() {
+        let _ = run("umount", &["-l", text(at)]);
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Whatever is left of a failed run goes.
-        if run("umount", &[text(&self.at)]).is_err() {
-            let _ = run("umount", &["-l", text(&self.at)]);
-        }
+        unmount(&self.at);
         let _ = fs::remove_file(&self.image);
     }
 }

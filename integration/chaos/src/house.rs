@@ -10,8 +10,14 @@ pub use marked::{Process, processes};
 pub use service::Service;
 
 use crate::{
-    disk::Disk, fault::POISON_AFTER, history::History, operator::Operator, oracle::HOST_NAMES, patience,
-    proxy::Proxy, workload::CLASS,
+    disk::{Disk, Shared},
+    fault::POISON_AFTER,
+    history::History,
+    operator::Operator,
+    oracle::HOST_NAMES,
+    patience,
+    proxy::Proxy,
+    workload::CLASS,
 };
 use rustix::process::Signal;
 use std::{
@@ -66,6 +72,7 @@ pub struct House {
     stop: Arc<AtomicBool>,
     minders: Vec<JoinHandle<()>>,
     // Last: the disks are unmounted before their mount points go.
+    _shared: Shared,
     root: TempDir,
 }
 
@@ -93,6 +100,7 @@ impl House {
         earlier::sweep()?;
         let root = tempfile::Builder::new().prefix(earlier::PREFIX).tempdir_in(earlier::PLACE)?;
         earlier::own(root.path())?;
+        let shared = Shared::make(root.path())?;
         fs::set_permissions(root.path(), Permissions::from_mode(0o755))?;
         let runs = root.path().join("runs");
         fs::create_dir(&runs)?;
@@ -114,7 +122,7 @@ impl House {
         let stop = Arc::new(AtomicBool::new(false));
         let services = hosts.iter().map(|host| host.agent.clone()).chain([plane.clone()]);
         let minders = services.map(|service| minder(service, stop.clone())).collect();
-        Ok(Self { plan, runs, plane, plane_disk, hosts, operator, stop, minders, root })
+        Ok(Self { plan, runs, plane, plane_disk, hosts, operator, stop, minders, _shared: shared, root })
     }
 
     /// Its directory.
