@@ -23,7 +23,10 @@ use std::{
 pub(crate) fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let account = variable("USER").or_else(|| variable("LOGNAME"));
-    let account = account.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let account = account.unwrap_or_else(|| match rustix::process::getuid() {
+        uid if uid.is_root() => "root".to_owned(),
+        uid => format!("uid {}", uid.as_raw()),
+    });
     format!("{account}@{}", launch_agent::config::hostname())
 }
 

@@ -249,6 +249,9 @@ impl Workflow {
         while let Some(&place) = moved.get(next) {
             next += 1;
             let status = self.jobs[place].status;
+            if !status.is_terminal() {
+                continue;
+            }
             for at in 0..self.jobs[place].dependents.len() {
                 let dependent = &self.jobs[place].dependents[at];
                 let (job, standing) = (dependent.job, dependent.standing(status));
@@ -329,7 +332,7 @@ impl Workflow {
         let before = std::mem::replace(&mut self.jobs[place].status, status);
         *self.tally.of(before) -= 1;
         *self.tally.of(status) += 1;
-        if before.is_terminal() {
+        if before.is_terminal() || !status.is_terminal() {
             return;
         }
         for at in 0..self.jobs[place].dependents.len() {

@@ -6,10 +6,11 @@ use protocol::PipelineId;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
-Jobs wait in the runs that go on on this machine (`roundhouse run`, of the same account and state directory), and
-on a control plane, which is asked too where an operator's token is at hand.
+Jobs wait in runs of this machine (`roundhouse run`, of the same account and state folder) and, where
+an operator's token is at hand, on a control plane.
 
-Exit status: 0 approved or listed, 2 a job does not wait or is not the only one of its name, 3 nobody could be asked.";
+Exit status: 0 approved or listed, 2 a job does not wait or is not the only one of its name,
+3 nobody could be asked.";
 
 /// `roundhouse approve`.
 #[derive(Args, Debug)]
