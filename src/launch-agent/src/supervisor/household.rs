@@ -16,7 +16,7 @@ use protocol::{
 use slog::{error, info};
 use std::time::{Duration, Instant};
 use supervise::{Above, Child, Home, Seat, Tolerance, Verdict, start};
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 use uuid::Uuid;
 
 /// One task with its actor.
@@ -44,6 +44,8 @@ const TOLERANCE: Tolerance =
 pub(super) const PING_EVERY: u64 = 5;
 /// So many pings in a row without an answer: it hangs, and not only on a slow disk.
 const HUNG: u32 = 4;
+/// How long a start waits for the container engine.
+const ENGINE_ANSWERS: Duration = Duration::from_secs(5);
 /// The pause before the processes of a task without an actor are struck again, if some are left.
 const STRUCK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -146,7 +148,8 @@ impl Supervisor {
     fn remove_orphans(&mut self, kept: Vec<Claimed>, strays: Vec<TaskId>, ctx: &mut Context<Self>) {
         let host = self.host.clone();
         let removed = async move {
-            host.engine.look().await;
+            // One that does not answer in time is found later, if it does then.
+            let _ = timeout(ENGINE_ANSWERS, host.engine.look()).await;
             let leases: Vec<_> = kept.iter().map(|claim| claim.allocation.clone()).collect();
             let containers = orphans::remove_containers(&host, &leases).await;
             let removed = spawn_blocking(move || orphans::remove(&host, &kept, &strays)).await;
