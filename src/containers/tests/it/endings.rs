@@ -13,16 +13,19 @@ async fn a_kill_leaves_neither_containers_nor_processes_nor_volumes() {
     let Some(podman) = Podman::start() else { return };
     let task = Task::new(&podman, BOX).await.serving("db", BOX, "trap '' TERM; sleep 1000");
     let other = Task::at(task.engine.clone(), podman.path(), BOX);
+    let volumes = podman.printed(&["volume", "ls", "--quiet"]);
     let (running, others) = (task.start().await, other.start().await);
     task.engine.serve(&task.order, &running).await.unwrap();
     let removed = task.engine.kill(task.lease(), LONG).await.unwrap();
     assert_eq!(removed.len(), 2);
     assert!(!running.first.is_alive());
     assert!(others.first.is_alive(), "another lease's go on");
-    assert_eq!(podman.printed(&["ps", "--all", "--quiet", "--no-trunc"]), others.id);
+    let there = |label: String| podman.printed(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &label]);
+    assert_eq!(there(format!("label=roundhouse.lease={}", task.lease())), "");
+    assert_eq!(there(format!("label=roundhouse.lease={}", other.lease())), others.id);
     assert!(task.engine.kill(task.lease(), LONG).await.unwrap().is_empty(), "it may be killed again");
     other.kill().await;
-    assert_eq!(podman.printed(&["volume", "ls", "--quiet"]), "");
+    assert_eq!(podman.printed(&["volume", "ls", "--quiet"]), volumes);
 }
 
 #[tokio::test]
@@ -49,7 +52,7 @@ async fn a_sweep_removes_what_no_held_lease_has() {
     foreign.order.marks.host = "another".to_owned();
     let (holds, strays, foreigns) = (held.start().await, stray.start().await, foreign.start().await);
     engine.serve(&stray.order, &strays).await.unwrap();
-    let swept = engine.sweep("this", &[held.lease().to_owned()]).await.unwrap();
+    let swept = engine.sweep(&held.order.marks.host, &[held.lease().to_owned()]).await.unwrap();
     assert_eq!((swept.removed.len(), swept.left.len()), (2, 0), "{swept:?}");
     assert!(swept.removed.iter().all(|left| left.lease == stray.lease()));
     assert!(holds.first.is_alive() && foreigns.first.is_alive() && !strays.first.is_alive());
@@ -59,7 +62,7 @@ async fn a_sweep_removes_what_no_held_lease_has() {
 
 #[tokio::test]
 async fn an_engine_that_comes_back_is_waited_for_and_no_line_is_heard_twice() {
-    let Some(mut podman) = Podman::start() else { return };
+    let Some(mut podman) = Podman::start_own() else { return };
     let script = "echo one; until [ -e /tmp/go ]; do sleep 0.05; done; echo two; exit 4";
     let task = Task::new(&podman, BOX).await.serving("db", BOX, script);
     let running = task.start().await;
@@ -86,7 +89,7 @@ async fn an_engine_that_comes_back_is_waited_for_and_no_line_is_heard_twice() {
 
 #[tokio::test]
 async fn whether_something_is_left_is_unknown_without_the_engine() {
-    let Some(mut podman) = Podman::start() else { return };
+    let Some(mut podman) = Podman::start_own() else { return };
     let task = Task::new(&podman, BOX).await;
     let running = task.start().await;
     podman.stop();

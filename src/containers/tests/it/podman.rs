@@ -1,4 +1,5 @@
-//! An engine of the tests' own: a private `podman system service`, with its own storage, gone with its owner.
+//! An engine of the tests' own: a private `podman system service`, with its own storage, gone with its owner. Or a Docker
+//! that `ROUNDHOUSE_TEST_DOCKER` names by its socket, of which tests touch nothing but what they made.
 
 use std::{
     fs,
@@ -22,6 +23,8 @@ const BEGIN: Duration = Duration::from_secs(60);
 pub(crate) struct Podman {
     dir: TempDir,
     service: Option<Child>,
+    /// Somebody else's engine in its place.
+    docker: Option<PathBuf>,
 }
 
 /// More than the host's limits is refused to root without `CAP_SYS_RESOURCE`; and where control groups are of both
@@ -67,11 +70,14 @@ impl Podman {
             at("run")
         );
         fs::write(dir.path().join("storage.conf"), storage).unwrap();
-        let mut podman = Self { dir, service: None };
+        let mut podman = Self { dir, service: None, docker: None };
+        podman.docker = std::env::var_os("ROUNDHOUSE_TEST_DOCKER").map(PathBuf::from);
         if let Err(why) = podman.take_images() {
             return skipped(&format!("podman runs nothing here: {why}"));
         }
-        podman.serve();
+        if podman.docker.is_none() {
+            podman.serve();
+        }
         Some(podman)
     }
 
@@ -80,11 +86,28 @@ impl Podman {
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join("engine.sock")
+        self.docker.clone().unwrap_or_else(|| self.dir.path().join("engine.sock"))
+    }
+
+    /// For a test that stops its engine: somebody else's is not stopped.
+    pub(crate) fn start_own() -> Option<Self> {
+        let podman = Self::start()?;
+        if podman.docker.is_some() {
+            eprintln!("skipped: the engine is somebody else's");
+            return None;
+        }
+        Some(podman)
     }
 
     /// A command of this engine.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let Some(docker) = &self.docker else { return self.podman(words) };
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", format!("unix://{}", docker.display())).args(words);
+        command
+    }
+
+    fn podman(&self, words: &[&str]) -> Command {
         let at = |name: &str| self.dir.path().join(name);
         let mut command = Command::new("podman");
         command
@@ -107,7 +130,7 @@ impl Podman {
         let _ = fs::remove_file(self.socket());
         let address = format!("unix://{}", self.socket().display());
         let log = fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
-        let mut command = self.command(&["system", "service", "--time=0", &address]);
+        let mut command = self.podman(&["system", "service", "--time=0", &address]);
         let service = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.service = Some(service);
         let begun = Instant::now();
@@ -136,7 +159,7 @@ impl Podman {
         if !kept.exists() {
             self.build_images()?;
             let saved = self.dir.path().join("images.tar");
-            let mut command = self.command(&["save", "--quiet", "--multi-image-archive", "--output"]);
+            let mut command = self.podman(&["save", "--quiet", "--multi-image-archive", "--output"]);
             run(command.arg(&saved).args([BOX, CIMG, ENTRY]))?;
             let unfinished = kept.with_file_name(self.dir.path().file_name().unwrap());
             fs::copy(saved, &unfinished)
@@ -163,7 +186,7 @@ impl Podman {
         let import = |changes: &[&str], name: &str| {
             let mut words = vec!["import", "--quiet"];
             changes.iter().for_each(|change| words.extend(["--change", change]));
-            let mut command = self.command(&words);
+            let mut command = self.podman(&words);
             run(command.arg(&archive).arg(name))
         };
         import(&["ENV PATH=/bin", "CMD /bin/sh"], BOX)?;
@@ -175,7 +198,7 @@ impl Podman {
             "LABEL com.circleci.preserve-entrypoint=true",
         ];
         import(&kept, ENTRY)?;
-        run(&mut self.command(&["run", "--rm", "--network=none", BOX, "/bin/true"]))
+        run(&mut self.podman(&["run", "--rm", "--network=none", BOX, "/bin/true"]))
     }
 }
 
@@ -210,7 +233,7 @@ impl Podman {
             }
         } else {
             // Layers belong to accounts of the engine's own namespace.
-            let _ = self.command(&["unshare", "rm", "-rf"]).arg(self.dir.path().join("storage")).output();
+            let _ = self.podman(&["unshare", "rm", "-rf"]).arg(self.dir.path().join("storage")).output();
         }
         if fs::remove_dir_all(self.dir.path()).is_err() {
             std::thread::sleep(Duration::from_millis(50));
@@ -220,7 +243,13 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        let _ = self.command(&["rm", "--all", "--force", "--depend", "--volumes", "--time=0"]).output();
+        if self.docker.is_some() {
+            let host = format!("label=roundhouse.host={}", self.dir.path().display());
+            let left = self.printed(&["ps", "--all", "--quiet", "--filter", &host]);
+            let _ = self.command(&["rm", "--force", "--volumes"]).args(left.lines()).output();
+            return;
+        }
+        let _ = self.podman(&["rm", "--all", "--force", "--depend", "--volumes", "--time=0"]).output();
         self.stop();
         let begun = Instant::now();
         while self.dir.path().exists() && begun.elapsed() < BEGIN {

@@ -10,7 +10,7 @@ use std::fs;
 /// Asks a service on this port, by localhost and by its name, and writes down what it answers.
 const ASKING: &str = "#!/bin/sh\nfor host in localhost web; do\n\
                       until nc $host 8080 </dev/null >/tmp/said && [ -s /tmp/said ]; do sleep 0.05; done\n\
-                      cat /tmp/said >>/tmp/all\ndone\nmv /tmp/all /.roundhouse/door/here\nsleep 1000\n";
+                      cat /tmp/said >>/.roundhouse/door/all\ndone\nmv /.roundhouse/door/all /.roundhouse/door/here\nsleep 1000\n";
 
 #[tokio::test]
 async fn services_are_reached_on_localhost_and_by_name() {

@@ -93,7 +93,7 @@ async fn what_cannot_start_says_why() {
 
 #[tokio::test]
 async fn an_engine_says_what_it_is_and_one_that_is_not_there_where_it_was_looked_for() {
-    let Some(podman) = Podman::start() else { return };
+    let Some(podman) = Podman::start_own() else { return };
     let about = engine(&podman).await.about().clone();
     assert_eq!((about.name, about.socket), ("Podman", podman.socket()));
     assert_eq!(about.is_rootless, !rustix::process::geteuid().is_root());
@@ -138,7 +138,7 @@ async fn the_engines_own_network_is_the_default() {
     }
     let mut task = Task::new(&podman, BOX).await;
     task.order.network = None;
-    let script = "#!/bin/sh\nip -4 -o addr | grep -v ' lo ' >/tmp/ip; mv /tmp/ip /.roundhouse/door/here\nexec sleep 1000\n";
+    let script = "#!/bin/sh\nip -4 -o addr | grep -v ' lo ' >/.roundhouse/door/ip; mv /.roundhouse/door/ip /.roundhouse/door/here\nexec sleep 1000\n";
     std::fs::write(&task.order.program, script).unwrap();
     task.start().await;
     let addresses = std::fs::read_to_string(task.found("here").await).unwrap();

@@ -43,7 +43,7 @@ impl Task {
         fs::create_dir(&door).unwrap();
         fs::set_permissions(&door, Permissions::from_mode(0o777)).unwrap();
         let order = Order {
-            marks: Marks { host: "this".to_owned(), task, lease: format!("{task}/1") },
+            marks: Marks { host: dir.display().to_string(), task, lease: format!("{task}/1") },
             primary: Primary {
                 image: image.to_owned(),
                 working_directory: "~/project".to_owned(),
