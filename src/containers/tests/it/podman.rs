@@ -232,8 +232,12 @@ impl Podman {
                 let _ = Command::new("umount").args(["--quiet", "--lazy", point]).output();
             }
         } else {
-            // Layers belong to accounts of the engine's own namespace.
+            // Layers belong to accounts of the engine's own namespace, which a process holds for commands to come.
             let _ = self.podman(&["unshare", "rm", "-rf"]).arg(self.dir.path().join("storage")).output();
+        }
+        let holder = fs::read_to_string(self.dir.path().join("tmp/pause.pid")).ok();
+        if let Some(pid) = holder.and_then(|pid| rustix::process::Pid::from_raw(pid.trim().parse().ok()?)) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         if fs::remove_dir_all(self.dir.path()).is_err() {
             std::thread::sleep(Duration::from_millis(50));
