@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::watch;
 
 /// How long anything is waited for.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running fake; dropping it ends it.
 #[derive(Debug)]
