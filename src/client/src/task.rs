@@ -143,6 +143,14 @@ impl TaskClient {
         self.get_json("/api/v3/task/source").send(&self.link).await?.fenced()?.read()
     }
 
+    /// Sends a call of the job that continues its pipeline; whatever the control plane answers, as status and JSON. The
+    /// call's own key is all that counts.
+    pub async fn continue_pipeline(&self, call: Bytes) -> Result<(u16, Bytes), ClientError> {
+        let call = Call::open(Method::POST, "/api/v2/pipeline/continue").body(call);
+        let answer = call.send(&self.link).await?;
+        Ok((answer.status.as_u16(), answer.body))
+    }
+
     /// The task is over.
     pub async fn end(&self, end: &End) -> Result<(), ClientError> {
         self.under_lease("/api/v3/task/end", end).await?.done()

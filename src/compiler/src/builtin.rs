@@ -130,7 +130,7 @@ fn run(
     let map = short.map(|command| Node::map(span, vec![(Node::string(span, "command"), command.clone())]));
     let empty = Node::map(span, Vec::new());
     let fields = Fields::new(context, what, span, map.as_ref().or(value).unwrap_or(&empty))?;
-    refuse_reruns(fields);
+    let (max_auto_reruns, auto_rerun_delay_ms) = reruns(fields);
     let known: Vec<&str> = RUN_KEYS.into_iter().chain(RERUN_KEYS).collect();
     fields.check_keys(&known);
     // An empty command is one that does nothing: a parameter that was not used, as a rule.
@@ -146,6 +146,8 @@ fn run(
         background: fields.flag("background"),
         working_directory: fields.text("working_directory"),
         no_output_timeout_ms: no_output_timeout(fields),
+        max_auto_reruns,
+        auto_rerun_delay_ms,
         command,
     };
     Some(finished(fields, &name, When::OnSuccess, Action::Run(run)))
@@ -153,26 +155,32 @@ fn run(
 
 const RERUN_KEYS: [&str; 2] = ["max_auto_reruns", "auto_rerun_delay"];
 
-fn refuse_reruns(fields: Fields<'_>) {
-    for (key, value) in RERUN_KEYS.iter().filter_map(|key| fields.node.get_entry(key)) {
-        let name = key.text().unwrap_or_default();
-        if name == "max_auto_reruns" {
-            check_reruns(fields.context.findings, value);
-        } else {
-            check_delay(fields, value);
-        }
-        fields.context.findings.refuse(diagnostics::unsupported(key.span, &format!("`{name}`")));
+/// How often a step that failed is run again, and after which pause in milliseconds.
+fn reruns(fields: Fields<'_>) -> (u32, u64) {
+    let [most, delay] =
+        RERUN_KEYS.map(|key| fields.node.get_entry(key).filter(|(_, value)| !value.is_null()));
+    let say = |diagnostic| fields.context.findings.say(diagnostic);
+    match (most, delay) {
+        (Some((key, _)), _) if fields.flag("background") => say(diagnostics::background_reruns(key.span)),
+        (None, Some((key, _))) => say(diagnostics::delay_of_nothing(key.span)),
+        _ => {}
     }
+    let most = most.map_or(0, |(_, value)| {
+        check_reruns(fields.context.findings, value);
+        value.as_int().and_then(|most| u32::try_from(most).ok()).unwrap_or_default()
+    });
+    (most, delay.map_or(0, |(_, value)| rerun_delay(fields, value)))
 }
 
-/// A pause of at most ten minutes, of a step that is waited for.
-fn check_delay(fields: Fields<'_>, value: &Node) {
+/// A pause of at most ten minutes.
+fn rerun_delay(fields: Fields<'_>, value: &Node) -> u64 {
     const LONGEST: u64 = 10 * 60_000;
-    let pause = value.text().and_then(duration::milliseconds);
-    if pause.is_none_or(|pause| pause > LONGEST) {
+    let pause = value.text().and_then(duration::milliseconds).filter(|pause| *pause <= LONGEST);
+    pause.unwrap_or_else(|| {
         let text = value.text().unwrap_or(value.type_name());
         fields.context.findings.say(diagnostics::bad_delay(value.span, text));
-    }
+        0
+    })
 }
 
 /// The name of a command that has none: its first line, as far as a page has room for it.

@@ -1,7 +1,9 @@
 //! Everything the compiler can say, one function each.
 
+mod again;
 mod names;
 
+pub(crate) use again::*;
 pub(crate) use names::*;
 
 use yaml::{Diagnostic, Entry, Severity, Span};

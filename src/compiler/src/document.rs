@@ -116,9 +116,7 @@ impl<'t> Document<'t> {
             return None;
         }
         let version = read_version(root, findings)?;
-        if let Some((key, _)) = root.get_entry("setup").filter(|(_, value)| is_meant(value)) {
-            findings.refuse(diagnostics::unsupported(key.span, "`setup` (dynamic configuration)"));
-        }
+        check_setup(root, findings);
         suspicious_keys(root, findings);
         let modern = |key| match version {
             Version::TwoOne => Section::read(root, key, 0, findings),
@@ -170,9 +168,14 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// Whether it is a setup configuration: one that another one continues.
+    /// Where it says that it is a setup configuration: one that another one continues.
+    pub(crate) fn setup(&self) -> Option<Span> {
+        self.root.get_entry("setup").filter(|(_, value)| is_meant(value)).map(|(key, _)| key.span)
+    }
+
+    /// Whether it is a setup configuration.
     pub(crate) fn is_setup(&self) -> bool {
-        self.root.get("setup").is_some_and(is_meant)
+        self.setup().is_some()
     }
 
     /// Whether `<< … >>` means anything in this version.
@@ -197,7 +200,14 @@ impl<'t> Document<'t> {
 }
 
 fn is_meant(setup: &Node) -> bool {
-    !matches!(setup.text(), None | Some("false"))
+    setup.text() == Some("true")
+}
+
+fn check_setup(root: &Node, findings: &Findings) {
+    let wrong = |setup: &&Node| !setup.is_null() && !matches!(setup.text(), Some("true" | "false"));
+    if let Some(setup) = root.get("setup").filter(wrong) {
+        findings.say(diagnostics::wrong_type(setup.span, "`setup`", "a boolean", setup.type_name()));
+    }
 }
 
 fn read_version(root: &Node, findings: &Findings) -> Option<Version> {

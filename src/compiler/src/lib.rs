@@ -65,6 +65,10 @@ use yaml::{Diagnostic, Node, Severity, Sources};
 pub struct Inputs {
     /// Pipeline parameters as typed: each is read as its declared type.
     pub parameters: BTreeMap<String, String>,
+    /// Those that its setup configuration was started with, which count where they are declared.
+    pub inherited: BTreeMap<String, String>,
+    /// Whether it continues a setup pipeline.
+    pub is_continuation: bool,
     /// `pipeline.id`.
     pub id: Option<PipelineId>,
     /// `pipeline.number`; 0 is unknown.

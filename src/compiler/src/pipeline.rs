@@ -51,17 +51,21 @@ pub(crate) fn compile(
         chosen.into_iter().filter_map(|chosen| workflow(context, chosen, &mut collection)).collect();
     names::check(context);
     unused::check(context);
-    if !context.document.is_setup() {
+    let is_setup = context.document.is_setup();
+    if !is_setup {
         unused::check_pipeline(context, &parameters);
     }
     say_what_is_left_out(context, workflows.is_empty());
     let comments =
         Comments { resolutions: resolutions(sources, &forest), original: sources.first().to_owned() };
-    Some((Pipeline { workflows }, collection.finish(context.document.is_setup(), comments)))
+    Some((Pipeline { workflows, is_setup }, collection.finish(is_setup, comments)))
 }
 
-/// A setup configuration runs one workflow, whichever its conditions and filters leave.
+/// A setup configuration runs one workflow, whichever its conditions and filters leave, and what continues it is the last.
 fn check_setup(context: Context<'_>, all: &[Chosen<'_>]) {
+    if let Some(setup) = context.document.setup().filter(|_| context.inputs.is_continuation) {
+        context.findings.say(diagnostics::setup_again(setup));
+    }
     let mut running = all.iter().filter(|chosen| !chosen.runs.is_empty()).map(|chosen| &chosen.plan);
     let two = running.next().zip(running.next()).filter(|_| context.document.is_setup());
     if let Some((first, other)) = two {

@@ -151,7 +151,8 @@ impl Values {
         findings: &Findings,
     ) {
         for declaration in declarations {
-            let value = match given.parameters.get(&declaration.name) {
+            let name = &declaration.name;
+            let value = match given.parameters.get(name).or_else(|| given.inherited.get(name)) {
                 Some(text) => given_value(declaration, text).unwrap_or_else(|diagnostic| {
                     findings.say(diagnostic);
                     Node::null(section)

@@ -1,5 +1,6 @@
 //! Pipelines: made from a configuration, run again, given to task-agents as specs, shown as views.
 
+pub(crate) mod continuation;
 mod create;
 pub(crate) mod credentials;
 pub(crate) mod orbs;

@@ -23,6 +23,7 @@ use crate::{
 };
 use access::Access;
 use clock::{Clock, Moment};
+use compiler::orb::Orbs;
 use core::Core;
 use feed::Feeds;
 use instances::Instances;
@@ -82,6 +83,8 @@ pub(crate) struct Rules {
     /// The published task-agent.
     pub(crate) agent: Content,
     pub(crate) retention: Retention,
+    /// Where orbs are found that did not come with a pipeline.
+    pub(crate) orbs: Option<Arc<dyn Orbs>>,
 }
 
 /// What a plane is made of.

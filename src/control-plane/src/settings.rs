@@ -1,7 +1,8 @@
 //! What a control plane is told when it starts.
 
+use compiler::orb::Orbs;
 use protocol::ResourceClass;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// What a control plane is told when it starts.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub only_class: Option<ResourceClass>,
     /// What is kept of what is over.
     pub retention: Retention,
+    /// Where orbs are found that did not come with a pipeline.
+    pub orbs: Option<Arc<dyn Orbs>>,
 }
 
 /// What is kept of what is over. What goes on is kept whatever this says, and so is the newest pipeline of a project.
@@ -105,6 +108,7 @@ impl Settings {
             max_run_time: Duration::from_secs(5 * 60 * 60),
             only_class: None,
             retention: Retention::SERVER,
+            orbs: None,
         }
     }
 }

@@ -164,6 +164,7 @@ async fn open(
             .map(|address| format!("http://{address}")),
         agent,
         retention: settings.retention,
+        orbs: settings.orbs.clone(),
     };
     let swept = directory.join(data_dir::SWEPT);
     let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, removals, swept, closing };

@@ -40,6 +40,7 @@ fn spec() -> TaskSpec {
         steps: vec![],
         max_run_time_ms: 60_000,
         containers: None,
+        is_setup: false,
     }
 }
 

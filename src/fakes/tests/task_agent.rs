@@ -33,6 +33,8 @@ fn step(script: &str) -> Step {
         background: false,
         working_directory: None,
         no_output_timeout_ms: 1000,
+        max_auto_reruns: 0,
+        auto_rerun_delay_ms: 0,
     };
     Step { name: "step".to_owned(), when: When::OnSuccess, action: Action::Run(run) }
 }
@@ -52,6 +54,7 @@ fn spec(scripts: &[&str]) -> TaskSpec {
         steps: scripts.iter().map(|script| step(script)).collect(),
         max_run_time_ms: 1000,
         containers: None,
+        is_setup: false,
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `POST /api/v2/workflow/{id}/approve/{job}` | operator, approver | nothing or [`Approve`] → 202 (public shape); 409 it does not wait |
 //! | `POST /api/v3/workflows/{id}/rerun` | operator | [`Rerun`] → 202 [`Entity`] |
 //! | `POST /api/v2/workflow/{id}/rerun` | operator | the public shape of the same → 202 |
+//! | `POST /api/v2/pipeline/continue` | the key in the body | [`Continue`] → 200 `{message}`; 400 [`Refused`] |
 //! | `GET /api/v3/tasks/{task}/steps/{number}/log?offset=&wait_ms=&limit=` | operator | raw bytes from `offset`; `X-Terminal: true` at the end of a finished log; held open while there is nothing |
 //! | `GET /api/v3/artifacts/{job}/{index}/{path}` | operator | the content |
 //!
@@ -27,7 +28,7 @@
 use crate::{
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
     pipeline::{Kind, Requirement},
-    status::{JobStatus, Outcome, StepStatus, WorkflowStatus},
+    status::{JobStatus, Outcome, PipelineState, StepStatus, WorkflowStatus},
     task::{Source, Variable},
     transfer::Artifact,
 };
@@ -177,6 +178,31 @@ pub struct Variables {
     /// Passwords of registries that stand in the configuration itself, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passwords: Vec<String>,
+    /// Of a setup pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Continuation>,
+}
+
+/// What a setup pipeline keeps for the configuration that continues it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continuation {
+    /// As its setup jobs have it.
+    pub key: String,
+    /// As given when it was started.
+    pub parameters: BTreeMap<String, String>,
+    /// The same.
+    pub default_class: Option<ResourceClass>,
+    /// The same.
+    pub native: bool,
+    /// Those that came with it.
+    pub orbs: Vec<GivenOrb>,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for Continuation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Continuation").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
 }
 
 /// What of a workflow is to run again. Nothing set: all of it. What does not run again keeps its results.
@@ -246,6 +272,29 @@ pub struct CommitValues {
     pub author_email: String,
 }
 
+/// What continues a setup pipeline (public shape).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continue {
+    /// As the jobs of its setup workflow have it in `CIRCLE_CONTINUATION_KEY`.
+    #[serde(rename = "continuation-key")]
+    pub key: String,
+    /// The text of the configuration that takes over.
+    pub configuration: String,
+    /// Pipeline parameters: texts, whole numbers and booleans.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for Continue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Continue").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
+
+/// The largest body of a call that continues a pipeline, in bytes.
+pub const MAX_CONTINUE: usize = 4 * 1024 * 1024;
+
 /// A pipeline that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Created {
@@ -278,7 +327,13 @@ pub struct PipelineView {
     pub project: String,
     /// Milliseconds since 1970.
     pub created_ms: i64,
-    /// In the order of the configuration; reruns after them, in their own.
+    /// Whether all of it is known yet.
+    #[serde(default)]
+    pub state: PipelineState,
+    /// Why it errored, each as its compiler said it.
+    #[serde(default)]
+    pub errors: Vec<String>,
+    /// In the order of the configuration; those that continued a setup pipeline, and reruns, after them in their own.
     pub workflows: Vec<WorkflowView>,
 }
 

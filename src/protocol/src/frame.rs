@@ -170,6 +170,8 @@ pub enum Wanted {
     },
     /// The archive of an archive source.
     FetchSource,
+    /// File: the body of a call that continues the task's setup pipeline ([`crate::api::Continue`]), as the job made it.
+    ContinuePipeline,
 }
 
 /// What came of a request. «File» marks those with a descriptor, open for reading at its start.
@@ -205,6 +207,13 @@ pub enum Answer {
     Source {
         /// Compressed bytes.
         size: u64,
+    },
+    /// The control plane's answer to a call of the job.
+    Reply {
+        /// Of HTTP.
+        status: u16,
+        /// JSON.
+        body: String,
     },
     /// It cannot be done, now or later; a sentence for the step's log.
     Refused {

@@ -26,7 +26,7 @@ pub mod task;
 pub mod transfer;
 
 pub use ids::{Digest, Epoch, JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId};
-pub use status::{JobStatus, Outcome, StepStatus, WorkflowStatus};
+pub use status::{JobStatus, Outcome, PipelineState, StepStatus, WorkflowStatus};
 
 /// The version of the frames and records here; both sides of a wire name theirs in the first message.
 pub const VERSION: u32 = 1;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Pipeline {
     /// In the order of the configuration.
     pub workflows: Vec<Workflow>,
+    /// Whether another configuration is to continue it: its one workflow has the key to that.
+    #[serde(default)]
+    pub is_setup: bool,
 }
 
 /// One workflow: a graph without cycles.

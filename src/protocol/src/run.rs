@@ -2,7 +2,7 @@
 
 use crate::{
     pipeline::Kind,
-    status::{JobStatus, Outcome, StepStatus, WorkflowStatus},
+    status::{JobStatus, Outcome, PipelineState, StepStatus, WorkflowStatus},
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,14 @@ use serde::{Deserialize, Serialize};
 pub struct RunReport {
     /// `success` if every workflow succeeded, else the worst.
     pub status: WorkflowStatus,
-    /// In the order of the configuration.
+    /// `setup` where its setup workflow ended without continuing it, `errored` where it was continued with a
+    /// configuration that is not valid.
+    #[serde(default, skip_serializing_if = "PipelineState::is_created")]
+    pub state: PipelineState,
+    /// What was wrong with that configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// In the order of the configuration; those that continued a setup pipeline after its own.
     pub workflows: Vec<WorkflowReport>,
 }
 

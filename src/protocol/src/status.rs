@@ -19,6 +19,19 @@ pub enum Outcome {
     InfrastructureFail,
 }
 
+/// What is known of a pipeline's workflows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PipelineState {
+    /// All of them are there.
+    #[default]
+    Created,
+    /// Its setup workflow is there, and has not continued it.
+    Setup,
+    /// It was continued with a configuration that is not valid: there will be no more.
+    Errored,
+}
+
 /// Where a job stands, as API v2 and the page name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,6 +109,13 @@ impl Outcome {
     }
 }
 
+impl PipelineState {
+    /// Whether there is nothing to say of it.
+    pub fn is_created(&self) -> bool {
+        *self == Self::Created
+    }
+}
+
 impl JobStatus {
     /// Whether nothing can change it any more.
     pub fn is_terminal(self) -> bool {
@@ -120,7 +140,7 @@ macro_rules! display_as_serialized {
     )*};
 }
 
-display_as_serialized!(Outcome JobStatus WorkflowStatus StepStatus);
+display_as_serialized!(Outcome PipelineState JobStatus WorkflowStatus StepStatus);
 
 #[cfg(test)]
 mod tests {

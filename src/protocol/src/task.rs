@@ -37,6 +37,9 @@ pub struct TaskSpec {
     /// What it runs in, if not on the host itself. For the launch-agent: no task-agent gets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containers: Option<Containers>,
+    /// Whether it is a task of a setup workflow: its job finds an address where it continues its pipeline.
+    #[serde(default)]
+    pub is_setup: bool,
 }
 
 /// Without what nobody else may know.
@@ -185,6 +188,12 @@ pub struct Run {
     pub working_directory: Option<String>,
     /// Ended as timed out after this long without a byte of output.
     pub no_output_timeout_ms: u64,
+    /// So often a command that failed is run again before the step has failed.
+    #[serde(default)]
+    pub max_auto_reruns: u32,
+    /// The pause before each of these.
+    #[serde(default)]
+    pub auto_rerun_delay_ms: u64,
 }
 
 /// The default of `no_output_timeout`: ten minutes.

@@ -23,7 +23,12 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         any::<String>().prop_map(|key| Wanted::FindCache { key }),
         any::<Vec<String>>().prop_map(|keys| Wanted::RestoreCache { keys }),
         any::<u32>().prop_map(|index| Wanted::AttachLayer { index }),
-        select(vec![Wanted::StoreTestResults, Wanted::PersistLayer, Wanted::FetchSource]),
+        select(vec![
+            Wanted::StoreTestResults,
+            Wanted::PersistLayer,
+            Wanted::FetchSource,
+            Wanted::ContinuePipeline
+        ]),
     ]
 }
 
@@ -43,6 +48,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         any::<(String, u64)>().prop_map(|(key, size)| Answer::Cache { key, size }),
         any::<(String, u64)>().prop_map(|(job, size)| Answer::Layer { job, size }),
         any::<String>().prop_map(|message| Answer::Refused { message }),
+        any::<(u16, String)>().prop_map(|(status, body)| Answer::Reply { status, body }),
         select(vec![Answer::AlreadySaved, Answer::NoCache, Answer::NoLayer]),
     ]
 }

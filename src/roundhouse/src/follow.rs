@@ -177,12 +177,18 @@ impl<'v> Follower<'v> {
 
     async fn see_the_end(&mut self, company: &dyn Company) -> Result<(), ClientError> {
         self.begin_approving().await?;
-        while !self.model.is_over() {
-            let feed = self.news(company).await?;
-            self.take(feed).await?;
+        loop {
+            while !self.model.is_over() {
+                let feed = self.news(company).await?;
+                self.take(feed).await?;
+            }
+            // Others may have joined before the last of those that were known ended.
+            self.catch_up().await?;
+            if self.model.is_over() {
+                break;
+            }
         }
         self.signs.is_over.set(true);
-        self.catch_up().await?;
         self.read_the_rest().await?;
         self.end_logs();
         self.view.close();
@@ -233,6 +239,7 @@ impl<'v> Follower<'v> {
     /// Goes on from a fresh view: what it knows better is told as if news of it had come.
     async fn catch_up(&mut self) -> Result<(), ClientError> {
         let view = self.operator.pipeline(self.pipeline).await?;
+        self.model.extend(&view);
         for news in story::of(&view) {
             self.hear(&news).await?;
         }

@@ -7,14 +7,16 @@ pub(crate) use collect::{Logs, document};
 pub(crate) use table::{Closing, table};
 
 use protocol::{
-    JobStatus, WorkflowStatus,
+    JobStatus, PipelineState, WorkflowStatus,
     api::{JobView, PipelineView},
     exit,
 };
 
-/// `success` if every workflow that had something to do succeeded, else the worst.
+/// `success` if every workflow that had something to do succeeded, else the worst. One that was continued with a
+/// configuration that is not valid has failed.
 pub(crate) fn status(view: &PipelineView) -> WorkflowStatus {
-    let all = view.workflows.iter().map(|workflow| workflow.status);
+    let errored = (view.state == PipelineState::Errored).then_some(WorkflowStatus::Failed);
+    let all = view.workflows.iter().map(|workflow| workflow.status).chain(errored);
     all.max_by_key(|status| badness(*status)).unwrap_or(WorkflowStatus::NotRun)
 }
 
@@ -88,6 +90,15 @@ mod tests {
         assert_eq!(status(&view), WorkflowStatus::Success);
         view.workflows[1].status = WorkflowStatus::Canceled;
         assert_eq!(status(&view), WorkflowStatus::Canceled);
+    }
+
+    #[test]
+    fn a_continuation_that_is_not_valid_fails_the_run_although_its_setup_succeeded() {
+        let mut view = ended(&[JobStatus::Success], WorkflowStatus::Success);
+        view.state = PipelineState::Setup;
+        assert_eq!(exit_status(&view, false), exit::SUCCESS);
+        view.state = PipelineState::Errored;
+        assert_eq!(exit_status(&view, false), exit::JOB_FAILED);
     }
 
     #[test]

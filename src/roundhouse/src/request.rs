@@ -8,7 +8,7 @@ use crate::{
     validate,
     values::{self, ConfigFile},
 };
-use compiler::Inputs;
+use compiler::{Inputs, orb::Orbs};
 use protocol::{
     ResourceClass,
     api::{self, CommitValues, GitValues, NewPipeline},
@@ -68,6 +68,11 @@ impl Request {
             ..Inputs::default()
         };
         validate::check(&self.config, &inputs).map(|(pipeline, _)| pipeline)
+    }
+
+    /// Where published orbs come from.
+    pub(crate) fn orbs(&self) -> Arc<dyn Orbs> {
+        self.orbs.clone()
     }
 
     /// The pipeline to make of it.

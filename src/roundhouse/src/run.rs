@@ -105,7 +105,9 @@ impl Run<'_> {
         let pipeline = self.snapshot()?;
         let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
         let (token, approver) = (plane::random_token()?, plane::random_token()?);
-        let settings = plane::settings(&self.place, &self.program, (&token, &approver))?;
+        let mut settings = plane::settings(&self.place, &self.program, (&token, &approver))?;
+        // A continued configuration finds its orbs where all others were found.
+        settings.orbs = Some(self.request.orbs());
         let plane = Plane::start(settings, self.log.clone())?;
         let _door = Door::open(&self.place.door(), &Sign { url: plane.url(), token: approver })?;
         let operator = Access::local(&plane.url(), &token)?.operator();

@@ -6,7 +6,7 @@ use crate::{
     columns::{bytes, count, int, json, optional_uuid, small, structure, uuid, word},
 };
 use protocol::{
-    JobId, JobStatus, PipelineId, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
+    JobId, JobStatus, PipelineId, PipelineState, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
     api::{GitValues, Reruns, TestCounts},
     pipeline::Job,
     task::Source,
@@ -37,6 +37,12 @@ pub struct PipelineRow {
     pub source: Source,
     /// Of its commit.
     pub git: GitValues,
+    /// What is known of its workflows.
+    pub state: PipelineState,
+    /// Why it errored.
+    pub errors: Vec<String>,
+    /// SHA-256 of the call that continued it.
+    pub continued: Option<[u8; 32]>,
 }
 
 /// A workflow.
@@ -56,6 +62,8 @@ pub struct WorkflowRow {
     pub canceled: bool,
     /// Whether it runs another one again.
     pub reruns: Reruns,
+    /// Whether its jobs have the key to continue the pipeline.
+    pub setup: bool,
 }
 
 /// A job.
@@ -155,8 +163,7 @@ pub(crate) fn next_numbers(batch: &mut Batch, project: ProjectId, pipeline: u64,
 
 impl PipelineRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str =
-            "INSERT INTO pipelines (id, project, number, created_ms, source, git) VALUES (?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO pipelines (id, project, number, created_ms, source, git, state) VALUES (?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -164,7 +171,8 @@ impl PipelineRow {
             .bind(int(self.number))
             .bind(self.created_ms)
             .bind(json(&self.source))
-            .bind(json(&self.git));
+            .bind(json(&self.git))
+            .bind(self.state.to_string());
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -175,8 +183,22 @@ impl PipelineRow {
             created_ms: row.try_get("created_ms")?,
             source: structure(row, "source")?,
             git: structure(row, "git")?,
+            state: word(row, "state")?,
+            errors: structure(row, "errors")?,
+            continued: row.try_get::<Option<&[u8]>, _>("continued")?.and_then(|hash| hash.try_into().ok()),
         })
     }
+}
+
+pub(crate) fn pipeline_state(
+    batch: &mut Batch,
+    pipeline: PipelineId,
+    state: PipelineState,
+    errors: &[String],
+    continued: &[u8; 32],
+) {
+    let query = batch.statement("UPDATE pipelines SET state = ?, errors = ?, continued = ? WHERE id = ?");
+    query.bind(state.to_string()).bind(json(&errors)).bind(continued.as_slice()).bind(bytes(&pipeline.0));
 }
 
 pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
@@ -187,7 +209,7 @@ pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[
 impl WorkflowRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO workflows (id, pipeline, place, name, status, canceled, rerun_of, auto_rerun, \
-                           max_auto_reruns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           max_auto_reruns, setup) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -198,7 +220,8 @@ impl WorkflowRow {
             .bind(self.canceled)
             .bind(self.reruns.of.as_ref().map(|of| bytes(&of.0)))
             .bind(self.reruns.automatic)
-            .bind(self.reruns.most);
+            .bind(self.reruns.most)
+            .bind(self.setup);
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -214,6 +237,7 @@ impl WorkflowRow {
                 automatic: small(row, "auto_rerun")?,
                 most: small(row, "max_auto_reruns")?,
             },
+            setup: row.try_get("setup")?,
         })
     }
 }
@@ -334,6 +358,13 @@ impl Store {
         let query = sqlx::query("SELECT pipeline FROM workflows WHERE id = ?").bind(bytes(&workflow.0));
         let row = query.fetch_optional(&self.readers).await?;
         row.map(|row| uuid(&row, "pipeline").map(PipelineId)).transpose()
+    }
+
+    /// One pipeline, and the place of the next workflow that joins it.
+    pub async fn pipeline_to_join(&self, id: PipelineId) -> Result<Option<(PipelineRow, u32)>, StoreError> {
+        let Some((_, pipeline)) = self.pipeline_row(id).await? else { return Ok(None) };
+        let places = self.workflows_of_pipeline(id).await?.into_iter().map(|workflow| workflow.place + 1);
+        Ok(Some((pipeline, places.max().unwrap_or_default())))
     }
 
     /// Whether there is a pipeline of this id.

@@ -6,8 +6,8 @@ mod orbs;
 mod versions;
 
 use crate::{
-    ChunkRow, ClassRow, Command, Guard, JobRow, OpenError, Phase, PipelineRow, Store, StoreError, TaskRow,
-    TokenRow, WorkflowRow, Write,
+    ChunkRow, ClassRow, Command, Guard, JobRow, OpenError, Phase, PipelineRow, ProjectId, Store, StoreError,
+    TaskRow, TokenRow, WorkflowRow, Write,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId,
@@ -60,6 +60,20 @@ async fn names(store: &Store) -> Vec<String> {
     store.classes().await.unwrap().into_iter().map(|row| row.class.to_string()).collect()
 }
 
+fn pipeline(project: ProjectId) -> PipelineRow {
+    PipelineRow {
+        id: PIPELINE,
+        project,
+        number: 1,
+        created_ms: 5,
+        source: Source::None,
+        git: Default::default(),
+        state: Default::default(),
+        errors: vec![],
+        continued: None,
+    }
+}
+
 /// One workflow of one job of one task.
 async fn with_task(store: &Store) {
     store.write(None, vec![Write::Project("gh/a/b".to_owned())]).await.unwrap();
@@ -76,17 +90,19 @@ async fn with_task(store: &Store) {
         working_directory: "~/project".to_owned(),
         steps: vec![],
     };
-    let pipeline = PipelineRow {
-        id: PIPELINE,
-        project,
-        number: 1,
-        created_ms: 5,
-        source: Source::None,
-        git: Default::default(),
-    };
+    let pipeline = pipeline(project);
     let (name, status) = ("all".to_owned(), WorkflowStatus::Running);
     let (canceled, reruns) = (false, Reruns::default());
-    let workflow = WorkflowRow { id: WORKFLOW, pipeline: PIPELINE, place: 0, name, status, canceled, reruns };
+    let workflow = WorkflowRow {
+        id: WORKFLOW,
+        pipeline: PIPELINE,
+        place: 0,
+        name,
+        status,
+        canceled,
+        reruns,
+        setup: false,
+    };
     let job = JobRow {
         id: JOB,
         workflow: WORKFLOW,
@@ -102,7 +118,7 @@ async fn with_task(store: &Store) {
     };
     let task = TaskRow::queued(TASK, JOB, 0, 6);
     let rows = vec![
-        Write::Pipeline(pipeline),
+        Write::Pipeline(pipeline.into()),
         Write::Workflow(workflow),
         Write::Job(job.into()),
         Write::Task(task.into()),

@@ -5,8 +5,8 @@ use crate::{
     TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs, steps, tasks,
 };
 use protocol::{
-    Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
-    WorkflowStatus, transfer::Artifact,
+    Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
+    TaskId, WorkflowId, WorkflowStatus, transfer::Artifact,
 };
 use uuid::Uuid;
 
@@ -25,7 +25,18 @@ pub enum Write {
         job: u64,
     },
     /// A new pipeline.
-    Pipeline(PipelineRow),
+    Pipeline(Box<PipelineRow>),
+    /// A setup pipeline was continued, or with what was not valid.
+    Continued {
+        /// Which.
+        pipeline: PipelineId,
+        /// The new state.
+        state: PipelineState,
+        /// Why it errored.
+        errors: Vec<String>,
+        /// SHA-256 of the call.
+        call: [u8; 32],
+    },
     /// The sealed variables of a pipeline; they replace those it has.
     Secrets(PipelineId, Vec<u8>),
     /// Forgets those of pipelines that are over and were made before then.
@@ -187,6 +198,7 @@ impl Write {
             Self::Project(_)
             | Self::NextNumbers { .. }
             | Self::Pipeline(_)
+            | Self::Continued { .. }
             | Self::Secrets(..)
             | Self::HasTasks(..)
             | Self::Workflow(_)
@@ -216,6 +228,9 @@ impl Write {
                 runs::next_numbers(batch, *project, *pipeline, *job)
             }
             Self::Pipeline(row) => row.insert(batch),
+            Self::Continued { pipeline, state, errors, call } => {
+                runs::pipeline_state(batch, *pipeline, *state, errors, call)
+            }
             Self::Secrets(pipeline, sealed) => runs::insert_secrets(batch, *pipeline, sealed),
             Self::HasTasks(job, number) => forget::has_tasks(batch, *job, *number),
             Self::Workflow(row) => row.insert(batch),

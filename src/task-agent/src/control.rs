@@ -7,7 +7,7 @@ use protocol::{
 };
 use std::{
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,13 +34,14 @@ impl Ending {
 #[derive(Debug)]
 pub(crate) struct Control {
     ending: Mutex<Option<Ending>>,
+    ended: Condvar,
     /// Rung at each call of [`end`](Self::end).
     pub(crate) bell: Bell,
 }
 
 impl Control {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { ending: Mutex::new(None), bell: Bell::new()? })
+        Ok(Self { ending: Mutex::new(None), ended: Condvar::new(), bell: Bell::new()? })
     }
 
     /// Ends the task. The first call says how; a later one can only make the time shorter.
@@ -52,7 +53,14 @@ impl Control {
             Some(first) => Ending { kill_at: first.kill_at.min(kill_at), ..first },
         });
         drop(ending);
+        self.ended.notify_all();
         self.bell.ring();
+    }
+
+    /// Waits for that long, or until the task is being ended; whether it is.
+    pub(crate) fn ends_within(&self, pause: Duration) -> bool {
+        let waited = self.ended.wait_timeout_while(self.lock(), pause, |ending| ending.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
     }
 
     pub(crate) fn ending(&self) -> Option<Ending> {
@@ -91,5 +99,16 @@ mod tests {
         assert!(second.kill_at < first.kill_at);
         control.end(Outcome::Canceled, Duration::from_secs(600));
         assert_eq!(control.ending(), Some(second));
+    }
+
+    #[test]
+    fn a_pause_lasts_its_time_unless_the_task_is_ended() {
+        let control = Control::new().unwrap();
+        assert!(!control.ends_within(Duration::from_millis(1)));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| control.ends_within(Duration::from_secs(600)));
+            control.end(Outcome::Canceled, Duration::ZERO);
+            assert!(waits.join().unwrap());
+        });
     }
 }

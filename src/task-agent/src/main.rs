@@ -7,13 +7,15 @@
 //! ```
 //!
 //! It holds no credentials and opens no network connection. What must leave the host or come to it is a request to the
-//! launch-agent with a descriptor. It goes on while no launch-agent is there.
+//! launch-agent with a descriptor. It goes on while no launch-agent is there. To the jobs of a setup workflow it listens on
+//! the loopback address (`continuation`).
 
 mod bell;
 mod cache_key;
 mod carry;
 mod children;
 mod commands;
+mod continuation;
 mod control;
 mod follow;
 mod glob;
@@ -34,8 +36,10 @@ mod wire;
 
 use crate::{
     bell::Bell,
+    carry::Carry,
     children::Children,
     commands::Runner,
+    continuation::CannotOpen,
     control::Control,
     hints::Hints,
     journal::Journal,
@@ -82,6 +86,15 @@ enum Fatal {
     NoTask(#[from] NoTask),
     #[error(transparent)]
     Journal(#[from] JournalLost),
+}
+
+/// A task that has nowhere to run.
+#[derive(Debug, thiserror::Error)]
+enum NoPlace {
+    #[error(transparent)]
+    Surroundings(#[from] CannotMake),
+    #[error(transparent)]
+    Continuation(#[from] CannotOpen),
 }
 
 fn main() -> ExitCode {
@@ -189,9 +202,12 @@ impl Task {
         Ok((outcome, ending.map_or(StepStatus::Success, |ending| ending.step_status())))
     }
 
-    fn sequence(&self, delivered: Delivered) -> Result<Sequence, CannotMake> {
+    fn sequence(&self, delivered: Delivered) -> Result<Sequence, NoPlace> {
         let Delivered { spec, tree, spools, .. } = delivered;
-        let place = surroundings::make(&self.invitation, &spec, own_variables())?;
+        let mut place = surroundings::make(&self.invitation, &spec, own_variables())?;
+        if spec.is_setup {
+            continuation::open(&mut place, Arc::clone(&self.wire) as Arc<dyn Carry>)?;
+        }
         let (children, control) = (Arc::new(Children::default()), Arc::clone(&self.control));
         let runner = Runner { children, control, variables: Arc::new(place.variables.clone()) };
         let masker = Masker::new(secrets(&spec));

@@ -144,7 +144,21 @@ impl Sequence {
         StepEnd { status, exit_code: None }
     }
 
+    /// Runs the command, and again as often as the step says while it fails.
     fn foreground(&self, number: StepNumber, run: &Run, log: &mut StepLog) -> StepEnd {
+        let all = run.max_auto_reruns + 1;
+        for attempt in 1..all {
+            let end = self.attempt(number, run, log);
+            let Some(code) = end.exit_code.filter(|_| end.status == StepStatus::Failed) else { return end };
+            log.line(again((attempt, all), code, run.auto_rerun_delay_ms));
+            if self.control().ends_within(Duration::from_millis(run.auto_rerun_delay_ms)) {
+                return StepEnd { status: self.ended_status(), exit_code: None };
+            }
+        }
+        self.attempt(number, run, log)
+    }
+
+    fn attempt(&self, number: StepNumber, run: &Run, log: &mut StepLog) -> StepEnd {
         let (command, script) = match shell::command(number, run, &self.place, &self.runner) {
             Ok(command) => command,
             Err(error) => return refused(error, log),
@@ -204,6 +218,18 @@ impl Sequence {
     }
 }
 
+/// Between two attempts.
+fn again((attempt, all): (u32, u32), code: i32, delay_ms: u64) -> String {
+    let pause = match delay_ms {
+        0 => String::new(),
+        delay => format!(" in {:?}", Duration::from_millis(delay)),
+    };
+    let next = attempt + 1;
+    format!(
+        "\nAttempt {attempt} of {all} failed (exit code {code}). Attempt {next} of {all} begins{pause}:\n"
+    )
+}
+
 fn is_due(when: When, failed: bool) -> bool {
     match when {
         When::OnSuccess => !failed,
@@ -231,6 +257,13 @@ fn exited(exit: Exit, log: &mut StepLog) -> StepEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn between_two_attempts_the_log_says_which_failed_and_when_the_next_begins() {
+        let said = "\nAttempt 1 of 3 failed (exit code 2). Attempt 2 of 3 begins in 1.5s:\n";
+        assert_eq!(again((1, 3), 2, 1500), said);
+        assert!(again((2, 3), 1, 0).ends_with("Attempt 3 of 3 begins:\n"));
+    }
 
     #[test]
     fn a_failure_turns_the_steps_round() {

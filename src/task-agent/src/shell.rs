@@ -97,6 +97,8 @@ mod tests {
             background: false,
             working_directory: None,
             no_output_timeout_ms: 1,
+            max_auto_reruns: 0,
+            auto_rerun_delay_ms: 0,
         }
     }
 

@@ -39,6 +39,49 @@ workflows:
       - build: {serial-group: "a b"}
       - other: {requires: [build: [failed, sucess, terminal]]}
 "#;
+    a_step_is_run_again_by_itself: r#"
+version: 2.1
+jobs:
+  build:
+    parameters: {often: {type: integer, default: 3}}
+    machine: true
+    steps:
+      - run: {command: x, max_auto_reruns: << parameters.often >>, auto_rerun_delay: 1.5m}
+      - run: {command: y, max_auto_reruns: 1}
+"#;
+    reruns_that_cannot_be_are_said: r#"
+version: 2.1
+jobs:
+  build:
+    machine: true
+    steps:
+      - run: {command: x, max_auto_reruns: 0}
+      - run: {command: x, max_auto_reruns: twice, auto_rerun_delay: 601s}
+      - run: {command: x, max_auto_reruns: 2, background: true}
+      - run: {command: x, auto_rerun_delay: 5s}
+"#;
+    a_setup_configuration_runs_one_of_its_workflows: r#"
+version: 2.1
+setup: true
+parameters: {full: {type: boolean, default: false}}
+jobs: {build: {machine: true, steps: [run: "echo << pipeline.parameters.full >>"]}}
+workflows:
+  full: {when: << pipeline.parameters.full >>, jobs: [build]}
+  short: {unless: << pipeline.parameters.full >>, jobs: [build]}
+  tags: {jobs: [build: {filters: {branches: {ignore: /.*/}}}]}
+"#;
+    a_setup_configuration_with_two_workflows_that_run_is_wrong: r#"
+version: 2.1
+setup: true
+jobs: {build: {machine: true, steps: [checkout]}}
+workflows: {one: {jobs: [build]}, two: {jobs: [build]}}
+"#;
+    setup_is_a_boolean: r#"
+version: 2.1
+setup: maybe
+jobs: {build: {machine: true, steps: [checkout]}}
+"#;
+    what_finishes_a_setup_pipeline_is_empty_and_right: "{version: 2, jobs: {}, workflows: {version: 2}}";
     a_job_may_be_overridden_by_an_orbs: r#"
 version: 2.1
 orbs: {own: {jobs: {build: {machine: true, steps: [run: of the orb]}}}}
@@ -83,4 +126,22 @@ fn a_pipeline_has_a_hundred_parameters_of_modest_length() {
     for part in ["at most 100 parameters", "at most 128 characters", "more than 512 characters"] {
         assert!(said.contains(part), "{said}");
     }
+}
+
+#[test]
+fn what_continues_a_pipeline_inherits_what_it_declares_and_is_no_setup_itself() {
+    let mut inputs = crate::shown::inputs();
+    inputs.is_continuation = true;
+    let given = [("kept", "from the start"), ("gone", "x")];
+    inputs.inherited = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    inputs.parameters.insert("added".to_owned(), "later".to_owned());
+    let text = "version: 2.1\nparameters: {kept: {type: string, default: a}, added: {type: string, default: b}}\n\
+                jobs: {build: {machine: true, steps: [run: << pipeline.parameters.kept >> << pipeline.parameters.added >>]}}\n";
+    let said = crate::shown::outcome(text, &inputs);
+    assert!(said.contains("run \"from the start later\""), "{said}");
+    let said = crate::shown::outcome(&format!("{text}setup: true\n"), &inputs);
+    assert!(
+        said.contains("cannot be a setup configuration itself") && said.contains("no pipeline"),
+        "{said}"
+    );
 }

@@ -147,5 +147,11 @@ fn shown_run(run: &Run) -> String {
     if run.no_output_timeout_ms != NO_OUTPUT_TIMEOUT_MS {
         out += &format!(" silent {}ms", run.no_output_timeout_ms);
     }
+    if run.max_auto_reruns > 0 {
+        out += &format!(" again {} times", run.max_auto_reruns);
+    }
+    if run.auto_rerun_delay_ms > 0 {
+        out += &format!(" after {}ms", run.auto_rerun_delay_ms);
+    }
     out + &shown_environment(&run.environment)
 }

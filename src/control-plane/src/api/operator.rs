@@ -1,6 +1,9 @@
 //! Calls of operators about pipelines: make, look, follow, cancel, and the sources they run on.
 
-use super::auth::Operator;
+use super::{
+    auth::{Anybody, Operator},
+    json,
+};
 use crate::web::session::Reading;
 use crate::{plane::Plane, refusal::Refusal};
 use actix_web::{
@@ -11,8 +14,9 @@ use blobs::Scope;
 use futures_util::StreamExt;
 use protocol::{
     Digest, PipelineId,
-    api::{NewPipeline, PipelineView},
+    api::{Continue, MAX_CONTINUE, NewPipeline, PipelineView},
     feed::Feed,
+    http::ErrorBody,
 };
 use serde::Deserialize;
 
@@ -22,6 +26,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v3/pipelines/{id}").route(get().to(view)))
         .service(resource("/api/v3/pipelines/{id}/feed").route(get().to(feed)))
         .service(resource("/api/v3/pipelines/{id}/cancel").route(post().to(cancel)))
+        .service(
+            resource("/api/v2/pipeline/continue")
+                .app_data(json(MAX_CONTINUE))
+                .route(post().to(continue_pipeline)),
+        )
         .service(resource("/api/v3/source/{project:.+}/{digest:[0-9a-f]{64}}").route(put().to(put_source)));
 }
 
@@ -62,6 +71,15 @@ async fn cancel(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result
     }
     plane.cancel(*id).await?;
     Ok(HttpResponse::Accepted().finish())
+}
+
+async fn continue_pipeline(
+    _: Anybody,
+    plane: Data<Plane>,
+    asked: Json<Continue>,
+) -> Result<HttpResponse, Refusal> {
+    plane.continue_pipeline(asked.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(ErrorBody { message: "the pipeline is continued".to_owned() }))
 }
 
 async fn put_source(

@@ -80,7 +80,17 @@ fn one_task() -> Vec<Write> {
     let (source, git) = (Source::None, Default::default());
     vec![
         Write::Project("local/test".into()),
-        Write::Pipeline(PipelineRow { id, project, number: 1, created_ms: 0, source, git }),
+        Write::Pipeline(Box::new(PipelineRow {
+            id,
+            project,
+            number: 1,
+            created_ms: 0,
+            source,
+            git,
+            state: Default::default(),
+            errors: vec![],
+            continued: None,
+        })),
         Write::Workflow(workflow(id)),
         Write::Job(Box::new(job())),
         Write::Task(Box::new(task())),
@@ -90,7 +100,7 @@ fn one_task() -> Vec<Write> {
 fn workflow(pipeline: PipelineId) -> WorkflowRow {
     let (id, status) = (WorkflowId(Uuid::from_u128(2)), WorkflowStatus::Running);
     let (canceled, reruns) = (false, Default::default());
-    WorkflowRow { id, pipeline, place: 0, name: "main".into(), status, canceled, reruns }
+    WorkflowRow { id, pipeline, place: 0, name: "main".into(), status, canceled, reruns, setup: false }
 }
 
 fn job() -> JobRow {

@@ -1,5 +1,6 @@
 //! Making a pipeline: compile, check, number, and queue what may run at once, in one write.
 
+use super::continuation::kept_of;
 use crate::{
     engine::workflow::{Event, Workflow},
     pipelines::credentials::{self, Passwords},
@@ -12,9 +13,9 @@ use crate::{
     },
     refusal::Refusal,
 };
-use compiler::{Inputs, orb::Orbs};
+use compiler::Inputs;
 use protocol::{
-    JobId, JobStatus, PipelineId, ResourceClass, WorkflowId,
+    JobId, JobStatus, PipelineId, PipelineState, ResourceClass, WorkflowId,
     api::{Created, NewPipeline, Refused, Reruns, Variables},
     pipeline::{Executor, Job, Kind, Pipeline as Compiled, Workflow as CompiledWorkflow},
     task::Source,
@@ -33,15 +34,17 @@ impl Plane {
         // Held until all is on disk: numbers have no gaps, also where a configuration is refused.
         let numbers = project.numbers.clone().lock_owned().await;
         let id = PipelineId(Uuid::now_v7());
-        let (mut compiled, mut warnings) =
-            compile(&new, id, numbers.pipeline, self.orbs_beside(new.orbs.clone())).await?;
-        let passwords = credentials::take(&mut compiled, new.native);
+        let inputs = self.inputs(&new, id, numbers.pipeline);
+        let (mut compiled, mut warnings) = compile(&new, inputs).await?;
+        let passwords = credentials::take(&mut compiled, new.native, Passwords::new());
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(missing_contexts(&new, &compiled));
         let number = numbers.pipeline;
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
-        let plan = Plan { id, number, first_job: numbers.job, classes, project: &project };
+        let is_setup = compiled.is_setup;
+        let plan =
+            Plan { id, number, first_job: numbers.job, first_place: 0, is_setup, classes, project: &project };
         self.begin_pipeline((new, passwords), compiled, plan, (numbers, next))?.on_disk().await?;
         Ok(Created { id, number, warnings })
     }
@@ -56,8 +59,25 @@ impl Plane {
         Err(Refusal::Bad(format!("the source {digest} of {size} bytes is not there: send it first")))
     }
 
+    /// What a configuration is compiled with.
+    pub(super) fn inputs(&self, new: &NewPipeline, id: PipelineId, number: u64) -> Inputs {
+        Inputs {
+            parameters: new.parameters.clone(),
+            id: Some(id),
+            number,
+            project: new.project.clone(),
+            git: new.git.clone(),
+            selection: new.selection.clone(),
+            native: new.native,
+            orbs: Some(self.orbs_beside(new.orbs.clone())),
+            received_at: Some(rfc3339(wall_ms())),
+            ..Inputs::default()
+        }
+    }
+
+    /// The class of each job, workflow by workflow.
     /// The class of each job that has tasks, workflow by workflow.
-    fn classes_of(&self, new: &NewPipeline, compiled: &Compiled) -> Result<Vec<Classes>, Refusal> {
+    pub(super) fn classes_of(&self, new: &NewPipeline, compiled: &Compiled) -> Result<Vec<Classes>, Refusal> {
         let mut problems = Vec::new();
         let mut class_of = |job: &Job| match self.class_of(new, job) {
             _ if job.kind != Kind::Build => Some(None),
@@ -127,7 +147,7 @@ impl Plane {
         let sealed = self.vault.seal(pipeline.id, &text);
         let mut change = Change::default();
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
-        change.writes.push(Write::Pipeline(row));
+        change.writes.push(Write::Pipeline(row.into()));
         change.writes.push(Write::Secrets(pipeline.id, sealed));
         let mut lives = plan.workflows(compiled, &pipeline, &mut change)?;
         for live in &mut lives {
@@ -139,7 +159,7 @@ impl Plane {
         Ok(self.queue_new(pipeline.id, lives, change, (numbers, next)))
     }
 
-    fn queue_new(
+    pub(super) fn queue_new(
         self: &Arc<Self>,
         pipeline: PipelineId,
         lives: Vec<Live>,
@@ -148,11 +168,14 @@ impl Plane {
     ) -> Written {
         let (tell, told) = oneshot::channel();
         let plane = self.clone();
-        let Change { writes, news, .. } = change;
+        let Change { writes, news, joined, .. } = change;
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             if result.is_ok() {
                 *numbers = next;
                 plane.tell(pipeline, news, &[]);
+                if joined {
+                    plane.feeds.renew(pipeline);
+                }
                 let mut core = plane.core();
                 lives.into_iter().for_each(|live| core.insert(live));
             }
@@ -165,19 +188,24 @@ impl Plane {
 }
 
 /// Of each job of a workflow, where its tasks go, if it is any.
-type Classes = Vec<Option<ResourceClass>>;
+pub(super) type Classes = Vec<Option<ResourceClass>>;
 
-/// The names and numbers of a new pipeline.
-struct Plan<'p> {
-    id: PipelineId,
-    number: u64,
-    first_job: u64,
-    classes: Vec<Classes>,
-    project: &'p Project,
+/// The names and numbers of a new pipeline, or of workflows that join one.
+pub(super) struct Plan<'p> {
+    pub(super) id: PipelineId,
+    pub(super) number: u64,
+    pub(super) first_job: u64,
+    /// Of its first workflow.
+    pub(super) first_place: usize,
+    /// Whether the workflows have the key to continue the pipeline.
+    pub(super) is_setup: bool,
+    pub(super) classes: Vec<Classes>,
+    pub(super) project: &'p Project,
 }
 
 impl Plan<'_> {
     fn pipeline(&self, new: NewPipeline, passwords: Passwords) -> Pipeline {
+        let continuation = self.is_setup.then(|| kept_of(&new, self.id));
         Pipeline {
             id: self.id,
             number: self.number,
@@ -185,12 +213,17 @@ impl Plan<'_> {
             project_name: new.project,
             source: new.source,
             git: new.git,
-            variables: Variables { environment: new.environment, contexts: new.contexts, passwords },
+            variables: Variables {
+                environment: new.environment,
+                contexts: new.contexts,
+                passwords,
+                continuation,
+            },
         }
     }
 
     /// The rows of all workflows, none of which has started.
-    fn workflows(
+    pub(super) fn workflows(
         mut self,
         compiled: Compiled,
         pipeline: &Arc<Pipeline>,
@@ -198,7 +231,9 @@ impl Plan<'_> {
     ) -> Result<Vec<Live>, Refusal> {
         let classes = std::mem::take(&mut self.classes);
         let mut lives = Vec::new();
-        for (place, (workflow, classes)) in compiled.workflows.into_iter().zip(classes).enumerate() {
+        for (place, (workflow, classes)) in
+            (self.first_place..).zip(compiled.workflows.into_iter().zip(classes))
+        {
             lives.push(self.workflow(place, workflow, classes, pipeline, change)?);
         }
         Ok(lives)
@@ -223,13 +258,15 @@ impl Plan<'_> {
             status: engine.status(),
             canceled: false,
             reruns,
+            setup: self.is_setup,
         }));
         let mut jobs = Vec::with_capacity(compiled.jobs.len());
         for (job, class) in compiled.jobs.into_iter().zip(classes) {
             jobs.push(self.job(guard.workflow, jobs.len(), job, class, change));
         }
         let (pipeline, name, first) = (pipeline.clone(), compiled.name, guard.workflow);
-        Ok(Live { guard, pipeline, place, name, reruns, first, engine, jobs })
+        let is_setup = self.is_setup;
+        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, jobs })
     }
 
     fn job(
@@ -269,6 +306,12 @@ fn pipeline_row(pipeline: &Pipeline, created_ms: i64) -> PipelineRow {
         created_ms,
         source: pipeline.source.clone(),
         git: pipeline.git.clone(),
+        state: match pipeline.variables.continuation {
+            Some(_) => PipelineState::Setup,
+            None => PipelineState::Created,
+        },
+        errors: Vec::new(),
+        continued: None,
     }
 }
 
@@ -279,24 +322,7 @@ fn engine(compiled: &CompiledWorkflow) -> Result<Workflow, Refusal> {
 }
 
 /// Compiles off the server's own threads: a large configuration takes its time.
-async fn compile(
-    new: &NewPipeline,
-    id: PipelineId,
-    number: u64,
-    orbs: Arc<dyn Orbs>,
-) -> Result<(Compiled, Vec<String>), Refusal> {
-    let inputs = Inputs {
-        parameters: new.parameters.clone(),
-        id: Some(id),
-        number,
-        project: new.project.clone(),
-        received_at: Some(rfc3339(wall_ms())),
-        git: new.git.clone(),
-        selection: new.selection.clone(),
-        native: new.native,
-        no_engine: None,
-        orbs: Some(orbs),
-    };
+pub(super) async fn compile(new: &NewPipeline, inputs: Inputs) -> Result<(Compiled, Vec<String>), Refusal> {
     let (text, path) = (new.config.clone(), new.config_path.clone());
     let compiling = tokio::task::spawn_blocking(move || {
         let compilation = compiler::examine(&path, &text, &inputs);
@@ -315,7 +341,7 @@ async fn compile(
 }
 
 /// A job whose context was not given runs without its variables, and that is said.
-fn missing_contexts(new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
+pub(super) fn missing_contexts(new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
     let jobs = compiled.workflows.iter().flat_map(|workflow| &workflow.jobs);
     let named = jobs.flat_map(|job| job.contexts.iter().map(move |context| (context, &job.name)));
     let missing = named.filter(|(context, _)| !new.contexts.contains_key(*context));

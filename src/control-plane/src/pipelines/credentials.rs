@@ -13,9 +13,8 @@ pub(super) type Passwords = Vec<String>;
 /// In braces, in the place of a password that was taken out: no name of a variable has a space.
 const TAKEN: &str = "password ";
 
-/// Takes all passwords out that are not the value of a variable. A job that is to run natively has no images.
-pub(crate) fn take(compiled: &mut Pipeline, native: bool) -> Passwords {
-    let mut passwords = Passwords::new();
+/// Takes all passwords out that are not the value of a variable, behind those there are already. A job that is to run natively has no images.
+pub(crate) fn take(compiled: &mut Pipeline, native: bool, mut passwords: Passwords) -> Passwords {
     for job in compiled.workflows.iter_mut().flat_map(|workflow| &mut workflow.jobs) {
         match &mut job.executor {
             executor @ Executor::Docker { .. } if native => *executor = Executor::Machine,
@@ -155,11 +154,13 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), context(value)))
                 .into(),
             passwords,
+            continuation: None,
         }
     }
 
     fn pipeline(jobs: Vec<Job>) -> Pipeline {
-        Pipeline { workflows: vec![Workflow { name: "all".to_owned(), jobs, max_auto_reruns: 0 }] }
+        let workflow = Workflow { name: "all".to_owned(), jobs, max_auto_reruns: 0 };
+        Pipeline { workflows: vec![workflow], is_setup: false }
     }
 
     fn filled(job: &Job, passwords: Passwords) -> (Option<Auth>, Filled) {
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn a_password_in_the_configuration_is_taken_out_of_what_is_stored_and_filled_in_again() {
         let mut pipeline = pipeline(vec![job("hunter2"), job("$P"), job("hunter3")]);
-        let passwords = take(&mut pipeline, false);
+        let passwords = take(&mut pipeline, false, Passwords::new());
         let stored = serde_json::to_string(&pipeline).unwrap();
         assert!(!stored.contains("hunter"), "{stored}");
         let jobs = &pipeline.workflows[0].jobs;
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn a_job_that_runs_natively_has_no_images() {
         let mut pipeline = pipeline(vec![job("hunter2")]);
-        assert!(take(&mut pipeline, true).is_empty());
+        assert!(take(&mut pipeline, true, Passwords::new()).is_empty());
         assert_eq!(pipeline.workflows[0].jobs[0].executor, Executor::Machine);
     }
 }

@@ -67,7 +67,8 @@ impl Plane {
 
     /// What the compiler finds orbs by: those that came with a pipeline, and then those that are published here.
     pub(super) fn orbs_beside(&self, given: Vec<GivenOrb>) -> Arc<dyn Orbs> {
-        Arc::new(AtHand { given, store: self.store.clone(), runtime: Handle::current() })
+        let (store, others) = (self.store.clone(), self.rules.orbs.clone());
+        Arc::new(AtHand { given, store, others, runtime: Handle::current() })
     }
 
     async fn check_orb(&self, reference: &Reference, source: &str) -> Result<(), Refusal> {
@@ -126,6 +127,8 @@ fn missing(reference: &Reference, versions: &[&str]) -> Missing {
 struct AtHand {
     given: Vec<GivenOrb>,
     store: Store,
+    /// Where whoever started this control plane has orbs.
+    others: Option<Arc<dyn Orbs>>,
     runtime: Handle,
 }
 
@@ -144,16 +147,19 @@ impl Orbs for AtHand {
         }
         let failed = |error: StoreError| Missing { reason: error.to_string(), help: "try again".to_owned() };
         let kept = self.runtime.block_on(kept(&self.store, reference)).map_err(failed)?;
-        kept.map_err(|missing| Missing {
+        let kept = kept.map_err(|missing| Missing {
             reason: format!("it did not come with the pipeline, and {}", missing.reason),
             ..missing
-        })
+        });
+        kept.or_else(|missing| self.others.as_ref().map_or(Err(missing), |others| others.find(reference)))
     }
 
     fn at(&self, url: &str) -> Result<Orb, Missing> {
-        self.given(url).ok_or_else(|| Missing {
+        let missing = || Missing {
             reason: "it did not come with the pipeline".to_owned(),
             help: "allow its address where the pipeline is started: `--orb-url PREFIX`".to_owned(),
-        })
+        };
+        let others = || self.others.as_ref().map_or_else(|| Err(missing()), |others| others.at(url));
+        self.given(url).map_or_else(others, Ok)
     }
 }

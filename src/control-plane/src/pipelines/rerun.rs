@@ -63,7 +63,11 @@ impl Plane {
         let again = chosen(&rows.jobs, &rows.workflow, &order.which)?;
         let classes = self.classes_again(&rows.jobs, &again)?;
         let variables = match order.variables {
-            Some(variables) => variables,
+            // The key to continue it is the pipeline's own.
+            Some(variables) => {
+                let kept = self.kept_variables(&rows).ok().and_then(|kept| kept.continuation);
+                Variables { continuation: kept, ..variables }
+            }
             None => self.kept_variables(&rows)?,
         };
         let plan = Plan { rows, place: siblings.len(), by: order.by, again, classes, first_job: numbers.job };
@@ -285,7 +289,8 @@ impl Plan {
         let pipeline = Arc::new(pipeline(self.rows.project, self.rows.pipeline, variables));
         let guard = Guard { workflow: id, generation: 0 };
         let (place, name, first) = (self.place, self.rows.workflow.name, self.rows.first);
-        Ok(Live { guard, pipeline, place, name, reruns, first, engine, jobs })
+        let is_setup = self.rows.workflow.setup;
+        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, jobs })
     }
 
     fn job(&mut self, workflow: WorkflowId, place: usize, old: JobRow, change: &mut Change) -> LiveJob {

@@ -51,6 +51,7 @@ fn spec(
         steps: definition.steps.clone(),
         max_run_time_ms,
         containers: containers.containers,
+        is_setup: live.is_setup,
     }
 }
 
@@ -60,12 +61,20 @@ fn environment(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {
     let contexts = job.definition.contexts.iter().filter_map(|name| given.contexts.get(name)).flatten();
     let mut environment: Vec<_> = given.environment.iter().chain(contexts).cloned().collect();
     environment.extend(built_in(live, job, index));
+    environment.extend(continuation_key(live));
     environment.extend(job.definition.environment.iter().map(|(name, value)| plain(name, value.clone())));
     environment
 }
 
 fn plain(name: &str, value: String) -> Variable {
     Variable { name: name.to_owned(), value, secret: false }
+}
+
+/// For the jobs of a setup workflow alone.
+fn continuation_key(live: &Live) -> Option<Variable> {
+    let continuation = live.pipeline.variables.continuation.as_ref().filter(|_| live.is_setup)?;
+    let (name, value) = ("CIRCLE_CONTINUATION_KEY".to_owned(), continuation.key.clone());
+    Some(Variable { name, value, secret: true })
 }
 
 fn built_in(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {

@@ -68,6 +68,8 @@ pub(crate) fn view(rows: PipelineRows) -> PipelineView {
         number: rows.pipeline.number,
         project: rows.project,
         created_ms: rows.pipeline.created_ms,
+        state: rows.pipeline.state,
+        errors: rows.pipeline.errors,
         workflows: rows.workflows.into_iter().map(workflow).collect(),
     }
 }

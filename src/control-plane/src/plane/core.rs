@@ -4,10 +4,10 @@
 //! same order.
 
 use super::{
-    live::{Change, Live, LiveTask, Place, Want},
+    live::{Change, Live, LiveTask, Pipeline, Place, Want},
     token::TokenHash,
 };
-use crate::engine::task::State;
+use crate::{engine::task::State, refusal::Refusal};
 use protocol::{Epoch, PipelineId, ResourceClass, TaskId, WorkflowId};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -103,6 +103,13 @@ impl Core {
     /// The unfinished workflows of a pipeline.
     pub(crate) fn workflows_of(&self, pipeline: PipelineId) -> Vec<WorkflowId> {
         self.open.get(&pipeline).into_iter().flatten().copied().collect()
+    }
+
+    /// An unfinished pipeline, for what its workflows share.
+    pub(crate) fn pipeline(&self, id: PipelineId) -> Result<Option<Arc<Pipeline>>, Refusal> {
+        let Some(open) = self.open.get(&id).filter(|open| !open.is_empty()) else { return Ok(None) };
+        let live = open.iter().find_map(|workflow| self.live.get(workflow));
+        live.map(|live| Some(live.pipeline.clone())).ok_or_else(Refusal::being_read)
     }
 
     /// The task that has waited longest, of those that want no more than this.

@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub(crate) const HOST_STEP: &str = "Spin up environment";
 
 /// What all workflows of a pipeline share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pipeline {
     pub(crate) id: PipelineId,
     pub(crate) number: u64,
@@ -103,6 +103,8 @@ pub(crate) struct Live {
     pub(crate) reruns: Reruns,
     /// The first run of the same workflow: they share a workspace.
     pub(crate) first: WorkflowId,
+    /// Whether its jobs have the key to continue the pipeline.
+    pub(crate) is_setup: bool,
     pub(crate) engine: Workflow,
     pub(crate) jobs: Vec<LiveJob>,
 }
@@ -127,6 +129,8 @@ pub(crate) struct Change {
     pub(crate) over: bool,
     /// Whether it has failed, and is to be run again by itself.
     pub(crate) is_due: bool,
+    /// Whether workflows join a pipeline that may be followed already.
+    pub(crate) joined: bool,
 }
 
 impl Live {

@@ -20,7 +20,7 @@ use protocol::{
 };
 use slog::{error, warn};
 use std::{collections::HashMap, error::Error, sync::Arc};
-use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, StoreError, TaskRow, Write};
+use store::{Guard, JobRow, LiveWorkflow, Phase, PipelineRow, StoreError, TaskRow, WorkflowRow, Write};
 
 impl Plane {
     /// Takes up all workflows that are not over. Every lease gets a whole period from now.
@@ -121,8 +121,9 @@ fn revive(
     });
     let jobs = jobs.collect();
     let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables));
-    let (place, reruns) = (rows.workflow.place as usize, rows.workflow.reruns);
-    Ok(Live { guard, pipeline, place, name: rows.workflow.name, reruns, first: rows.first, engine, jobs })
+    let WorkflowRow { place, name, reruns, setup: is_setup, .. } = rows.workflow;
+    let place = place as usize;
+    Ok(Live { guard, pipeline, place, name, reruns, first: rows.first, is_setup, engine, jobs })
 }
 
 fn standing(job: &JobRow, tasks: &[TaskRow]) -> (JobStatus, u32, Vec<protocol::Outcome>) {

@@ -14,7 +14,7 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use protocol::{
-    JobId, JobStatus, PipelineId, WorkflowId, WorkflowStatus,
+    JobId, JobStatus, PipelineId, PipelineState, WorkflowId, WorkflowStatus,
     api::{GitValues, JobView, PipelineView, Reruns, WorkflowView},
     pipeline::Requirement,
 };
@@ -30,6 +30,9 @@ struct Page<'s> {
     ago: String,
     source: String,
     running: bool,
+    /// What is to be said of a setup pipeline.
+    setup: &'static str,
+    errors: Vec<String>,
     workflows: Vec<Workflow>,
 }
 
@@ -88,9 +91,20 @@ async fn read(plane: &Plane, id: &str) -> Result<(GitValues, PipelineView), Refu
     Ok((rows.pipeline.git.clone(), view(rows)))
 }
 
+/// What is to be said of a pipeline whose setup workflow has not continued it, or wrongly.
+fn setup(pipeline: &PipelineView) -> &'static str {
+    let runs = pipeline.workflows.iter().any(|workflow| !workflow.status.is_terminal());
+    match pipeline.state {
+        PipelineState::Created => "",
+        PipelineState::Setup if runs => "its setup workflow decides what else runs",
+        PipelineState::Setup => "its setup workflow ended without continuing the pipeline: nothing else runs",
+        PipelineState::Errored => "it was continued with a configuration that is not valid",
+    }
+}
+
 impl<'s> Page<'s> {
     fn of(sheet: &'s Sheet, git: &GitValues, pipeline: PipelineView) -> Self {
-        let now = sheet.now;
+        let (now, setup) = (sheet.now, setup(&pipeline));
         Self {
             sheet,
             id: pipeline.id,
@@ -100,6 +114,8 @@ impl<'s> Page<'s> {
             ago: ago(pipeline.created_ms, now),
             source: source(git),
             running: pipeline.workflows.iter().any(|workflow| !workflow.status.is_terminal()),
+            setup,
+            errors: pipeline.errors,
             workflows: pipeline.workflows.into_iter().map(|workflow| Workflow::of(workflow, now)).collect(),
         }
     }

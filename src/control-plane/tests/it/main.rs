@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod continuation;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod leases;

@@ -83,6 +83,11 @@ pub(crate) async fn signed_in(house: &House) -> String {
     format!("Cookie: other=1; {cookie}\r\n")
 }
 
+/// A page as somebody signed in reads it.
+pub(crate) async fn read(house: &House, path: &str) -> String {
+    get(house, path, &signed_in(house).await).await.text()
+}
+
 /// A claimed task of the hostile job, and its pipeline's address.
 async fn begun(house: &House) -> (Claimed, TaskClient, JobView, String) {
     let pipeline = house.pipeline(HOSTILE).await.id;

@@ -2,7 +2,7 @@
 
 use super::{
     Answered,
-    received::{Known, Request, hash, test_cases},
+    received::{Known, Request, hash, test_cases, whole},
 };
 use crate::{host::Host, shelf::ShelfError};
 use client::{ClientError, Saved, TaskClient};
@@ -41,6 +41,9 @@ type Attempt = Result<(Answer, Option<File>), Obstacle>;
 
 /// Between tries after the client's own patience is over.
 const PAUSE: Duration = Duration::from_secs(2);
+/// The longest answer to a job's own call, in bytes: it is within a frame, where a quote takes two.
+const MOST_REPLY: usize = 24 * 1024;
+const LONG_REPLY: &str = r#"{"message": "the answer is too long to be shown here: see the pipeline's page"}"#;
 /// Small contents of one batch go out side by side.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -73,6 +76,7 @@ impl Carrier {
             Wanted::PersistLayer => self.persist_layer(request).await,
             Wanted::AttachLayer { index } => self.attach_layer(*index).await,
             Wanted::FetchSource => self.fetch_source().await,
+            Wanted::ContinuePipeline => self.continue_pipeline(request).await,
         }?;
         Ok(vec![Answered { request: request.number(), answer, file }])
     }
@@ -212,6 +216,17 @@ impl Carrier {
         let found = self.client.source().await?;
         let file = self.fetch(&found).await?;
         Ok((Answer::Source { size: found.content.size }, Some(file)))
+    }
+
+    async fn continue_pipeline(&self, request: &Request) -> Attempt {
+        let (file, size) = (request.file(), request.size());
+        let call = spawn_blocking(move || whole(&file, size)).await.map_err(io::Error::other).flatten();
+        let call = call.map_err(|error| Obstacle::Refused(format!("the call cannot be read: {error}")))?;
+        let (status, body) = self.client.continue_pipeline(call.into()).await?;
+        let body = String::from_utf8_lossy(&body);
+        let is_short = body.len() <= MOST_REPLY;
+        let body = if is_short { body.into_owned() } else { LONG_REPLY.to_owned() };
+        Ok((Answer::Reply { status, body }, None))
     }
 
     /// A content from the host's shelf, or from the control plane by way of it.

@@ -1,6 +1,7 @@
 //! Descriptors that came from a job: what they may be, and what is in them. No path of the job's is ever opened.
 
 use protocol::{
+    api::MAX_CONTINUE,
     frame::Wanted,
     ids::Digest,
     transfer::{Content, TestCase, is_safe_path},
@@ -52,9 +53,15 @@ impl Request {
             return Err("the artifact's path is not relative, or leaves its root");
         }
         let size = file.as_ref().map_or(Ok(0), checked_size)?;
-        let limit = if wanted == Wanted::StoreTestResults { MAX_TESTS } else { MAX_CONTENT };
+        let limit = match wanted {
+            Wanted::StoreTestResults => MAX_TESTS,
+            Wanted::ContinuePipeline => MAX_CONTINUE as u64,
+            _ => MAX_CONTENT,
+        };
         if size > limit {
-            return Err("the file is over the limit: 64 GiB for a content, 32 MiB for test results");
+            return Err(
+                "the file is over the limit: 64 GiB for a content, 32 MiB for test results, 4 MiB for a continuation",
+            );
         }
         Ok(Self { number, wanted, file: file.map(Arc::new), size, known: Arc::default() })
     }
@@ -102,6 +109,7 @@ fn is_upload(wanted: &Wanted) -> bool {
             | Wanted::StoreTestResults
             | Wanted::SaveCache { .. }
             | Wanted::PersistLayer
+            | Wanted::ContinuePipeline
     )
 }
 
@@ -131,10 +139,16 @@ pub(super) fn hash(file: &File, size: u64) -> io::Result<Content> {
     Ok(Content { digest: Digest::of_bytes(&hash.finalize().into()), size })
 }
 
+/// All of it, of a file that is small.
+pub(super) fn whole(file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
 /// One test case a line.
 pub(super) fn test_cases(file: &File, size: u64) -> io::Result<Vec<TestCase>> {
-    let mut text = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    file.read_exact_at(&mut text, 0)?;
+    let text = whole(file, size)?;
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).map_err(io::Error::from)).collect()
 }

@@ -113,6 +113,7 @@ pub(crate) fn spec(scripts: &[&str]) -> TaskSpec {
         steps: scripts.iter().map(|script| step(script)).collect(),
         max_run_time_ms: 3_600_000,
         containers: None,
+        is_setup: false,
     }
 }
 
@@ -124,6 +125,8 @@ fn step(script: &str) -> Step {
         background: false,
         working_directory: None,
         no_output_timeout_ms: 600_000,
+        max_auto_reruns: 0,
+        auto_rerun_delay_ms: 0,
     };
     Step { name: "step".to_owned(), when: When::OnSuccess, action: Action::Run(run) }
 }

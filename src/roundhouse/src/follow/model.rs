@@ -54,6 +54,12 @@ impl Model {
         model
     }
 
+    /// Takes up the workflows that joined since, as they were before anything happened to them.
+    pub(crate) fn extend(&mut self, view: &PipelineView) {
+        let joined = view.workflows.iter().skip(self.view.workflows.len()).cloned().map(fresh);
+        self.view.workflows.extend(joined);
+    }
+
     /// Goes on from a fresh view.
     pub(crate) fn replace(&mut self, view: PipelineView) {
         self.view = view;
@@ -198,6 +204,15 @@ impl Model {
         self.places.insert(task, Place { workflow, job });
         Some(())
     }
+}
+
+fn fresh(mut view: WorkflowView) -> WorkflowView {
+    view.status = WorkflowStatus::Running;
+    for job in &mut view.jobs {
+        job.status = JobStatus::Blocked;
+        job.tasks.clear();
+    }
+    view
 }
 
 fn move_workflow(view: &mut WorkflowView, status: WorkflowStatus) -> Option<()> {

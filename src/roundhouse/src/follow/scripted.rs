@@ -24,6 +24,8 @@ pub(crate) fn pipeline(workflows: &[(&str, &[&str])]) -> PipelineView {
         number: 7,
         project: "local/tour-00000000".to_owned(),
         created_ms: 0,
+        state: Default::default(),
+        errors: Vec::new(),
         workflows: workflows.iter().map(|(name, jobs)| workflow(name, jobs)).collect(),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn document(view: &PipelineView, logs: &mut Logs, places: &Places) ->
         let jobs = workflow.jobs.iter().map(|job| job_report(workflow, job, logs, places)).collect();
         workflows.push(WorkflowReport { name: workflow.name.clone(), status: workflow.status, jobs });
     }
-    RunReport { status: status(view), workflows }
+    RunReport { status: status(view), state: view.state, errors: view.errors.clone(), workflows }
 }
 
 fn job_report(workflow: &WorkflowView, job: &JobView, logs: &mut Logs, places: &Places) -> JobReport {

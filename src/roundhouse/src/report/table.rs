@@ -6,7 +6,7 @@ use crate::follow::{
     words::{self, Paint},
 };
 use protocol::{
-    JobStatus, StepStatus, WorkflowStatus,
+    JobStatus, PipelineState, StepStatus, WorkflowStatus,
     api::{JobView, PipelineView, TestCounts},
 };
 use std::path::Path;
@@ -33,11 +33,29 @@ pub(crate) fn table(view: &PipelineView, closing: Closing<'_>, paint: Paint) -> 
     }
     lines.push(String::new());
     lines.push(sentence(view, closing.took_ms, paint));
+    lines.extend(continuation(view));
     lines.extend(tests(view));
     lines.extend(closing.artifacts.and_then(|folder| artifacts(view, folder)));
     lines.extend(closing.page.map(|page| format!("page: {page}")));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What became of a setup pipeline, where it got no more workflows.
+fn continuation(view: &PipelineView) -> Vec<String> {
+    match view.state {
+        PipelineState::Created => Vec::new(),
+        PipelineState::Setup => {
+            vec!["the setup workflow ended without continuing the pipeline: nothing else runs".to_owned()]
+        }
+        PipelineState::Errored => {
+            let said = view.errors.iter().map(|error| error.trim_end().to_owned());
+            ["the pipeline was continued with a configuration that is not valid:".to_owned()]
+                .into_iter()
+                .chain(said)
+                .collect()
+        }
+    }
 }
 
 fn row(job: &JobView, label: &str, width: usize, paint: Paint) -> String {

@@ -17,9 +17,12 @@ async fn two_pipelines(store: &Store) {
         created_ms: 6,
         source: Source::Archive { digest: content("5").digest, size: 7 },
         git: Default::default(),
+        state: Default::default(),
+        errors: vec![],
+        continued: None,
     };
     let next = Write::NextNumbers { project, pipeline: 3, job: 2 };
-    store.write(None, vec![Write::Pipeline(newer), next]).await.unwrap();
+    store.write(None, vec![Write::Pipeline(newer.into()), next]).await.unwrap();
 }
 
 /// All that a task can store.

@@ -82,6 +82,7 @@ impl Carry for Scripted {
                 (Answer::Stored { size: 1 }, None)
             }
             Wanted::AttachLayer { index } => self.layer(index),
+            Wanted::ContinuePipeline => (Answer::Reply { status: 200, body: "{}".to_owned() }, None),
             Wanted::FetchSource => {
                 let (_, archive) = self.restore(&["source".to_owned()]);
                 (Answer::Source { size: 1 }, archive)

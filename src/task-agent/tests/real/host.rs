@@ -72,6 +72,8 @@ pub(crate) fn run(command: &str) -> Step {
         background: false,
         working_directory: None,
         no_output_timeout_ms: 60_000,
+        max_auto_reruns: 0,
+        auto_rerun_delay_ms: 0,
     };
     Step { name: command.to_owned(), when: When::OnSuccess, action: Action::Run(run) }
 }
@@ -308,5 +310,6 @@ fn spec(steps: Vec<Step>) -> TaskSpec {
         steps,
         max_run_time_ms: 600_000,
         containers: None,
+        is_setup: false,
     }
 }

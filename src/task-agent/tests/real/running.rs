@@ -2,7 +2,7 @@
 
 use crate::host::{Host, Left, run, run_with, until, when};
 use protocol::{
-    frame::ToTaskAgent,
+    frame::{CancelReason, ToTaskAgent},
     status::{Outcome, StepStatus},
     task::When,
 };
@@ -201,4 +201,36 @@ fn more_steps_than_descriptors_fit_one_packet_run_all() {
     .left();
     assert_eq!(left.outcome(), Some(Outcome::Success));
     assert!((1..=200).all(|step| left.log(step) == format!("{}\n", step - 1)));
+}
+
+#[test]
+fn a_step_that_fails_is_run_again_as_often_as_it_says() {
+    let counts = "echo x >> tries; echo try $(wc -l < tries); [ $(wc -l < tries) -eq 3 ]";
+    let step = |most| {
+        run_with(counts, |run| {
+            (run.max_auto_reruns, run.auto_rerun_delay_ms) = (most, 5);
+        })
+    };
+    let left = Host::new(vec![step(4)]).left();
+    assert_eq!(left.step(1), SUCCESS);
+    let again = |attempt, next| {
+        format!("\nAttempt {attempt} of 5 failed (exit code 1). Attempt {next} of 5 begins in 5ms:\n\n")
+    };
+    assert_eq!(left.log(1), format!("try 1\n{}try 2\n{}try 3\n", again(1, 2), again(2, 3)));
+    let left = Host::new(vec![step(1)]).left();
+    assert_eq!(left.step(1), Some((StepStatus::Failed, Some(1))));
+    assert!(left.log(1).ends_with("try 2\n"), "{}", left.log(1));
+}
+
+#[test]
+fn a_pause_between_two_attempts_ends_with_the_task() {
+    let step = run_with("echo tried; exit 1", |run| {
+        (run.max_auto_reruns, run.auto_rerun_delay_ms) = (1, 600_000);
+    });
+    let host = Host::new(vec![step]).begun();
+    until("the first attempt", || host.log_so_far(1).contains("begins in 600s"));
+    host.send(&ToTaskAgent::Cancel { why: CancelReason::Canceled, grace_ms: 1000 }, &[]);
+    let left = host.finish();
+    assert_eq!(left.outcome(), Some(Outcome::Canceled));
+    assert_eq!(left.step(1), Some((StepStatus::Canceled, None)));
 }

@@ -50,6 +50,7 @@ fn workflow() -> WorkflowRow {
         status: WorkflowStatus::Failed,
         canceled: false,
         reruns: Reruns::default(),
+        setup: false,
     }
 }
 
