@@ -338,13 +338,18 @@ pub struct PipelineView {
 }
 
 impl PipelineView {
-    /// The places of the last run of each workflow: what the pipeline comes to.
-    pub fn last_runs(&self) -> Vec<usize> {
+    /// The places of the last run of each workflow, or of this one alone: what it comes to.
+    pub fn last_runs(&self, only: Option<WorkflowId>) -> Vec<usize> {
+        let only = only.and_then(|id| self.workflows.iter().position(|workflow| workflow.id == id));
+        let only = only.map(|place| self.first_run(place));
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
         for place in 0..self.workflows.len() {
             last.insert(self.first_run(place), place);
         }
-        last.into_values().collect()
+        last.into_iter()
+            .filter(|(first, _)| only.is_none_or(|only| only == *first))
+            .map(|(_, last)| last)
+            .collect()
     }
 
     /// The place of the run that the one at this place repeats in the end; its own if it repeats none.

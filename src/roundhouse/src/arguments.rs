@@ -6,6 +6,7 @@ mod config;
 mod operator;
 mod orb;
 mod orb_store;
+mod rerun;
 mod selection;
 
 pub(crate) use approve::Approve;
@@ -17,6 +18,7 @@ pub(crate) use operator::{
 };
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
+pub(crate) use rerun::Rerun;
 pub(crate) use selection::{Output, Selection};
 
 use clap::{Args, Parser, Subcommand};
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Pipeline(Box<Pipeline>),
     /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them
     Approve(Approve),
+    /// Run a workflow of a control plane again: all of it, from what failed, or single jobs
+    Rerun(Box<Rerun>),
     /// Look at a configuration without running it
     Config(Config),
     /// Check, pack, publish and fetch orbs
@@ -206,6 +210,7 @@ mod tests {
             "token",
             "pipeline",
             "approve",
+            "rerun",
             "config",
             "orb",
         ] {

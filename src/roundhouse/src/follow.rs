@@ -28,7 +28,7 @@ pub(crate) use terminal::{Live, Stream};
 
 use client::{ClientError, Operator};
 use model::Place;
-use protocol::{JobStatus, PipelineId, StepNumber, TaskId, api::PipelineView, feed::News};
+use protocol::{JobStatus, PipelineId, StepNumber, TaskId, WorkflowId, api::PipelineView, feed::News};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -123,14 +123,14 @@ struct Signs {
 }
 
 impl<'v> Follower<'v> {
-    /// Begins with the pipeline as it stands.
+    /// Begins with the pipeline as it stands; of one workflow alone, where one is named.
     pub(crate) async fn begin(
         operator: Operator,
-        pipeline: PipelineId,
+        (pipeline, only): (PipelineId, Option<WorkflowId>),
         page: Option<&str>,
         view: &'v mut dyn View,
     ) -> Result<Self, ClientError> {
-        let model = Model::new(operator.pipeline(pipeline).await?);
+        let model = Model::of(operator.pipeline(pipeline).await?, only);
         view.began(&model, page);
         Ok(Self {
             operator,
@@ -171,7 +171,7 @@ impl<'v> Follower<'v> {
         };
         self.end_logs();
         self.view.close();
-        let view = || self.model.view().clone();
+        let view = || self.model.outcome();
         Ok(followed?.then(|| Followed { view: view(), interrupted: interrupts.seen() > 0 }))
     }
 
@@ -239,7 +239,10 @@ impl<'v> Follower<'v> {
     /// Goes on from a fresh view: what it knows better is told as if news of it had come.
     async fn catch_up(&mut self) -> Result<(), ClientError> {
         let view = self.operator.pipeline(self.pipeline).await?;
-        self.model.extend(&view);
+        for place in self.model.extend(&view) {
+            let workflow = &view.workflows[place];
+            workflow.reruns.of.iter().for_each(|_| self.view.note(&words::rerun(workflow)));
+        }
         for news in story::of(&view) {
             self.hear(&news).await?;
         }

@@ -19,6 +19,7 @@ mod pipeline;
 mod program;
 mod report;
 mod request;
+mod rerun;
 mod resources;
 mod run;
 mod say;
@@ -71,6 +72,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
         Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
+        Command::Rerun(options) => rerun::rerun(options),
         Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),
         Command::Config(config) => match &config.command {
             ConfigCommand::Validate(options) => validate::validate(options).map(|()| exit::SUCCESS),

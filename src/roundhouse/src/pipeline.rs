@@ -13,7 +13,7 @@ use crate::{
 use archive::Packer;
 use client::Operator;
 use protocol::{
-    Digest,
+    Digest, WorkflowId,
     api::{Created, NewPipeline},
     exit,
     task::Source,
@@ -42,8 +42,9 @@ pub(crate) fn run(options: &PipelineRun) -> Result<u8, Failure> {
         let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
         let created = operator.create_pipeline(&pipeline).await.map_err(failed)?;
         if options.follow {
-            let page = format!("{}/pipelines/{}", access.url(), created.id);
-            follow(&operator, options, &created, page, &mut interrupts, began).await
+            let (output, artifacts) = (options.selection.output, options.artifacts.as_deref());
+            let following = Following { access: &access, output, artifacts, only: None, began };
+            following.follow(&operator, &options.connection, &created, &mut interrupts).await
         } else {
             tell(options.selection.output, &created, access.url())?;
             Ok(exit::SUCCESS)
@@ -65,42 +66,57 @@ fn tell(output: Output, created: &Created, url: &str) -> Result<(), Failure> {
     }
 }
 
-async fn follow(
-    operator: &Operator,
-    options: &PipelineRun,
-    created: &Created,
-    page: String,
-    interrupts: &mut Interrupts,
-    began: Instant,
-) -> Result<u8, Failure> {
-    let show = Show {
-        output: options.selection.output,
-        verbose: false,
-        began,
-        page: Some(page.clone()),
-        page_afterwards: Some(page.clone()),
-        approvals: Approvals { command: approve_command(&options.connection), ahead: Vec::new() },
-    };
-    let followed = show.follow(operator, created, interrupts, &Leave).await;
-    let unseen = |how| format!("pipeline {} {how}: {page}", created.number);
-    let followed = match followed {
-        Ok(Some(followed)) => followed,
-        Ok(None) => {
-            say::note(unseen("is followed no longer"));
-            return Ok(exit::INTERRUPTED);
-        }
-        Err(failure) => {
-            let message = format!("{}; {}", failure.message, unseen("goes on without being followed"));
-            return Err(Failure { message, ..failure });
-        }
-    };
-    let places = match &options.artifacts {
-        Some(folder) => {
-            Places::below(std::path::absolute(folder).or_usage(format!("--artifacts {}", folder.display()))?)
-        }
-        None => Places::nowhere(),
-    };
-    show.conclude(operator, &followed, &places, interrupts).await
+/// How a pipeline of a control plane is followed.
+pub(crate) struct Following<'a> {
+    pub(crate) access: &'a Access,
+    pub(crate) output: Output,
+    /// Where copies of its artifacts go.
+    pub(crate) artifacts: Option<&'a Path>,
+    /// The one workflow of it that is followed.
+    pub(crate) only: Option<WorkflowId>,
+    pub(crate) began: Instant,
+}
+
+impl Following<'_> {
+    /// Follows it to its end; the exit status.
+    pub(crate) async fn follow(
+        &self,
+        operator: &Operator,
+        connection: &Connection,
+        created: &Created,
+        interrupts: &mut Interrupts,
+    ) -> Result<u8, Failure> {
+        let page = format!("{}/pipelines/{}", self.access.url(), created.id);
+        let show = Show {
+            only: self.only,
+            output: self.output,
+            verbose: false,
+            began: self.began,
+            page: Some(page.clone()),
+            page_afterwards: Some(page.clone()),
+            approvals: Approvals { command: approve_command(connection), ahead: Vec::new() },
+        };
+        let followed = show.follow(operator, created, interrupts, &Leave).await;
+        let unseen = |how| format!("pipeline {} {how}: {page}", created.number);
+        let followed = match followed {
+            Ok(Some(followed)) => followed,
+            Ok(None) => {
+                say::note(unseen("is followed no longer"));
+                return Ok(exit::INTERRUPTED);
+            }
+            Err(failure) => {
+                let message = format!("{}; {}", failure.message, unseen("goes on without being followed"));
+                return Err(Failure { message, ..failure });
+            }
+        };
+        show.conclude(operator, &followed, &self.places()?, interrupts).await
+    }
+
+    fn places(&self) -> Result<Places, Failure> {
+        let Some(folder) = self.artifacts else { return Ok(Places::nowhere()) };
+        let folder = std::path::absolute(folder).or_usage(format!("--artifacts {}", folder.display()))?;
+        Ok(Places::below(folder))
+    }
 }
 
 /// How to approve a job of that control plane, as far as it is not said by the environment.

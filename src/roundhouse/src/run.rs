@@ -20,7 +20,7 @@ use crate::{
     artifacts::Places,
     connect::{self, Access, failed},
     failure::{Failure, OrFail},
-    follow::{Approvals, Followed, Interrupts, words},
+    follow::{Approvals, Followed, Interrupts, Model, words},
     logging::{self, Log},
     program,
     request::Request,
@@ -161,7 +161,7 @@ impl Run<'_> {
             Some(followed) => Ok(followed),
             None => {
                 let view = operator.pipeline(created.id).await.map_err(failed)?;
-                Ok(Followed { view, interrupted: true })
+                Ok(Followed { view: Model::new(view).outcome(), interrupted: true })
             }
         }
     }
@@ -169,6 +169,7 @@ impl Run<'_> {
     /// The page's address lets in whoever has it, so it is told on a terminal only, and in no file.
     fn show(&self, page: String) -> Show {
         Show {
+            only: None,
             output: self.options.selection.output,
             verbose: self.options.verbose,
             began: self.began,

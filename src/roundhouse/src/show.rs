@@ -12,7 +12,7 @@ use crate::{
     say,
 };
 use client::Operator;
-use protocol::{api::Created, api::PipelineView, exit};
+use protocol::{WorkflowId, api::Created, api::PipelineView, exit};
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
     time::{Duration, Instant},
@@ -26,6 +26,8 @@ const PART: usize = 1 << 16;
 /// How a pipeline is shown, from when on, and where else it can be seen.
 #[derive(Debug)]
 pub(crate) struct Show {
+    /// The one workflow that is shown, if not all are.
+    pub(crate) only: Option<WorkflowId>,
     /// For people or for programs.
     pub(crate) output: Output,
     /// Whether standard error has the machinery's log, with which no live view goes together.
@@ -54,7 +56,8 @@ impl Show {
         }
         let (view, outlet) = self.view()?;
         let mut view = ClosedAtTheEnd(view);
-        let follower = Follower::begin(operator.clone(), created.id, self.page.as_deref(), &mut *view.0);
+        let follower =
+            Follower::begin(operator.clone(), (created.id, self.only), self.page.as_deref(), &mut *view.0);
         let follower = follower.await.map_err(failed)?.through(outlet).approving(&self.approvals.ahead);
         follower.follow(interrupts, company).await.map_err(failed)
     }

@@ -13,7 +13,7 @@ use actix_web::{
 use blobs::Scope;
 use futures_util::StreamExt;
 use protocol::{
-    Digest, PipelineId,
+    Digest, PipelineId, WorkflowId,
     api::{Continue, MAX_CONTINUE, NewPipeline, PipelineView},
     feed::Feed,
     http::ErrorBody,
@@ -40,7 +40,9 @@ async fn create(_: Operator, plane: Data<Plane>, new: Json<NewPipeline>) -> Resu
 }
 
 async fn view(_: Reading, plane: Data<Plane>, id: Path<PipelineId>) -> Result<Json<PipelineView>, Refusal> {
-    plane.view(*id).await?.map(Json).ok_or_else(|| no_pipeline(*id))
+    // The id of a workflow leads to its pipeline too.
+    let of_workflow = plane.store.pipeline_of(WorkflowId(id.0)).await?;
+    plane.view(of_workflow.unwrap_or(*id)).await?.map(Json).ok_or_else(|| no_pipeline(*id))
 }
 
 fn no_pipeline(id: PipelineId) -> Refusal {

@@ -5,11 +5,11 @@
 
 use super::words;
 use protocol::{
-    JobStatus, StepNumber, StepStatus, TaskId, WorkflowStatus,
+    JobStatus, StepNumber, StepStatus, TaskId, WorkflowId, WorkflowStatus,
     api::{JobView, PipelineView, StepView, TaskView, WorkflowView},
     feed::News,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// Where a task stands in the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +24,10 @@ pub(crate) struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     view: PipelineView,
+    /// The one workflow that is followed, if not all are.
+    only: Option<WorkflowId>,
+    /// The places of the last runs of those: all else is past, or another's.
+    shown: Vec<usize>,
     places: HashMap<TaskId, Place>,
 }
 
@@ -49,15 +53,28 @@ pub(crate) struct Counts {
 impl Model {
     /// Begins with this view.
     pub(crate) fn new(view: PipelineView) -> Self {
-        let mut model = Self { view, places: HashMap::new() };
+        Self::of(view, None)
+    }
+
+    /// Begins with this view, for one workflow and its reruns alone.
+    pub(crate) fn of(view: PipelineView, only: Option<WorkflowId>) -> Self {
+        let mut model = Self { view, only, shown: Vec::new(), places: HashMap::new() };
         model.find_places();
         model
     }
 
-    /// Takes up the workflows that joined since, as they were before anything happened to them.
-    pub(crate) fn extend(&mut self, view: &PipelineView) {
-        let joined = view.workflows.iter().skip(self.view.workflows.len()).cloned().map(fresh);
-        self.view.workflows.extend(joined);
+    /// Takes up workflows that came since, as if they had not begun; their places.
+    pub(crate) fn extend(&mut self, view: &PipelineView) -> Range<usize> {
+        let known = self.view.workflows.len();
+        self.view.workflows.extend(view.workflows.iter().skip(known).map(not_begun));
+        self.find_places();
+        known..self.view.workflows.len()
+    }
+
+    /// The view with the last runs of what is followed alone.
+    pub(crate) fn outcome(&self) -> PipelineView {
+        let workflows = self.shown.iter().map(|place| self.view.workflows[*place].clone()).collect();
+        PipelineView { workflows, ..self.view.clone() }
     }
 
     /// Goes on from a fresh view.
@@ -67,6 +84,7 @@ impl Model {
     }
 
     fn find_places(&mut self) {
+        self.shown = self.view.last_runs(self.only);
         self.places.clear();
         for (workflow, view) in self.view.workflows.iter().enumerate() {
             for (job, view) in view.jobs.iter().enumerate() {
@@ -85,7 +103,7 @@ impl Model {
         let over = |workflow: &WorkflowView| {
             workflow.status.is_terminal() && workflow.jobs.iter().all(|job| job.status.is_terminal())
         };
-        self.view.workflows.iter().all(over)
+        self.shown.iter().all(|place| over(&self.view.workflows[*place]))
     }
 
     /// Where a task stands.
@@ -110,7 +128,8 @@ impl Model {
 
     /// All jobs with their places, in the order of the configuration.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = (Place, &JobView)> {
-        self.view.workflows.iter().enumerate().flat_map(|(workflow, view)| {
+        self.shown.iter().flat_map(|&workflow| {
+            let view = &self.view.workflows[workflow];
             view.jobs.iter().enumerate().map(move |(job, view)| (Place { workflow, job }, view))
         })
     }
@@ -206,13 +225,17 @@ impl Model {
     }
 }
 
-fn fresh(mut view: WorkflowView) -> WorkflowView {
-    view.status = WorkflowStatus::Running;
-    for job in &mut view.jobs {
-        job.status = JobStatus::Blocked;
-        job.tasks.clear();
-    }
-    view
+/// A workflow as it was before anything of it ran.
+fn not_begun(view: &WorkflowView) -> WorkflowView {
+    let blocked = |job: &JobView| JobView {
+        status: JobStatus::Blocked,
+        started_ms: None,
+        ended_ms: None,
+        tasks: Vec::new(),
+        ..job.clone()
+    };
+    let jobs = view.jobs.iter().map(|job| if job.inherited { job.clone() } else { blocked(job) });
+    WorkflowView { status: WorkflowStatus::Running, jobs: jobs.collect(), ..view.clone() }
 }
 
 fn move_workflow(view: &mut WorkflowView, status: WorkflowStatus) -> Option<()> {

@@ -1,6 +1,9 @@
 //! How durations, sizes and endings are said to people, with colors where they are wanted.
 
-use protocol::{JobStatus, StepStatus, api::StepView};
+use protocol::{
+    JobStatus, StepStatus,
+    api::{Reruns, StepView, WorkflowView},
+};
 use std::io::IsTerminal;
 
 /// Whether to color, and how.
@@ -153,6 +156,15 @@ pub(crate) fn step_end(step: &StepView) -> String {
 /// A name from a configuration, or a sentence of the machinery, as one line that moves no cursor.
 pub(crate) fn shown(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// That a workflow runs again, and why.
+pub(crate) fn rerun(workflow: &WorkflowView) -> String {
+    let (name, Reruns { automatic, most, .. }) = (shown(&workflow.name), workflow.reruns);
+    match automatic {
+        0 => format!("the workflow {name} runs again"),
+        _ => format!("the workflow {name} failed and runs again by itself ({automatic} of {most})"),
+    }
 }
 
 #[cfg(test)]
