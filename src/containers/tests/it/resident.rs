@@ -63,12 +63,15 @@ fn spec(task: &Task) -> TaskSpec {
         background: false,
         working_directory: None,
         no_output_timeout_ms: 60_000,
+        max_auto_reruns: 0,
+        auto_rerun_delay_ms: 0,
     };
     TaskSpec {
         task: task.order.marks.task,
         epoch: protocol::Epoch(1),
         job: "build".to_owned(),
         job_number: 7,
+        is_setup: false,
         node_index: 0,
         node_total: 1,
         environment: Vec::new(),

@@ -40,7 +40,7 @@ pub(crate) struct Approve {
     #[arg(long, value_name = "ID", help_heading = "Which jobs")]
     pub(crate) pipeline: Option<PipelineId>,
 
-    /// Who approves, as the page and the report will say [default: your account @ this host]
+    /// Who approves, as the page and the report will say [default: your account at this host]
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
 
