@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const PROGRAM: &str = "/.roundhouse/task-agent";
 /// The directory of the task's socket.
 pub const DOOR: &str = "/.roundhouse/door";
+/// A directory for what the job's programs need of the task-agent: their commands and their socket. Made at the start.
+pub const JOB: &str = "/.roundhouse/job";
 /// The first argument of a task-agent in a container; the second is a [`Resident`] as JSON.
 pub const RESIDENT: &str = "--resident";
 

@@ -17,6 +17,7 @@ pub mod http;
 pub mod ids;
 pub mod image;
 pub mod invariants;
+pub mod job;
 pub mod journal;
 pub mod pipeline;
 pub mod run;

@@ -1,4 +1,5 @@
-//! Whether the task is being ended, how, and how long its processes have to go by themselves.
+//! Whether the task is being ended, how, and how long its processes have to go by themselves; or whether the job itself
+//! wants no further step.
 
 use crate::bell::Bell;
 use protocol::{
@@ -7,7 +8,10 @@ use protocol::{
 };
 use std::{
     io,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,13 +39,15 @@ impl Ending {
 pub(crate) struct Control {
     ending: Mutex<Option<Ending>>,
     ended: Condvar,
+    halted: AtomicBool,
     /// Rung at each call of [`end`](Self::end).
     pub(crate) bell: Bell,
 }
 
 impl Control {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { ending: Mutex::new(None), ended: Condvar::new(), bell: Bell::new()? })
+        let (ending, ended, halted) = (Mutex::new(None), Condvar::new(), AtomicBool::new(false));
+        Ok(Self { ending, ended, halted, bell: Bell::new()? })
     }
 
     /// Ends the task. The first call says how; a later one can only make the time shorter.
@@ -55,6 +61,15 @@ impl Control {
         drop(ending);
         self.ended.notify_all();
         self.bell.ring();
+    }
+
+    /// From now on no step begins. Those that run go on, and nothing else changes.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Acquire)
     }
 
     /// Waits for that long, or until the task is being ended; whether it is.

@@ -8,7 +8,7 @@
 //!
 //! It holds no credentials and opens no network connection. What must leave the host or come to it is a request to the
 //! launch-agent with a descriptor. It goes on while no launch-agent is there. To the jobs of a setup workflow it listens on
-//! the loopback address (`continuation`).
+//! the loopback address (`continuation`). Under other names it is what jobs call: their commands (`in_job`).
 
 mod bell;
 mod cache_key;
@@ -20,6 +20,8 @@ mod control;
 mod follow;
 mod glob;
 mod hints;
+mod in_job;
+mod job_socket;
 mod journal;
 mod junit;
 mod memory;
@@ -42,6 +44,7 @@ use crate::{
     continuation::CannotOpen,
     control::Control,
     hints::Hints,
+    job_socket::{Callers, CannotListen},
     journal::Journal,
     resident::CannotReside,
     sequence::{Background, JournalLost, Sequence},
@@ -52,7 +55,9 @@ use crate::{
 };
 use masking::Masker;
 use protocol::{
-    VERSION, exit,
+    VERSION,
+    container::JOB,
+    exit,
     frame::Invitation,
     status::{Outcome, StepStatus},
     task::TaskSpec,
@@ -60,6 +65,7 @@ use protocol::{
 use sandbox::own::{self, ChildSignals};
 use std::{
     io::{self, BufRead, Read},
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, OnceLock},
     thread,
@@ -70,6 +76,9 @@ use std::{
 const MOST_INVITATION: u64 = 64 * 1024;
 /// Enough for the threads: what they move is on the heap, and archives are made by threads of their own.
 const STACK: usize = 1024 * 1024;
+
+/// On a host: the directory of the job's commands and their socket, in that of its temporary files.
+const OWN_JOB: &str = ".job";
 
 /// Why a task-agent ends without a journal that has its end.
 #[derive(Debug, thiserror::Error)]
@@ -94,10 +103,15 @@ enum NoPlace {
     #[error(transparent)]
     Surroundings(#[from] CannotMake),
     #[error(transparent)]
+    Commands(#[from] CannotListen),
+    #[error(transparent)]
     Continuation(#[from] CannotOpen),
 }
 
 fn main() -> ExitCode {
+    if let Some(name) = in_job::called_as() {
+        return in_job::main(name);
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -125,10 +139,11 @@ fn run() -> Result<(), Fatal> {
     attend(Arc::clone(&wire), invitation.clone())?;
     let delivered = wire.wait_for_begin()?;
     let journal = Arc::new(Journal::new(delivered.journal.try_clone()?, hints));
+    let callers = if resident.is_some() { Callers::All } else { Callers::Own };
     if let Some(resident) = resident {
         resident::start_beside(resident, &invitation.root)?;
     }
-    let task = Task { signals, invitation, control, wire, journal };
+    let task = Task { signals, invitation, callers, control, wire, journal };
     task.run(delivered)
 }
 
@@ -153,6 +168,7 @@ fn attend(wire: Arc<Wire>, invitation: Invitation) -> io::Result<()> {
 struct Task {
     signals: ChildSignals,
     invitation: Invitation,
+    callers: Callers,
     control: Arc<Control>,
     wire: Arc<Wire>,
     journal: Arc<Journal>,
@@ -205,6 +221,11 @@ impl Task {
     fn sequence(&self, delivered: Delivered) -> Result<Sequence, NoPlace> {
         let Delivered { spec, tree, spools, .. } = delivered;
         let mut place = surroundings::make(&self.invitation, &spec, own_variables())?;
+        let directory = match self.callers {
+            Callers::Own => place.temporary.join(OWN_JOB),
+            Callers::All => PathBuf::from(JOB),
+        };
+        job_socket::open(&directory, self.callers, &mut place, &self.control)?;
         if spec.is_setup {
             continuation::open(&mut place, Arc::clone(&self.wire) as Arc<dyn Carry>)?;
         }

@@ -1,7 +1,11 @@
 //! In a container: from its root, as which this program begins there, to the job's user in a home and a working directory
 //! that are its own.
 
-use protocol::{container::Resident, frame::Invitation};
+use protocol::{
+    container::{JOB, PROGRAM, Resident},
+    frame::Invitation,
+    job::NAMES,
+};
 use sandbox::{job::JobCommand, own};
 use std::{
     ffi::OsString,
@@ -9,13 +13,15 @@ use std::{
     io::{self, Read},
     os::{
         fd::AsFd,
-        unix::fs::{DirBuilderExt, MetadataExt, chown},
+        unix::fs::{DirBuilderExt, MetadataExt, chown, symlink},
     },
     path::{Path, PathBuf},
 };
 
 /// The longest file of accounts that is read.
 const MOST_ACCOUNTS: u64 = 4 * 1024 * 1024;
+/// Where every PATH leads, after what an image installs itself.
+const COMMANDS: &str = "/usr/bin";
 
 /// What keeps this program from being the job's user.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +69,23 @@ pub(crate) fn settle(resident: &Resident, invitation: &mut Invitation) -> Result
         account.home = home.into();
     }
     let home = &account.home;
-    for path in [home.clone(), home.join("tmp"), below(home, &resident.working_directory)] {
+    let working_directory = below(home, &resident.working_directory);
+    for path in [home.clone(), home.join("tmp"), working_directory, PathBuf::from(JOB)] {
         give(&path, &account).map_err(|source| CannotReside::Directory { path, source })?;
     }
+    link_commands(Path::new(COMMANDS));
     let failed = |source| CannotReside::Become { uid: account.uid, source };
     own::become_account(account.uid, account.gid, &account.groups).map_err(failed)?;
     (invitation.root, invitation.working_directory) = (account.home, None);
     Ok(())
+}
+
+/// The job's commands also where a shell looks that forgets the PATH it was given: one for a login, or of another user.
+/// Whatever the image has there of that name is left alone, and an image without the directory does without.
+fn link_commands(directory: &Path) {
+    for name in NAMES {
+        let _ = symlink(PROGRAM, directory.join(name));
+    }
 }
 
 /// A path as a configuration has it.
@@ -188,6 +204,16 @@ mod tests {
         {
             assert_eq!(below(Path::new("/h"), written), Path::new(path));
         }
+    }
+
+    #[test]
+    fn what_an_image_calls_circleci_stays_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("circleci"), "its own").unwrap();
+        link_commands(dir.path());
+        assert_eq!(fs::read_to_string(dir.path().join("circleci")).unwrap(), "its own");
+        assert_eq!(fs::read_link(dir.path().join("circleci-agent")).unwrap(), Path::new(PROGRAM));
+        link_commands(Path::new("/no/such"));
     }
 
     #[test]

@@ -77,11 +77,11 @@ impl Background {
 pub(crate) struct JournalLost(#[from] io::Error);
 
 impl Sequence {
-    /// Runs the steps whose turn it is. Once the task is being ended none starts.
+    /// Runs the steps whose turn it is. Once the task is being ended, or the job is halted, none starts.
     pub(crate) fn run(self: &Arc<Self>) -> Result<Outcome, JournalLost> {
         let mut failed = false;
         for (number, step) in (1..).map(StepNumber).zip(&self.spec.steps) {
-            if self.control().is_ending() {
+            if self.control().is_ending() || self.control().is_halted() {
                 break;
             }
             if is_due(step.when, failed) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that cannot be")]
 
+mod commanding;
 mod continuing;
 mod ending;
 mod host;

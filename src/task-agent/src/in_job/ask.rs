@@ -1,0 +1,43 @@
+//! One call to the task-agent of the job that this program runs in.
+
+use super::Failure;
+use protocol::{
+    container::JOB,
+    frame::{decode, encode},
+    job::{Call, Reply, SOCKET, SOCKET_VARIABLE},
+};
+use sandbox::packet::Connection;
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// Asks, and waits for the answer as long as it takes: the task-agent may have to wait for a launch-agent that is started
+/// again.
+pub(super) fn ask(call: &Call) -> Result<(), Failure> {
+    let socket = socket()?;
+    let connection = Connection::connect(&socket).map_err(|source| {
+        Failure::Refused(format!("cannot reach the job's task-agent at {}: {source}", socket.display()))
+    })?;
+    let refused = |error: protocol::frame::FrameError| Failure::Refused(error.to_string());
+    let speak = Failure::io("speak to the job's task-agent");
+    let heard = connection.send(&encode(call).map_err(refused)?, &[]).and_then(|()| connection.receive());
+    let Some(packet) = heard.map_err(speak)? else {
+        return Err(Failure::Refused("the job's task-agent hung up: it is busy, or the job ends".to_owned()));
+    };
+    match decode(&packet.bytes).map_err(refused)? {
+        Reply::Done => Ok(()),
+        Reply::Refused { message } => Err(Failure::Refused(message)),
+    }
+}
+
+/// In a container also where the variable was lost, as `sudo` and `su` lose it.
+fn socket() -> Result<PathBuf, Failure> {
+    let told = env::var_os(SOCKET_VARIABLE).map(PathBuf::from);
+    let usual = || Some(Path::new(JOB).join(SOCKET)).filter(|path| path.exists());
+    told.or_else(usual).ok_or_else(|| {
+        Failure::Refused(format!(
+            "this is no step of a job: {SOCKET_VARIABLE} is not set, which tells where its task-agent is"
+        ))
+    })
+}
