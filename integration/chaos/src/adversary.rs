@@ -148,38 +148,38 @@ impl<'h> Adversary<'h> {
         Ok(victim)
     }
 
+    /// What is to be put right is known before anything is done: half of a fault is one too.
     fn strike_disk(&mut self, fault: &Fault) -> io::Result<()> {
         let house = self.house;
         match *fault {
             Fault::FullPlane { length } => {
-                house.plane_disk.fill()?;
                 self.later(length, Remedy::FreePlane);
+                house.plane_disk.fill()
             }
             Fault::FullHost { host, length } => {
-                house.hosts[host].disk.fill()?;
                 self.later(length, Remedy::FreeHost(host));
+                house.hosts[host].disk.fill()
             }
             Fault::ReadOnlyPlane { length } => {
-                house.plane_disk.fail()?;
                 self.later(length, Remedy::MendPlane);
+                house.plane_disk.fail()
             }
             Fault::ReadOnlyHost { host, length } => {
-                house.hosts[host].disk.fail()?;
                 self.later(length, Remedy::MendHost(host));
+                house.hosts[host].disk.fail()
             }
             Fault::PowerCutPlane { down } => {
-                house.plane.kill(u64::MAX);
-                house.plane_disk.cut_power()?;
                 self.later(down, Remedy::MendPlane);
+                house.plane.kill(u64::MAX);
+                house.plane_disk.cut_power()
             }
             Fault::PowerCutHost { host, down } => {
-                house.hosts[host].kill_everything();
-                house.hosts[host].disk.cut_power()?;
                 self.later(down, Remedy::MendHost(host));
+                house.hosts[host].kill_everything();
+                house.hosts[host].disk.cut_power()
             }
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn task_agent(&self, host: HostNumber, pick: u64) -> Option<(Process, String)> {

@@ -88,16 +88,23 @@ impl Disk {
     }
 
     /// Checks and mounts it again. Whoever used it has ended.
+    ///
+    /// It is a copy from now on: a namespace that was given the mount meanwhile, and keeps it to itself, keeps the failed file
+    /// system with its image alive, and the kernel would mount that again.
     pub fn mend(&self) -> io::Result<()> {
         run("umount", &[text(&self.at)])?;
+        let copy = self.image.with_extension("copy");
+        run("cp", &["--sparse=always", text(&self.image), text(&copy)])?;
+        fs::rename(&copy, &self.image)?;
         // Exit status 1 says that something was repaired.
         let _ = Command::new("e2fsck").args(["-p", text(&self.image)]).output()?;
         self.mount()
     }
 }
 
-/// A directory whose mounts are taken away from everybody's namespace when they are unmounted here: whoever was given a copy
-/// of them meanwhile, as by a container engine's start, would keep the failed disk alive. Dropping it undoes that.
+/// A directory whose mounts are taken away from everybody's namespace when they are unmounted here, from all that let
+/// themselves be told so: whoever was given a copy of them meanwhile, as by a container engine's start, would keep them alive,
+/// and the memory of their images with them. Dropping it undoes that.
 #[derive(Debug)]
 pub struct Shared {
     at: PathBuf,
@@ -149,4 +156,43 @@ pub fn lacking() -> Option<String> {
     }
     let probe = tempfile::tempdir().ok()?;
     Disk::make(probe.path(), 16).err().map(|error| format!("loop devices with ext4 ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patience;
+    use std::time::Duration;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// In a namespace that has its own copy of all mounts, until it is killed.
+    fn keeper() -> std::process::Child {
+        let keeper =
+            Command::new("unshare").args(["--mount", "--propagation=private", "sleep", "1000"]).spawn();
+        let keeper = keeper.unwrap();
+        let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+        let is_apart = || (namespace(&keeper.id().to_string()) != namespace("self")).then_some(());
+        patience::until(SOON, is_apart).unwrap();
+        keeper
+    }
+
+    #[test]
+    fn a_disk_whose_mount_somebody_keeps_is_mended_all_the_same() {
+        if let Some(lacking) = lacking() {
+            return eprintln!("skipped: {lacking}");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let disk = Disk::make(place.path(), 16).unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::write(path("kept"), "all of it").unwrap();
+        File::open(path("kept")).and_then(|file| file.sync_all()).unwrap();
+        let mut keeper = keeper();
+        let mended = disk.cut_power().and_then(|()| disk.mend());
+        let found = mended.and_then(|()| fs::read_to_string(path("kept")));
+        let written = fs::write(path("new"), "more");
+        keeper.kill().and_then(|()| keeper.wait()).unwrap();
+        assert_eq!(found.unwrap(), "all of it");
+        written.unwrap();
+    }
 }
