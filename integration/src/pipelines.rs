@@ -5,7 +5,10 @@ use protocol::{
     api::{JobView, PipelineView, TaskView},
     ids::{PipelineId, StepNumber, TaskId},
 };
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// How long anything of a pipeline is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -107,7 +110,22 @@ pub fn count_to(last: u32) -> String {
     format!("for number in $(seq 1 {last}); do echo $number; sleep 0.01; done")
 }
 
-/// What it prints.
+/// A command that counts like this until a file is there: as long as its test takes, on a busy host too.
+pub fn count_until(gate: &Path) -> String {
+    let gate = gate.display();
+    format!("number=0; until [ -e {gate} ]; do number=$((number + 1)); echo $number; sleep 0.01; done")
+}
+
+/// What was printed counts from 1, and nothing is lost or doubled.
+///
+/// # Panics
+/// Where it does not.
+pub fn is_counted(printed: &str) {
+    let lines = printed.lines().count().try_into().expect("nobody counts so far");
+    assert_eq!(printed, numbers(lines));
+}
+
+/// What they print.
 pub fn numbers(last: u32) -> String {
     (1..=last).map(|number| format!("{number}\n")).collect()
 }

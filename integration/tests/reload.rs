@@ -1,7 +1,7 @@
 //! A launch-agent that takes up a new program or configuration under running jobs, or stays as it is and says why.
 
 use integration::{
-    pipelines::{count_to, logged, numbers, only_task},
+    pipelines::{count_to, count_until, is_counted, logged, numbers, only_task},
     proc,
     rig::{Rig, Running, Server},
     wait,
@@ -96,13 +96,14 @@ fn hang_up(agent: &Running, said: &str) {
 async fn a_job_goes_on_under_three_reloads_and_no_byte_of_its_log_is_lost_or_doubled() {
     let house = House::new().await;
     let agent = house.agent(&[("concurrency", "2")]);
-    let pipeline = house.server.job(CLASS, &count_to(600)).await;
+    let pipeline = house.server.job(CLASS, &count_until(&house.rig.path("gate"))).await;
     let mut said = house.has_said(pipeline, 20).await;
     for _ in 0..3 {
         hang_up(&agent, SERVES);
         said = house.has_said(pipeline, said).await;
     }
-    assert_eq!(house.succeeds(pipeline).await, numbers(600));
+    house.open("gate");
+    is_counted(&house.succeeds(pipeline).await);
     assert_eq!(agent.says("a task is adopted"), 3);
     let children = || proc::all().into_iter().filter(|one| one.parent() == Some(agent.process())).count();
     wait::until("its task-agent is reaped", SOON, || (children() == 0).then_some(()));
