@@ -45,6 +45,11 @@ impl Process {
         self.stat()?[1].parse().ok().map(Self)
     }
 
+    /// Those whose parent it is.
+    pub fn children(self) -> Vec<Self> {
+        all().into_iter().filter(|process| process.parent() == Some(self)).collect()
+    }
+
     /// This one.
     pub fn own() -> Self {
         Self(rustix::process::getpid().as_raw_nonzero().get())

@@ -25,6 +25,8 @@ use tempfile::TempDir;
 /// How long a program may take to be ready or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const PROGRAMS: [&str; 2] = ["roundhouse", "roundhouse-task-agent"];
+
 /// A temporary directory that every account may enter, and the programs.
 #[derive(Debug)]
 pub struct Rig {
@@ -86,11 +88,11 @@ impl Rig {
         let root =
             tempfile::Builder::new().prefix("roundhouse-rig-").tempdir().expect("a temporary directory");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-        for program in ["roundhouse", "roundhouse-task-agent"] {
-            let path = programs.join(program);
+        let rig = Self { root, programs };
+        for path in rig.programs() {
             assert!(path.exists(), "{} is missing: ./scripts/test builds it", path.display());
         }
-        Self { root, programs }
+        rig
     }
 
     /// A path in it.
@@ -104,6 +106,11 @@ impl Rig {
         fs::create_dir_all(path.parent().expect("below the root")).expect("it is ours");
         fs::write(&path, text).expect("it is ours");
         path
+    }
+
+    /// Where the two programs lie.
+    pub fn programs(&self) -> [PathBuf; 2] {
+        PROGRAMS.map(|program| self.programs.join(program))
     }
 
     /// `roundhouse`, ready for arguments, with nothing of this process's own settings.
