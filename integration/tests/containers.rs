@@ -2,8 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "containers/failures.rs"]
+mod failures;
+#[path = "containers/images.rs"]
+mod images;
+#[path = "containers/registry.rs"]
+mod registry;
+#[path = "containers/services.rs"]
+mod services;
+
 #[path = "../../src/containers/tests/it/podman.rs"]
-#[expect(dead_code, reason = "the room of containers uses more of it")]
 mod podman;
 
 use integration::{
@@ -39,6 +47,10 @@ jobs:
       - save_cache: {key: "k-{{ .Revision }}-1", paths: [out]}
       - store_artifacts: {path: out}
       - store_test_results: {path: results}
+      - run: {background: true, command: 'echo up > ~/up; exec sleep 1000'}
+      - run: {name: beside, command: 'until [ -s ~/up ]; do sleep 0.1; done; cat ~/up'}
+      - run: {name: fails, command: exit 3}
+      - run: {name: after, when: on_fail, command: echo still here}
   use:
     docker:
       - image: localhost/cimg:1
@@ -53,7 +65,7 @@ jobs:
           command: |
             until wget -q -O - http://localhost:8099/; do sleep 0.1; done
             wget -q -O - http://web:8099/
-workflows: {all: {jobs: [make, use: {requires: [make]}]}}
+workflows: {all: {jobs: [make, use: {requires: [make: failed]}]}}
 "#;
 
 fn run(rig: &Rig, podman: &Podman, config: &str, arguments: &[&str]) -> Ended {
@@ -78,8 +90,11 @@ fn a_job_runs_in_its_image_as_its_user_beside_its_services() {
     let Some(podman) = Podman::start() else { return };
     let rig = Rig::new();
     let ended = run(&rig, &podman, TOUR, &[]);
-    assert_eq!(ended.status, 0, "{ended:#?}");
     assert_eq!(ended.step("make", "who"), "0 /root/project /root yes\n");
+    assert_eq!(ended.step("make", "beside") + &ended.step("make", "after"), "up\nstill here\n");
+    let (make, used) = (ended.job("make"), ended.job("use"));
+    assert_eq!((make.status, used.status), (JobStatus::Failed, JobStatus::Success), "{ended:#?}");
+    assert_eq!((make.artifacts.len(), make.tests.passed), (1, 1));
     assert_eq!(ended.step("use", "who").trim(), "3434 /home/circleci/project 3434 3434 3434");
     assert_eq!(ended.step("use", "fetch"), "served\nserved\n");
     assert_eq!(ended.job("use").tasks.len(), 2);
@@ -160,10 +175,15 @@ impl House {
     }
 
     fn agent(&self) -> Agent {
+        self.agent_with(("grace", "1s"))
+    }
+
+    /// The same with another key of its configuration.
+    fn agent_with(&self, key: (&str, &str)) -> Agent {
         let address = address(&self.podman);
         let classes = [(CLASS, self.token.as_str())];
         let engine = [("DOCKER_HOST", Path::new(&address))];
-        self.rig.agent_within("agent", &self.server.url, &classes, &[("grace", "1s")], &engine)
+        self.rig.agent_within("agent", &self.server.url, &classes, &[key], &engine)
     }
 
     /// A job that counts in a container, with a service beside it, some of its output stored.

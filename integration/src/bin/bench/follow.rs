@@ -7,7 +7,10 @@ use protocol::{
     status::WorkflowStatus,
 };
 use rustix::process::Signal;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// The class of all the bench's jobs.
 pub(crate) const CLASS: &str = "bench/linux";
@@ -22,10 +25,16 @@ pub(crate) struct Bench {
 
 /// Starts both, with room for so many tasks.
 pub(crate) async fn start(concurrency: usize) -> Bench {
+    start_with(concurrency, &[]).await
+}
+
+/// The same with these variables in the launch-agent's environment.
+pub(crate) async fn start_with(concurrency: usize, variables: &[(&str, &Path)]) -> Bench {
     let rig = Rig::new();
     let server = rig.server("server");
     let token = server.class(CLASS).await;
-    let agent = rig.agent("agent", &server, &[(CLASS, &token)], concurrency);
+    let (classes, room) = ([(CLASS, token.as_str())], concurrency.to_string());
+    let agent = rig.agent_within("agent", &server.url, &classes, &[("concurrency", &room)], variables);
     let bench = Bench { server, agent, _rig: rig };
     // The first task brings the task-agent's program to the host and shows that all of it is up.
     let first = bench.server.pipeline(&job("true", 1), CLASS).await;

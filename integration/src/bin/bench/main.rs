@@ -4,6 +4,7 @@
 
 mod adoption;
 mod compile;
+mod containers;
 mod dispatch;
 mod fleet;
 mod flood;
@@ -11,6 +12,21 @@ mod follow;
 mod leases;
 mod memory;
 mod table;
+
+#[path = "../../../tests/containers/images.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "tests use more of it, and fail by panicking, as the bench does"
+)]
+mod images;
+#[path = "../../../../src/containers/tests/it/podman.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "tests use more of it, and fail by panicking, as the bench does"
+)]
+mod podman;
 
 use std::process::ExitCode;
 use table::Row;
@@ -28,10 +44,13 @@ pub(crate) struct Scale {
     pub(crate) tasks: usize,
     /// Tasks that outlive their launch-agent.
     pub(crate) adopted: usize,
+    /// Tasks in containers at once.
+    pub(crate) contained: usize,
 }
 
-const FULL: Scale = Scale { samples: 200, jobs: 1000, output: 1 << 30, tasks: 500, adopted: 100 };
-const QUICK: Scale = Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20, adopted: 20 };
+const FULL: Scale =
+    Scale { samples: 200, jobs: 1000, output: 1 << 30, tasks: 500, adopted: 100, contained: 50 };
+const QUICK: Scale = Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20, adopted: 20, contained: 10 };
 
 /// Measures some rows.
 type Measure = fn(Scale) -> Vec<Row>;
@@ -40,7 +59,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 7] = [
+    let rows: [(&str, Measure); 8] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
@@ -48,10 +67,11 @@ fn main() -> ExitCode {
         ("leases", leases::rows),
         ("adoption", adoption::rows),
         ("compile", compile::rows),
+        ("containers", containers::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
         eprintln!(
-            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile [--quick]"
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers [--quick]"
         );
         return ExitCode::from(2);
     }

@@ -17,6 +17,8 @@ pub(crate) const CIMG: &str = "localhost/cimg:1";
 /// The same image, whose entrypoint says that it runs, and which wants it kept.
 pub(crate) const ENTRY: &str = "localhost/entry:1";
 
+/// In the engine's directory: what it knows of registries, which is nothing at first.
+pub(crate) const REGISTRIES: &str = "registries.conf";
 const BEGIN: Duration = Duration::from_secs(60);
 
 /// A running engine. What is in it goes with it.
@@ -56,13 +58,19 @@ fn skipped(why: &str) -> Option<Podman> {
 impl Podman {
     /// Starts one with the images above, or says why the test is skipped.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_in(Path::new("/tmp"))
+    }
+
+    /// The same with all that it keeps below some directory.
+    pub(crate) fn start_in(parent: &Path) -> Option<Self> {
         for (program, package) in [("podman", "podman"), ("busybox", "busybox-static"), ("tar", "tar")] {
             if !found(program) {
                 return skipped(&format!("there is no {program} here (package {package})"));
             }
         }
-        let dir = tempfile::Builder::new().prefix("engine").tempdir_in("/tmp").unwrap();
+        let dir = tempfile::Builder::new().prefix("engine").tempdir_in(parent).unwrap();
         fs::write(dir.path().join("containers.conf"), configuration()).unwrap();
+        fs::write(dir.path().join(REGISTRIES), "").unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let storage = format!(
             "[storage]\ndriver = \"overlay\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n",
@@ -113,6 +121,7 @@ impl Podman {
         command
             .env("CONTAINERS_CONF", at("containers.conf"))
             .env("CONTAINERS_STORAGE_CONF", at("storage.conf"));
+        command.env("CONTAINERS_REGISTRIES_CONF", at(REGISTRIES));
         command.env_remove("DOCKER_HOST").arg("--root").arg(at("storage")).arg("--runroot").arg(at("run"));
         command.arg("--tmpdir").arg(at("tmp")).args(words);
         command
@@ -155,7 +164,7 @@ impl Podman {
 
     /// Built once, and kept beside what cargo builds.
     fn take_images(&self) -> Result<(), String> {
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images.tar");
+        let kept = kept_in().join("images.tar");
         if !kept.exists() {
             self.build_images()?;
             let saved = self.dir.path().join("images.tar");
@@ -200,6 +209,12 @@ impl Podman {
         import(&kept, ENTRY)?;
         run(&mut self.podman(&["run", "--rm", "--network=none", BOX, "/bin/true"]))
     }
+}
+
+/// Where cargo has tests keep things; of the bench, which is no test to it, the program's own directory.
+fn kept_in() -> PathBuf {
+    let of_program = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
+    option_env!("CARGO_TARGET_TMPDIR").map(PathBuf::from).or_else(of_program).unwrap()
 }
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
