@@ -118,6 +118,8 @@ impl Podman {
     fn podman(&self, words: &[&str]) -> Command {
         let at = |name: &str| self.dir.path().join(name);
         let mut command = Command::new("podman");
+        // A container that ran out of memory has its mark left in the directory of whoever started it.
+        command.current_dir(self.dir.path());
         command
             .env("CONTAINERS_CONF", at("containers.conf"))
             .env("CONTAINERS_STORAGE_CONF", at("storage.conf"));
