@@ -142,7 +142,7 @@ fn run(
     let name = first_line(&command);
     let run = Run {
         shell: fields.text("shell").or_else(|| surroundings.shell.map(str::to_owned)),
-        environment: environment::read(context, fields.node.get("environment")),
+        environment: environment::read_of_step(context, fields.node.get("environment")),
         background: fields.flag("background"),
         working_directory: fields.text("working_directory"),
         no_output_timeout_ms: no_output_timeout(fields),

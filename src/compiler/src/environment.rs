@@ -16,6 +16,25 @@ pub(crate) fn read(context: Context<'_>, node: Option<&Node>) -> Environment {
     overlay(environment, Environment::new())
 }
 
+/// Reads that of a `run` step: there CircleCI has `true` and `false` as 1 and 0, and the scripts of its orbs ask for these.
+pub(crate) fn read_of_step(context: Context<'_>, node: Option<&Node>) -> Environment {
+    read(context, node.map(counted).as_ref())
+}
+
+fn counted(node: &Node) -> Node {
+    match &node.kind {
+        Kind::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| (key.clone(), counted(value)));
+            Node::map(node.span, entries.collect())
+        }
+        Kind::Seq(items) => Node::seq(node.span, items.iter().map(counted).collect()),
+        Kind::Scalar(_) => match node.as_bool() {
+            Some(value) => Node::string(node.span, if value { "1" } else { "0" }),
+            None => node.clone(),
+        },
+    }
+}
+
 /// The variables of `lower`, overlaid by those of `upper`.
 pub(crate) fn overlay(lower: Environment, upper: Environment) -> Environment {
     let mut places: HashMap<String, usize> = HashMap::new();

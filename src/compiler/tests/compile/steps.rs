@@ -60,6 +60,23 @@ jobs:
       - run: {command: x, environment: "FLAG=<< pipeline.git.branch >>"}
       - run: {command: y, environment: }
 "#;
+    truth_is_a_number_in_the_variables_of_a_step: r#"
+version: 2.1
+commands:
+  cached:
+    parameters: {pypi: {type: boolean, default: true}, venv: {type: boolean, default: false}}
+    steps:
+      - run:
+          environment: {PYPI: << parameters.pypi >>, VENV: << parameters.venv >>, TEXT: "x-<< parameters.venv >>"}
+          command: save << parameters.pypi >>
+jobs:
+  build:
+    machine: true
+    environment: {JOB: true}
+    steps:
+      - cached
+      - run: {command: y, environment: [PLAIN: true, QUOTED: "false", WORD=true]}
+"#;
     a_job_shell_is_its_steps_shell: r#"
 version: 2.1
 jobs:
