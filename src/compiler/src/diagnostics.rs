@@ -414,6 +414,20 @@ pub(crate) fn no_serial_group(span: Span, longest: usize) -> Diagnostic {
         .with_help(format!("it is made of letters, digits and `.-_/`, at most {longest} of them"))
 }
 
+pub(crate) fn no_lock_key(span: Span, job: &str) -> Diagnostic {
+    error(span, format!("the job `{job}` names no serial group"))
+        .with_help("add `key: name`, the same for lock and unlock")
+}
+
+pub(crate) fn no_release(span: Span) -> Diagnostic {
+    error(
+        span,
+        "a job of `type: release` carries out a plan of CircleCI's release service, which is not here"
+            .to_owned(),
+    )
+    .with_help("run the release by steps, after a job of `type: approval` if somebody is to decide")
+}
+
 pub(crate) fn bad_reruns(span: Span, text: &str) -> Diagnostic {
     error(span, format!("`max_auto_reruns` must be a number from 1 to 5, not `{text}`"))
 }

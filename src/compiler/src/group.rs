@@ -40,14 +40,15 @@ pub(crate) fn read<'t>(
     };
     let title = fields.text("name").unwrap_or_else(|| group.name.to_owned());
     let members = jobs.items().iter().flat_map(|entry| invocation::read(context, entry)).collect();
-    Framing { fields, title, is_serial: fields.value("serial-group").is_some() }.framed(members)
+    let serial_group = invocation::serial_group(fields);
+    Framing { fields, title, serial_group }.framed(members)
 }
 
 struct Framing<'a> {
     fields: Fields<'a>,
     title: String,
-    /// Whether only one of its serial group runs at a time.
-    is_serial: bool,
+    /// The name of which one group or job at a time runs.
+    serial_group: Option<String>,
 }
 
 impl Framing<'_> {
@@ -60,9 +61,10 @@ impl Framing<'_> {
             !inner.contains(&job.name) && job.group.as_ref().is_none_or(|group| !inner.contains(group))
         };
         let last = members.iter().filter(is_last).map(|job| self.requirement(&job.name)).collect();
-        let types = if self.is_serial { ["lock", "unlock"] } else { ["no-op", "no-op"] };
-        let begin = self.edge("start", types[0], invocation::requires(self.fields), None);
-        let end = self.edge("end", types[1], last, Some(self.title.clone()));
+        let kinds =
+            if self.serial_group.is_some() { [Kind::Lock, Kind::Unlock] } else { [Kind::NoOp, Kind::NoOp] };
+        let begin = self.edge("start", kinds[0], invocation::requires(self.fields), None);
+        let end = self.edge("end", kinds[1], last, Some(self.title.clone()));
         let members = members.into_iter().map(|job| self.member(job));
         [begin].into_iter().chain(members).chain([end]).collect()
     }
@@ -87,24 +89,20 @@ impl Framing<'_> {
         Invocation { name: self.named(&job.name), group, requires, ..job }
     }
 
-    /// A job that does nothing but begin or end the group.
+    /// A job that does nothing but begin or end the group, and its turn.
     fn edge<'t>(
         &self,
         name: &str,
-        written: &str,
+        kind: Kind,
         requires: Vec<Requirement>,
         group: Option<String>,
     ) -> Invocation<'t> {
         let Fields { context, span, node, .. } = self.fields;
         let findings = context.findings.beside();
-        if self.is_serial {
-            let what = format!("`serial-group` of {}", self.fields.what);
-            findings.refuse(diagnostics::unsupported(span, &what));
-        }
         let entry = |key: &str, value: Node| (Node::string(span, key), value);
         let kept = ["filters", "serial-group"].iter().filter_map(|key| node.get_entry(key).cloned());
         let options: Vec<Entry> =
-            [entry("type", Node::string(span, written))].into_iter().chain(kept).collect();
+            [entry("type", Node::string(span, invocation::written(kind)))].into_iter().chain(kept).collect();
         let own = Context { findings: &findings, ..context };
         let passes = filters::pass(own, span, self.fields.value("filters"));
         Invocation {
@@ -112,7 +110,8 @@ impl Framing<'_> {
             base: self.named(name),
             group,
             span,
-            kind: Some(Kind::NoOp).filter(|_| !self.is_serial),
+            kind: Some(kind),
+            serial_group: self.serial_group.clone(),
             definition: None,
             requires,
             options: Node::map(span, options),

@@ -27,6 +27,8 @@ pub(crate) struct Invocation<'t> {
     pub(crate) span: Span,
     /// What it does, where it says so itself.
     pub(crate) kind: Option<Kind>,
+    /// The name of which one job at a time runs, where it is said here.
+    pub(crate) serial_group: Option<String>,
     /// None if it needs none, or if what it names is no job of ours, which was said then.
     pub(crate) definition: Option<Definition<'t>>,
     pub(crate) requires: Vec<Requirement>,
@@ -159,8 +161,8 @@ impl<'t> Reading<'_, 't> {
         let findings = self.context.findings.beside();
         let context = Context { findings: &findings, ..self.context };
         let fields = Fields { context, what: &what, span: self.span, node: &self.options };
-        check_group(fields);
         let kind = kind(fields);
+        let serial_group = serial_group(fields);
         let usual = format!("{}{}", self.base, row.map(matrix::suffix).unwrap_or_default());
         let own = |key: &Node| key.text().is_some_and(|name| OWN.contains(&name));
         let arguments = row.into_iter().flatten().chain(self.options.entries()).filter(|(key, _)| !own(key));
@@ -170,6 +172,7 @@ impl<'t> Reading<'_, 't> {
             group: row.map(|_| alias.unwrap_or_else(|| self.base.to_owned())),
             span: self.span,
             kind,
+            serial_group,
             definition: match overriding(self.context, fields) {
                 _ if kind.is_some() || is_foreign(fields) => None,
                 Some(definition) => Some(definition),
@@ -188,20 +191,32 @@ impl<'t> Reading<'_, 't> {
     }
 }
 
-fn check_group(fields: Fields<'_>) {
-    let findings = fields.context.findings;
-    if let Some((key, value)) = fields.node.get_entry("serial-group") {
-        check_serial_group(findings, value);
-        findings.refuse(diagnostics::unsupported(key.span, "`serial-group`"));
-    }
+/// The serial group that a job names; lock and unlock jobs call it their key.
+pub(crate) fn serial_group(fields: Fields<'_>) -> Option<String> {
+    let has_key = matches!(kind(fields), Some(Kind::Lock | Kind::Unlock));
+    let key = || fields.value("key").filter(|_| has_key);
+    let named = fields.value("serial-group").or_else(key)?;
+    check_serial_group(fields.context.findings, named);
+    named.text().map(str::to_owned)
 }
+
+/// The types of jobs that have no steps.
+const WITHOUT_STEPS: [Kind; 4] = [Kind::Approval, Kind::NoOp, Kind::Lock, Kind::Unlock];
 
 /// What a job does by its `type`, where it has no steps.
 pub(crate) fn kind(fields: Fields<'_>) -> Option<Kind> {
-    match fields.text("type")?.as_str() {
-        "approval" => Some(Kind::Approval),
-        "no-op" => Some(Kind::NoOp),
-        _ => None,
+    let named = fields.text("type")?;
+    WITHOUT_STEPS.into_iter().find(|kind| written(*kind) == named)
+}
+
+/// A kind as configurations write it.
+pub(crate) fn written(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Build => "build",
+        Kind::Approval => "approval",
+        Kind::NoOp => "no-op",
+        Kind::Lock => "lock",
+        Kind::Unlock => "unlock",
     }
 }
 
@@ -209,10 +224,11 @@ pub(crate) fn kind(fields: Fields<'_>) -> Option<Kind> {
 pub(crate) fn is_foreign(fields: Fields<'_>) -> bool {
     let written = fields.text("type").zip(fields.value("type")).filter(|(written, _)| written != "build");
     let Some((written, value)) = written.filter(|_| kind(fields).is_none()) else { return false };
-    fields
-        .context
-        .findings
-        .refuse(diagnostics::unsupported(value.span, &format!("a job of `type: {written}`")));
+    let refusal = match written.as_str() {
+        "release" => diagnostics::no_release(value.span),
+        other => diagnostics::unsupported(value.span, &format!("a job of `type: {other}`")),
+    };
+    fields.context.findings.refuse(refusal);
     true
 }
 

@@ -9,7 +9,7 @@ use crate::{
     environment,
     executor::{Platform, WRITTEN, without_parameters},
     fields::Fields,
-    invocation::{self, check_serial_group},
+    invocation,
     resolve::resolve,
     scope::Scope,
     steps::Expansion,
@@ -76,10 +76,13 @@ pub(crate) fn compile<'a>(
     let body = resolve(context, scope, &without_parameters(definition.body));
     let fields = Fields::new(context, &what, definition.span, &body)?;
     fields.check_keys(&KEYS);
-    refuse_keys(fields);
+    if let Some(value) = fields.value("retention") {
+        check_retention(fields.context, value);
+    }
     let kind = invocation::kind(fields);
+    let serial_group = invocation::serial_group(fields);
     if kind.is_some() || invocation::is_foreign(fields) {
-        let job = kind.map(|kind| Job::without_tasks(order.name, kind));
+        let job = kind.map(|kind| Job { serial_group, ..Job::without_tasks(order.name, kind) });
         return Some(Compiled { job, written: written(fields, &Platform::default(), None) });
     }
     let platform = Platform::of_job(fields);
@@ -94,6 +97,7 @@ pub(crate) fn compile<'a>(
         name: order.name.to_owned(),
         kind: Kind::Build,
         requires: Vec::new(),
+        serial_group,
         parallelism,
         executor,
         resource_class: platform.resource_class,
@@ -121,19 +125,6 @@ fn written(fields: Fields<'_>, platform: &Platform, steps: Option<Node>) -> Node
     let own = own.chain(environment.map(|node| named("environment", node)));
     let all = own.chain(rest.cloned()).chain(steps.map(|node| named("steps", node)));
     Node::map(span, all.collect())
-}
-
-fn refuse_keys(fields: Fields<'_>) {
-    let findings = fields.context.findings;
-    if let Some(value) = fields.value("serial-group") {
-        check_serial_group(findings, value);
-    }
-    if let Some(value) = fields.value("retention") {
-        check_retention(fields.context, value);
-    }
-    if let Some((key, _)) = fields.node.get_entry("serial-group") {
-        findings.refuse(diagnostics::unsupported(key.span, "`serial-group` in a job"));
-    }
 }
 
 /// For how many days what a job keeps is kept: `caches: 5d`.

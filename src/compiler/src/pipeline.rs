@@ -217,11 +217,24 @@ fn compile_job<'a>(
         after: invocation.after.as_ref(),
     };
     let compiled = invocation.definition.and_then(|definition| job::compile(own, definition, &order));
-    context.findings.take(findings, runs);
     let (job, written) = match compiled {
         Some(Compiled { job, written }) => (job, Some(written)),
         None => (invocation.kind.map(|kind| Job::without_tasks(name, kind)), None),
     };
-    let contexts = invocation.contexts.clone();
-    (job.map(|job| if job.kind == Kind::Build { Job { contexts, ..job } } else { job }), written)
+    let job = job.map(|job| in_workflow(invocation, job));
+    if job.as_ref().is_some_and(|job| is_lock(job) && job.serial_group.is_none()) {
+        own.findings.say(diagnostics::no_lock_key(invocation.span, name));
+    }
+    context.findings.take(findings, runs);
+    (job, written)
+}
+
+/// What a workflow says goes before what the job says of itself.
+fn in_workflow(invocation: &Invocation<'_>, job: Job) -> Job {
+    let contexts = if job.kind == Kind::Build { invocation.contexts.clone() } else { Vec::new() };
+    Job { contexts, serial_group: invocation.serial_group.clone().or(job.serial_group), ..job }
+}
+
+fn is_lock(job: &Job) -> bool {
+    matches!(job.kind, Kind::Lock | Kind::Unlock)
 }

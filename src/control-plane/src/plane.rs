@@ -14,6 +14,7 @@ pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod restore;
 pub(crate) mod retention;
+pub(crate) mod serial;
 pub(crate) mod stream;
 pub(crate) mod token;
 pub(crate) mod transfers;
@@ -68,7 +69,7 @@ pub(crate) struct Plane {
     core: Mutex<Core>,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
-    /// Rung when a workflow is to be read again, or run again.
+    /// Rung when a workflow is to be read again or run again, or a serial group to be served.
     to_see_to: Notify,
 }
 
@@ -171,12 +172,15 @@ impl Plane {
         if change.told {
             self.lease_news.send_replace(());
         }
+        if !change.groups.is_empty() {
+            self.to_see_to.notify_one();
+        }
         Some((result, self.queue(guard, pipeline, change)))
     }
 
     fn queue(self: &Arc<Self>, guard: Guard, pipeline: PipelineId, change: Change) -> Written {
         let (tell, told) = oneshot::channel();
-        let Change { writes, news, ended, is_due, .. } = change;
+        let Change { writes, news, ended, is_due, groups, .. } = change;
         let plane = self.clone();
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             match &result {
@@ -186,6 +190,7 @@ impl Plane {
                         plane.core().is_due(guard.workflow);
                         plane.to_see_to.notify_one();
                     }
+                    plane.free_groups(guard.workflow, &groups);
                 }
                 Err(error) => plane.lose(guard, error),
             }
@@ -216,6 +221,11 @@ impl Plane {
                 "workflow" => %guard.workflow, "error" => %error);
             self.to_see_to.notify_one();
         }
+    }
+
+    /// Has the keeper look at what there is to do.
+    pub(crate) fn see_to_it(&self) {
+        self.to_see_to.notify_one();
     }
 
     /// Queues writes that belong to no workflow's engine and waits until they are on disk.

@@ -32,6 +32,9 @@ pub enum News {
         job: usize,
         /// The new status.
         status: JobStatus,
+        /// Why, where that says too little.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A job that was queued got this task.
     Task {

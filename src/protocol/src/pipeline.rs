@@ -35,6 +35,9 @@ pub struct Job {
     pub kind: Kind,
     /// Jobs of the same workflow that must be over first, and how.
     pub requires: Vec<Requirement>,
+    /// The name of which one job at a time has its turn, over all pipelines of a control plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_group: Option<String>,
     /// How many tasks; at least 1, unless it has no steps.
     pub parallelism: u32,
     /// On what it wants to run.
@@ -58,6 +61,7 @@ impl Job {
             name: name.into(),
             kind,
             requires: Vec::new(),
+            serial_group: None,
             parallelism: 0,
             executor: Executor::Machine,
             resource_class: None,
@@ -80,6 +84,10 @@ pub enum Kind {
     Approval,
     /// Nothing: it succeeds at once.
     NoOp,
+    /// It takes the turn of its serial group, and keeps it beyond its own end.
+    Lock,
+    /// It gives that turn back.
+    Unlock,
 }
 
 /// A job that another one requires. One that is to succeed is written as its name alone.
@@ -218,5 +226,6 @@ mod tests {
             assert_eq!(serde_json::to_value(ending).unwrap(), ending.as_str());
         }
         assert_eq!(serde_json::to_value(Kind::NoOp).unwrap(), "no-op");
+        assert_eq!(serde_json::to_value(Kind::Unlock).unwrap(), "unlock");
     }
 }

@@ -43,6 +43,9 @@ pub struct JobReport {
     pub kind: Kind,
     /// At its end.
     pub status: JobStatus,
+    /// Why, where that says too little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Who approved it, where it was for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,

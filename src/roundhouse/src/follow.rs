@@ -256,7 +256,7 @@ impl<'v> Follower<'v> {
 
     async fn tell(&mut self, news: &News) -> Result<(), ClientError> {
         match (news, self.view.wants()) {
-            (News::Job { workflow, job, status: JobStatus::OnHold }, _) => {
+            (News::Job { workflow, job, status: JobStatus::OnHold, .. }, _) => {
                 return self.answer(Place { workflow: *workflow, job: *job }).await;
             }
             (News::LogGrew { task, step, .. }, Wanted::All) => {

@@ -91,6 +91,10 @@ pub struct JobRow {
     pub ended_ms: Option<i64>,
     /// Who approved it.
     pub approved_by: Option<String>,
+    /// Of the moment from which it waited for its turn in its serial group.
+    pub waits_ms: Option<i64>,
+    /// Why it stands so, where its status says too little.
+    pub reason: Option<String>,
 }
 
 /// A workflow that is not over, with all that its engine needs.
@@ -255,7 +259,8 @@ pub(crate) fn workflow_canceled(batch: &mut Batch, id: WorkflowId) {
 impl JobRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO jobs (id, workflow, place, origin, number, class, definition, status, \
-                           started_ms, ended_ms, approved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           started_ms, ended_ms, approved_by, waits_ms, reason) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -268,7 +273,9 @@ impl JobRow {
             .bind(self.status.to_string())
             .bind(self.started_ms)
             .bind(self.ended_ms)
-            .bind(&self.approved_by);
+            .bind(&self.approved_by)
+            .bind(self.waits_ms)
+            .bind(&self.reason);
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -284,6 +291,8 @@ impl JobRow {
             started_ms: row.try_get("started_ms")?,
             ended_ms: row.try_get("ended_ms")?,
             approved_by: row.try_get("approved_by")?,
+            waits_ms: row.try_get("waits_ms")?,
+            reason: row.try_get("reason")?,
         })
     }
 }
@@ -291,13 +300,13 @@ impl JobRow {
 pub(crate) fn job_status(
     batch: &mut Batch,
     job: JobId,
-    status: JobStatus,
-    started_ms: Option<i64>,
-    ended_ms: Option<i64>,
+    (status, reason): (JobStatus, Option<&str>),
+    [started_ms, ended_ms, waits_ms]: [Option<i64>; 3],
 ) {
-    const SQL: &str = "UPDATE jobs SET status = ?, started_ms = coalesce(started_ms, ?), \
-                       ended_ms = coalesce(ended_ms, ?) WHERE id = ?";
-    batch.statement(SQL).bind(status.to_string()).bind(started_ms).bind(ended_ms).bind(bytes(&job.0));
+    const SQL: &str = "UPDATE jobs SET status = ?, reason = ?, started_ms = coalesce(started_ms, ?), \
+                       ended_ms = coalesce(ended_ms, ?), waits_ms = coalesce(waits_ms, ?) WHERE id = ?";
+    let query = batch.statement(SQL).bind(status.to_string()).bind(reason);
+    query.bind(started_ms).bind(ended_ms).bind(waits_ms).bind(bytes(&job.0));
 }
 
 pub(crate) fn job_approved(batch: &mut Batch, job: JobId, by: &str) {

@@ -82,6 +82,7 @@ async fn with_task(store: &Store) {
         name: "build".to_owned(),
         kind: Kind::Build,
         requires: vec![],
+        serial_group: None,
         parallelism: 1,
         executor: Executor::Machine,
         resource_class: None,
@@ -115,6 +116,8 @@ async fn with_task(store: &Store) {
         started_ms: None,
         ended_ms: None,
         approved_by: None,
+        waits_ms: None,
+        reason: None,
     };
     let task = TaskRow::queued(TASK, JOB, 0, 6);
     let rows = vec![

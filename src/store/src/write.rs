@@ -70,6 +70,10 @@ pub enum Write {
         started_ms: Option<i64>,
         /// Of its end.
         ended_ms: Option<i64>,
+        /// Of the moment from which it waits for its turn in its serial group.
+        waits_ms: Option<i64>,
+        /// Why, where the status says too little.
+        reason: Option<String>,
     },
     /// Somebody approved a job.
     JobApproved {
@@ -240,8 +244,9 @@ impl Write {
                 aside::set_aside(batch, *workflow, message, *at_ms)
             }
             Self::Job(row) => row.insert(batch),
-            Self::JobStatus { job, status, started_ms, ended_ms } => {
-                runs::job_status(batch, *job, *status, *started_ms, *ended_ms)
+            Self::JobStatus { job, status, started_ms, ended_ms, waits_ms, reason } => {
+                let times = [*started_ms, *ended_ms, *waits_ms];
+                runs::job_status(batch, *job, (*status, reason.as_deref()), times)
             }
             Self::JobApproved { job, by } => runs::job_approved(batch, *job, by),
             other => unreachable!("{other:?} changes no run"),

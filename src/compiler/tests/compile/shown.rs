@@ -69,6 +69,13 @@ fn shown_job(job: &Job) -> String {
         Kind::Build => {}
         Kind::Approval => return out + " waits for an approval\n",
         Kind::NoOp => return out + " does nothing\n",
+        Kind::Lock => return out + &format!(" locks {}\n", job.serial_group.as_deref().unwrap_or_default()),
+        Kind::Unlock => {
+            return out + &format!(" unlocks {}\n", job.serial_group.as_deref().unwrap_or_default());
+        }
+    }
+    if let Some(group) = &job.serial_group {
+        out += &format!(" alone in {group}");
     }
     match &job.executor {
         Executor::Docker { images } => {

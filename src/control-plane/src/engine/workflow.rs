@@ -11,6 +11,8 @@ pub(crate) struct Shape {
     pub(crate) requires: Vec<Need>,
     /// What it does once they are.
     pub(crate) work: Work,
+    /// Whether it waits before that for its turn in a serial group.
+    pub(crate) is_serial: bool,
 }
 
 /// That a job must be over before another one's turn comes.
@@ -71,6 +73,9 @@ pub(crate) enum ShapeError {
 struct Job {
     status: JobStatus,
     work: Work,
+    is_serial: bool,
+    /// Whether it waits for its turn in its serial group.
+    is_waiting: bool,
     /// Requirements that are not met yet.
     waits_for: usize,
     /// The jobs that require this one.
@@ -93,9 +98,13 @@ pub(crate) enum Event {
     TaskRequeued(usize),
     /// A task of a job is over; whether somebody held it when it ended.
     TaskEnded { job: usize, outcome: Outcome, was_held: bool },
+    /// A job has its turn in its serial group.
+    Turn(usize),
+    /// A job that waits for its turn never gets it.
+    Skip(usize),
     /// Somebody approves a job.
     Approve(usize),
-    /// Nobody approved a job for too long.
+    /// A job waited for too long for an approval, or for its turn.
     Expire(usize),
     /// Somebody cancels it.
     Cancel,
@@ -106,12 +115,33 @@ pub(crate) enum Event {
 pub(crate) enum Effect {
     /// A job changed its status.
     Job(usize, JobStatus),
+    /// A job is queued until it has its turn in its serial group.
+    AwaitTurn(usize),
     /// A job's tasks are to be made and queued.
     QueueTasks(usize),
     /// A job's tasks are to be canceled.
     CancelTasks(usize),
     /// The workflow changed its status.
     Workflow(WorkflowStatus),
+}
+
+/// How a job was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) status: JobStatus,
+    /// Tasks that a launch-agent holds.
+    pub(crate) held: u32,
+    /// How the others ended that are over.
+    pub(crate) ended: Vec<Outcome>,
+    /// Whether it waits for its turn in its serial group.
+    pub(crate) is_waiting: bool,
+}
+
+impl Left {
+    /// A job of which no task goes on.
+    pub(crate) fn at(status: JobStatus) -> Self {
+        Self { status, held: 0, ended: Vec::new(), is_waiting: false }
+    }
 }
 
 /// A workflow.
@@ -176,23 +206,23 @@ impl Workflow {
         self.status
     }
 
+    /// Whether a job waits for its turn in its serial group.
+    pub(crate) fn is_waiting(&self, place: usize) -> bool {
+        self.jobs[place].is_waiting
+    }
+
     /// How a job of it stands.
-    #[cfg(test)]
     pub(crate) fn job_status(&self, place: usize) -> JobStatus {
         self.jobs[place].status
     }
 
-    /// Takes up a workflow where it was left: the status of each job and, of its tasks, how many are held and how the
-    /// others ended.
-    pub(crate) fn restore(
-        &mut self,
-        canceled: bool,
-        jobs: impl IntoIterator<Item = (JobStatus, u32, Vec<Outcome>)>,
-    ) {
+    /// Takes up a workflow where it was left.
+    pub(crate) fn restore(&mut self, canceled: bool, jobs: impl IntoIterator<Item = Left>) {
         self.canceled = canceled;
-        for (place, (status, held, ended)) in jobs.into_iter().enumerate() {
+        for (place, Left { status, held, ended, is_waiting }) in jobs.into_iter().enumerate() {
             let job = &mut self.jobs[place];
             job.held = held;
+            job.is_waiting = is_waiting;
             job.ended = u32::try_from(ended.len()).unwrap_or(u32::MAX);
             job.worst = ended.into_iter().max_by_key(|outcome| weight(*outcome));
             self.turn(place, status);
@@ -210,8 +240,10 @@ impl Workflow {
             Event::TaskEnded { job, outcome, was_held } => {
                 self.task_ended(job, outcome, was_held, &mut effects);
             }
+            Event::Turn(job) => self.have_turn(job, &mut effects),
+            Event::Skip(job) => self.lose_turn(job, JobStatus::NotRun, &mut effects),
             Event::Approve(job) => self.answer(job, JobStatus::Success, &mut effects),
-            Event::Expire(job) => self.answer(job, JobStatus::Canceled, &mut effects),
+            Event::Expire(job) => self.expire(job, &mut effects),
             Event::Cancel => self.cancel(&mut effects),
         }
         let status = self.status_now();
@@ -231,8 +263,18 @@ impl Workflow {
         }
     }
 
-    /// A job's turn has come.
+    /// All that a job requires is as it should be.
     fn begin(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        if self.jobs[place].is_serial {
+            self.jobs[place].is_waiting = true;
+            self.turn(place, JobStatus::Queued);
+            effects.push(Effect::AwaitTurn(place));
+        } else {
+            self.work(place, effects);
+        }
+    }
+
+    fn work(&mut self, place: usize, effects: &mut Vec<Effect>) {
         match self.jobs[place].work {
             Work::Tasks(_) => {
                 self.set(place, JobStatus::Queued, effects);
@@ -265,6 +307,26 @@ impl Workflow {
                 moved.push(job);
             }
         }
+    }
+
+    fn have_turn(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.jobs[place].is_waiting) {
+            self.work(place, effects);
+            self.settle(place, effects);
+        }
+    }
+
+    /// Ends a job's waiting for its turn.
+    fn lose_turn(&mut self, place: usize, status: JobStatus, effects: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.jobs[place].is_waiting) {
+            self.set(place, status, effects);
+            self.settle(place, effects);
+        }
+    }
+
+    fn expire(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        self.lose_turn(place, JobStatus::Canceled, effects);
+        self.answer(place, JobStatus::Canceled, effects);
     }
 
     /// Ends a job's waiting for an approval.
@@ -314,7 +376,9 @@ impl Workflow {
         }
         self.canceled = true;
         for place in 0..self.jobs.len() {
+            let is_waiting = std::mem::take(&mut self.jobs[place].is_waiting);
             match self.jobs[place].status {
+                _ if is_waiting => self.set(place, JobStatus::Canceled, effects),
                 JobStatus::Blocked | JobStatus::OnHold => self.set(place, JobStatus::Canceled, effects),
                 status if !status.is_terminal() => effects.push(Effect::CancelTasks(place)),
                 _ => {}
@@ -376,6 +440,8 @@ impl Job {
         Self {
             status: JobStatus::Blocked,
             work: shape.work,
+            is_serial: shape.is_serial,
+            is_waiting: false,
             waits_for: shape.requires.len(),
             dependents: Vec::new(),
             held: 0,

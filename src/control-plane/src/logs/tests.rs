@@ -108,6 +108,7 @@ fn job() -> JobRow {
         name: "build".into(),
         kind: Kind::Build,
         requires: vec![],
+        serial_group: None,
         parallelism: 1,
         executor: Executor::Machine,
         resource_class: None,
@@ -128,6 +129,8 @@ fn job() -> JobRow {
         started_ms: None,
         ended_ms: None,
         approved_by: None,
+        waits_ms: None,
+        reason: None,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::continuation::kept_of;
 use crate::{
-    engine::workflow::{Event, Workflow},
+    engine::{
+        hold::Holds,
+        workflow::{Event, Workflow},
+    },
     pipelines::credentials::{self, Passwords},
     plane::{
         Plane, Written,
@@ -75,7 +78,6 @@ impl Plane {
         }
     }
 
-    /// The class of each job, workflow by workflow.
     /// The class of each job that has tasks, workflow by workflow.
     pub(super) fn classes_of(&self, new: &NewPipeline, compiled: &Compiled) -> Result<Vec<Classes>, Refusal> {
         let mut problems = Vec::new();
@@ -178,6 +180,7 @@ impl Plane {
                 }
                 let mut core = plane.core();
                 lives.into_iter().for_each(|live| core.insert(live));
+                plane.see_to_it();
             }
             // Who asked may have gone: the pipeline runs all the same.
             let _ = tell.send(result.map(drop));
@@ -247,7 +250,7 @@ impl Plan<'_> {
         pipeline: &Arc<Pipeline>,
         change: &mut Change,
     ) -> Result<Live, Refusal> {
-        let engine = engine(&compiled)?;
+        let (engine, holds) = engine(&compiled)?;
         let guard = Guard { workflow: WorkflowId(Uuid::now_v7()), generation: 0 };
         let reruns = Reruns { most: compiled.max_auto_reruns, ..Reruns::default() };
         change.writes.push(Write::Workflow(WorkflowRow {
@@ -266,7 +269,7 @@ impl Plan<'_> {
         }
         let (pipeline, name, first) = (pipeline.clone(), compiled.name, guard.workflow);
         let is_setup = self.is_setup;
-        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, jobs })
+        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, holds, jobs })
     }
 
     fn job(
@@ -291,10 +294,12 @@ impl Plan<'_> {
             started_ms: None,
             ended_ms: None,
             approved_by: None,
+            waits_ms: None,
+            reason: None,
         };
         change.writes.push(Write::Job(row.into()));
         let definition = Arc::new(definition);
-        LiveJob { id, results: id, number, class, definition, tasks: Vec::new(), on_hold_since: None }
+        LiveJob::new((id, id), number, class, definition)
     }
 }
 
@@ -315,10 +320,11 @@ fn pipeline_row(pipeline: &Pipeline, created_ms: i64) -> PipelineRow {
     }
 }
 
-fn engine(compiled: &CompiledWorkflow) -> Result<Workflow, Refusal> {
+fn engine(compiled: &CompiledWorkflow) -> Result<(Workflow, Holds), Refusal> {
     let jobs: Vec<&Job> = compiled.jobs.iter().collect();
     let wrong = |error| Refusal::Bad(format!("the workflow `{}` cannot run: {error}", compiled.name));
-    Workflow::new(&shapes(&jobs)?).map_err(wrong)
+    let shapes = shapes(&jobs)?;
+    Ok((Workflow::new(&shapes).map_err(wrong)?, Holds::of(&jobs, &shapes)))
 }
 
 /// Compiles off the server's own threads: a large configuration takes its time.

@@ -136,6 +136,7 @@ mod tests {
             name: "build".to_owned(),
             kind: Kind::Build,
             requires: Vec::new(),
+            serial_group: None,
             parallelism: 1,
             executor: Executor::Docker { images },
             resource_class: Some("medium".to_owned()),

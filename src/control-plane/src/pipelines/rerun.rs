@@ -3,7 +3,10 @@
 mod choice;
 
 use crate::{
-    engine::workflow::{Event, Workflow},
+    engine::{
+        hold::Holds,
+        workflow::{Event, Left, Workflow},
+    },
     plane::{
         Plane, Written,
         clock::Moment,
@@ -178,6 +181,7 @@ impl Plane {
         let (workflow, pipeline) = (live.guard.workflow, live.pipeline.id);
         let mut core = self.core();
         core.insert(live);
+        self.see_to_it();
         if core.arrived(pipeline) {
             let cancel = |live: &mut Live, moment, change: &mut Change| {
                 live.workflow_event(Event::Cancel, moment, change);
@@ -269,11 +273,13 @@ impl Plan {
         change: &mut Change,
     ) -> Result<Live, Refusal> {
         let definitions: Vec<&Job> = self.rows.jobs.iter().map(|row| &row.definition).collect();
-        let mut engine = Workflow::new(&shapes(&definitions)?)
+        let shapes = shapes(&definitions)?;
+        let holds = Holds::of(&definitions, &shapes);
+        let mut engine = Workflow::new(&shapes)
             .map_err(|error| Refusal::Unavailable(format!("a stored workflow is no workflow: {error}")))?;
         let standing = |(row, again): (&JobRow, &bool)| if *again { JobStatus::Blocked } else { row.status };
         let standing = self.rows.jobs.iter().zip(&self.again).map(standing);
-        engine.restore(false, standing.map(|status| (status, 0, Vec::new())));
+        engine.restore(false, standing.map(Left::at));
         let reruns = self.reruns();
         change.writes.push(Write::Workflow(WorkflowRow {
             id,
@@ -290,7 +296,7 @@ impl Plan {
         let guard = Guard { workflow: id, generation: 0 };
         let (place, name, first) = (self.place, self.rows.workflow.name, self.rows.first);
         let is_setup = self.rows.workflow.setup;
-        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, jobs })
+        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, holds, jobs })
     }
 
     fn job(&mut self, workflow: WorkflowId, place: usize, old: JobRow, change: &mut Change) -> LiveJob {
@@ -300,7 +306,7 @@ impl Plan {
             self.first_job += 1;
             let class = self.classes[place].clone();
             let (status, started_ms, ended_ms) = (JobStatus::Blocked, None, None);
-            let approved_by = None;
+            let (approved_by, waits_ms, reason) = (None, None, None);
             JobRow {
                 id,
                 workflow,
@@ -311,6 +317,8 @@ impl Plan {
                 started_ms,
                 ended_ms,
                 approved_by,
+                waits_ms,
+                reason,
                 ..old
             }
         } else {
@@ -323,7 +331,7 @@ impl Plan {
         change.writes.push(Write::Job(row.clone().into()));
         let (results, definition) = (row.origin.unwrap_or(id), Arc::new(row.definition));
         let (number, class) = (row.number, row.class);
-        LiveJob { id, results, number, class, definition, tasks: Vec::new(), on_hold_since: None }
+        LiveJob::new((id, results), number, class, definition)
     }
 }
 

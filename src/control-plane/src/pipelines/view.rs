@@ -89,6 +89,7 @@ impl Parts {
             id: row.id,
             number: row.number,
             status: row.status,
+            reason: row.reason,
             inherited: false,
             started_ms: row.started_ms,
             ended_ms: row.ended_ms,

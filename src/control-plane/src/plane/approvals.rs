@@ -113,7 +113,9 @@ fn name(by: Option<&str>) -> String {
 fn state(row: &JobRow) -> String {
     let name = &row.definition.name;
     match (row.definition.kind, row.status) {
-        (Kind::Build | Kind::NoOp, _) => format!("the job `{name}` is none that waits for an approval"),
+        (Kind::Build | Kind::NoOp | Kind::Lock | Kind::Unlock, _) => {
+            format!("the job `{name}` is none that waits for an approval")
+        }
         (_, JobStatus::Blocked) => {
             format!("the job `{name}` does not wait for an approval yet: jobs that it requires are not over")
         }

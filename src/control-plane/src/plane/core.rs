@@ -7,7 +7,10 @@ use super::{
     live::{Change, Live, LiveTask, Pipeline, Place, Want},
     token::TokenHash,
 };
-use crate::{engine::task::State, refusal::Refusal};
+use crate::{
+    engine::{serial::Groups, task::State},
+    refusal::Refusal,
+};
 use protocol::{Epoch, PipelineId, ResourceClass, TaskId, WorkflowId};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -31,6 +34,8 @@ pub(crate) struct Core {
     due: HashSet<WorkflowId>,
     /// Pipelines that a rerun is on the way to, and whether they were canceled meanwhile.
     expecting: HashMap<PipelineId, bool>,
+    /// Whose turn it is in which serial group.
+    pub(super) groups: Groups,
     generations: u64,
 }
 
@@ -57,6 +62,7 @@ impl Core {
             self.places.retain(|_, place| place.workflow != workflow);
         }
         self.open.entry(live.pipeline.id).or_default().insert(workflow);
+        self.take_up_groups(&live);
         if live.engine.status().is_terminal() {
             self.due.insert(workflow);
         }
@@ -187,6 +193,7 @@ impl Core {
         for (task, want) in change.queued.drain(..) {
             push(&mut self.queues, task, want);
         }
+        self.move_groups(workflow, change);
         if change.is_due {
             self.due.insert(workflow);
         }
@@ -224,6 +231,7 @@ impl Core {
             return false;
         }
         self.due.remove(&guard.workflow);
+        self.groups.pause(guard.workflow);
         if let Some(live) = self.live.remove(&guard.workflow) {
             // Places stay: a task without its workflow is one to ask for again, not one that nobody holds.
             self.forget_tokens(&live);
@@ -266,6 +274,7 @@ impl Core {
     /// A lost workflow turned out to be over.
     pub(crate) fn let_go(&mut self, workflow: WorkflowId) {
         self.lost.remove(&workflow);
+        self.groups.forget(workflow);
         self.places.retain(|_, place| place.workflow != workflow);
         self.open.values_mut().for_each(|open| {
             open.remove(&workflow);

@@ -1,5 +1,5 @@
-//! What is done by itself: leases that ran out are taken back, approvals that nobody gave end, lost workflows are read
-//! again, and those that failed run again where they say so.
+//! What is done by itself: leases that ran out are taken back, approvals that nobody gave end, serial groups are served,
+//! lost workflows are read again, and those that failed run again where they say so.
 
 use super::{Plane, live::Place};
 use crate::engine::task::Event;
@@ -24,6 +24,7 @@ impl Plane {
             }
             self.expire();
             self.expire_approvals();
+            self.serve_groups();
             self.read_lost_again().await;
             self.rerun_due().await;
         }

@@ -2,6 +2,7 @@
 
 use super::{clock::Moment, clock::rfc3339, progress::Progress, token::TokenHash};
 use crate::engine::{
+    hold::{Holds, Step},
     task::{self, Verdict},
     workflow::{self, Effect, Workflow},
 };
@@ -81,9 +82,24 @@ pub(crate) struct LiveJob {
     pub(crate) tasks: Vec<LiveTask>,
     /// Since when it waits for an approval, in milliseconds since 1970.
     pub(crate) on_hold_since: Option<i64>,
+    /// Since when it waits for its turn in its serial group, or waited.
+    pub(crate) waits_since: Option<i64>,
+    /// Why its status is about to change, where that says too little.
+    pub(crate) reason: Option<String>,
 }
 
 impl LiveJob {
+    /// A job that has not begun; the second id is the one that has its results.
+    pub(crate) fn new(
+        (id, results): (JobId, JobId),
+        number: u64,
+        class: Option<ResourceClass>,
+        definition: Arc<Job>,
+    ) -> Self {
+        let (tasks, on_hold_since, waits_since, reason) = (Vec::new(), None, None, None);
+        Self { id, results, number, class, definition, tasks, on_hold_since, waits_since, reason }
+    }
+
     /// None of a job without tasks.
     pub(crate) fn want(&self) -> Option<Want> {
         let containers = matches!(self.definition.executor, Executor::Docker { .. });
@@ -106,6 +122,8 @@ pub(crate) struct Live {
     /// Whether its jobs have the key to continue the pipeline.
     pub(crate) is_setup: bool,
     pub(crate) engine: Workflow,
+    /// What of it needs the turn of a serial group.
+    pub(crate) holds: Holds,
     pub(crate) jobs: Vec<LiveJob>,
 }
 
@@ -123,6 +141,8 @@ pub(crate) struct Change {
     /// Tokens that stand for a lease now, and those that do no more.
     pub(crate) tokens: Vec<(TokenHash, TaskId, Epoch)>,
     pub(crate) dropped_tokens: Vec<TokenHash>,
+    /// What it came to for serial groups.
+    pub(crate) groups: Vec<Step>,
     /// Whether a holder is to hear of something.
     pub(crate) told: bool,
     /// Whether the workflow is over.
@@ -230,17 +250,28 @@ impl Live {
             change.writes.push(Write::WorkflowCanceled(self.guard.workflow));
         }
         let was_over = self.engine.status().is_terminal();
+        self.carry(event, moment, change);
+        if !self.holds.is_empty() {
+            while let Some(job) = self.holds.within(&self.engine) {
+                self.carry(workflow::Event::Turn(job), moment, change);
+            }
+            change.groups.extend(self.holds.look(&self.engine));
+        }
+        if was_over && event == workflow::Event::Cancel {
+            self.workflow_changed(self.engine.status(), change);
+        }
+    }
+
+    fn carry(&mut self, event: workflow::Event, moment: Moment, change: &mut Change) {
         for effect in self.engine.apply(event) {
             match effect {
+                Effect::AwaitTurn(job) => self.await_turn(job, moment, change),
                 Effect::Job(job, status) => self.job_changed(job, status, moment, change),
                 Effect::QueueTasks(job) => self.queue_tasks(job, moment, change),
                 Effect::CancelTasks(job) => self.cancel_tasks(job, moment, change),
                 Effect::Workflow(WorkflowStatus::Failed) if self.is_run_again() => self.await_rerun(change),
                 Effect::Workflow(status) => self.workflow_changed(status, change),
             }
-        }
-        if was_over && event == workflow::Event::Cancel {
-            self.workflow_changed(self.engine.status(), change);
         }
     }
 
@@ -255,13 +286,16 @@ impl Live {
         change.is_due = true;
     }
 
-    fn job_changed(&mut self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
+    pub(super) fn job_changed(&mut self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
         let at = Some(moment.wall_ms);
         self.jobs[job].on_hold_since = at.filter(|_| status == JobStatus::OnHold);
         let started_ms = at.filter(|_| matches!(status, JobStatus::Running | JobStatus::OnHold));
         let ended_ms = at.filter(|_| status.is_terminal());
-        change.news.push(News::Job { workflow: self.place, job, status });
-        change.writes.push(Write::JobStatus { job: self.jobs[job].id, status, started_ms, ended_ms });
+        let live = &mut self.jobs[job];
+        let (waits_ms, reason) = (live.waits_since, live.reason.take());
+        change.news.push(News::Job { workflow: self.place, job, status, reason: reason.clone() });
+        let job = live.id;
+        change.writes.push(Write::JobStatus { job, status, started_ms, ended_ms, waits_ms, reason });
     }
 
     fn queue_tasks(&mut self, job: usize, moment: Moment, change: &mut Change) {

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     engine::{
+        hold::Holds,
         task::{State, Task},
-        workflow::{Need, Shape, Work, Workflow},
+        workflow::{Left, Need, Shape, Work, Workflow},
     },
     refusal::Refusal,
 };
@@ -83,6 +84,7 @@ impl Plane {
         let until = self.clock.moment().now + self.rules.lease.as_millis() as u64;
         let live = revive(rows, guard, variables, (tokens, until))?;
         core.insert(live);
+        self.see_to_it();
         Ok(())
     }
 
@@ -102,7 +104,9 @@ fn revive(
     leases: (&HashMap<TaskId, TokenHash>, u64),
 ) -> Result<Live, Refusal> {
     let definitions: Vec<&Job> = rows.jobs.iter().map(|job| &job.definition).collect();
-    let mut engine = Workflow::new(&shapes(&definitions)?)
+    let shapes = shapes(&definitions)?;
+    let mut holds = Holds::of(&definitions, &shapes);
+    let mut engine = Workflow::new(&shapes)
         .map_err(|error| Refusal::Unavailable(format!("a stored workflow is no workflow: {error}")))?;
     let mut tasks: HashMap<_, Vec<TaskRow>> = HashMap::new();
     for task in rows.tasks {
@@ -110,6 +114,8 @@ fn revive(
     }
     let of_job = |job: &JobRow| tasks.get(&job.id).map_or(&[][..], Vec::as_slice);
     engine.restore(rows.workflow.canceled, rows.jobs.iter().map(|job| standing(job, of_job(job))));
+    // What it has and waits for is taken up with it.
+    holds.look(&engine);
     let jobs = rows.jobs.iter().map(|job| LiveJob {
         id: job.id,
         results: job.origin.unwrap_or(job.id),
@@ -118,18 +124,23 @@ fn revive(
         definition: Arc::new(job.definition.clone()),
         tasks: of_job(job).iter().map(|task| revive_task(task, leases)).collect(),
         on_hold_since: job.started_ms.filter(|_| job.status == JobStatus::OnHold),
+        waits_since: job.waits_ms,
+        reason: None,
     });
     let jobs = jobs.collect();
     let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables));
     let WorkflowRow { place, name, reruns, setup: is_setup, .. } = rows.workflow;
     let place = place as usize;
-    Ok(Live { guard, pipeline, place, name, reruns, first: rows.first, is_setup, engine, jobs })
+    Ok(Live { guard, pipeline, place, name, reruns, first: rows.first, is_setup, engine, holds, jobs })
 }
 
-fn standing(job: &JobRow, tasks: &[TaskRow]) -> (JobStatus, u32, Vec<protocol::Outcome>) {
+fn standing(job: &JobRow, tasks: &[TaskRow]) -> Left {
     let held = tasks.iter().filter(|task| matches!(task.phase, Phase::Claimed | Phase::Begun)).count();
     let ended = tasks.iter().filter_map(|task| task.outcome).collect();
-    (job.status, u32::try_from(held).unwrap_or(u32::MAX), ended)
+    let held = u32::try_from(held).unwrap_or(u32::MAX);
+    // A job without a task is queued only while it waits for its turn.
+    let is_waiting = job.status == JobStatus::Queued && tasks.is_empty();
+    Left { status: job.status, held, ended, is_waiting }
 }
 
 fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64)) -> LiveTask {
@@ -174,7 +185,8 @@ pub(crate) fn shapes(jobs: &[&Job]) -> Result<Vec<Shape>, Refusal> {
     };
     let shape = |job: &&Job| {
         let requires = job.requires.iter().map(|requirement| need(job, requirement));
-        Ok(Shape { requires: requires.collect::<Result<_, Refusal>>()?, work: work(job) })
+        let is_serial = job.serial_group.is_some() && job.kind != Kind::Unlock;
+        Ok(Shape { requires: requires.collect::<Result<_, Refusal>>()?, work: work(job), is_serial })
     };
     jobs.iter().map(shape).collect()
 }
@@ -183,6 +195,6 @@ fn work(job: &Job) -> Work {
     match job.kind {
         Kind::Build => Work::Tasks(job.parallelism),
         Kind::Approval => Work::Approval,
-        Kind::NoOp => Work::Nothing,
+        Kind::NoOp | Kind::Lock | Kind::Unlock => Work::Nothing,
     }
 }

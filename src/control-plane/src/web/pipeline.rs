@@ -196,7 +196,7 @@ fn note(job: &JobView) -> String {
         (Some(by), _) => format!("approved by {by}"),
         (None, _) if job.inherited => "kept".to_owned(),
         (None, JobStatus::OnHold) => "waits for roundhouse approve".to_owned(),
-        (None, _) => String::new(),
+        (None, _) => job.reason.clone().unwrap_or_default(),
     }
 }
 

@@ -21,6 +21,8 @@ mod reruns;
 #[cfg(test)]
 mod restarts;
 #[cfg(test)]
+mod serial;
+#[cfg(test)]
 mod stream;
 #[cfg(test)]
 mod transfers;

@@ -98,6 +98,9 @@ pub struct JobView {
     pub kind: Kind,
     /// How it stands.
     pub status: JobStatus,
+    /// Why, where that says too little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Whether it is not run in this run of the workflow, but keeps the results of an earlier one.
     #[serde(default)]
     pub inherited: bool,

@@ -37,7 +37,8 @@ impl Follower<'_> {
     /// A job waits for an approval.
     pub(super) async fn answer(&mut self, at: Place) -> Result<(), ClientError> {
         if !self.ahead.iter().any(|name| admits(&self.model, name, at)) {
-            let news = News::Job { workflow: at.workflow, job: at.job, status: JobStatus::OnHold };
+            let news =
+                News::Job { workflow: at.workflow, job: at.job, status: JobStatus::OnHold, reason: None };
             self.view.told(&self.model, &news);
             return Ok(());
         }

@@ -167,8 +167,8 @@ impl Model {
             News::Workflow { workflow, status } => {
                 self.view.workflows.get_mut(*workflow).and_then(|view| move_workflow(view, *status))
             }
-            News::Job { workflow, job, status } => {
-                self.job_mut(*workflow, *job).and_then(|view| move_job(view, *status))
+            News::Job { workflow, job, status, reason } => {
+                self.job_mut(*workflow, *job).and_then(|view| move_job(view, *status, reason.as_deref()))
             }
             News::Task { workflow, job, task, index } => self.add_task(*workflow, *job, *task, *index),
             News::TaskClaimed { task, runner } => claim(self.task_mut(*task)?, runner),
@@ -229,6 +229,7 @@ impl Model {
 fn not_begun(view: &WorkflowView) -> WorkflowView {
     let blocked = |job: &JobView| JobView {
         status: JobStatus::Blocked,
+        reason: None,
         started_ms: None,
         ended_ms: None,
         tasks: Vec::new(),
@@ -247,8 +248,15 @@ fn move_workflow(view: &mut WorkflowView, status: WorkflowStatus) -> Option<()> 
     forward.then(|| view.status = status)
 }
 
-fn move_job(view: &mut JobView, status: JobStatus) -> Option<()> {
-    (rank(status) > rank(view.status)).then(|| view.status = status)
+fn move_job(view: &mut JobView, status: JobStatus, reason: Option<&str>) -> Option<()> {
+    // The reason goes while the status stays where a job that waited has its turn.
+    let is_news = status == view.status && reason != view.reason.as_deref();
+    if !is_news && rank(status) <= rank(view.status) {
+        return None;
+    }
+    view.status = status;
+    view.reason = reason.map(str::to_owned);
+    Some(())
 }
 
 fn rank(status: JobStatus) -> u8 {

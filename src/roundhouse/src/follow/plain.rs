@@ -55,10 +55,14 @@ impl<W: Write> Plain<W> {
     fn job_news(&mut self, model: &Model, at: super::model::Place, status: JobStatus) {
         let label = model.job_label(at);
         let text = match status {
-            JobStatus::Blocked | JobStatus::Queued => return,
+            JobStatus::Queued => match &model.job(at).reason {
+                Some(reason) => format!("{}: {}", words::status(status), words::shown(reason)),
+                None => return,
+            },
+            JobStatus::Blocked => return,
             JobStatus::OnHold => self.paint.status(status, &words::on_hold(&self.approve, &label)),
             JobStatus::Running => "started".to_owned(),
-            over => self.paint.status(over, words::status(over)),
+            over => self.paint.status(over, &words::over(model.job(at))),
         };
         self.line(&label, text.as_bytes());
     }
@@ -110,7 +114,7 @@ impl<W: Write> View for Plain<W> {
 
     fn told(&mut self, model: &Model, news: &News) {
         match news {
-            News::Job { workflow, job, status } => {
+            News::Job { workflow, job, status, .. } => {
                 self.job_news(model, super::model::Place { workflow: *workflow, job: *job }, *status);
             }
             News::StepStarted { task, step, .. } | News::StepEnded { task, step, .. } => {

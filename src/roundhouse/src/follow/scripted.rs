@@ -47,6 +47,7 @@ fn blocked(called: &str) -> JobView {
         name: called.to_owned(),
         kind: Kind::Build,
         status: JobStatus::Blocked,
+        reason: None,
         inherited: false,
         requires: Vec::new(),
         started_ms: None,
@@ -101,7 +102,7 @@ fn artifact(path: &str, size: u64) -> Artifact {
 
 /// A job's new status.
 pub(crate) fn news_job(workflow: usize, job: usize, status: JobStatus) -> News {
-    News::Job { workflow, job, status }
+    News::Job { workflow, job, status, reason: None }
 }
 
 /// A new task.

@@ -20,15 +20,15 @@ pub(crate) fn of(view: &PipelineView) -> Vec<News> {
 }
 
 fn tell_job(workflow: usize, job: usize, view: &JobView, story: &mut Vec<News>) {
-    let now = |status| News::Job { workflow, job, status };
+    let now = |status, reason| News::Job { workflow, job, status, reason };
     if view.started_ms.is_some() && view.kind == Kind::Build {
-        story.push(now(JobStatus::Running));
+        story.push(now(JobStatus::Running, None));
     }
     for task in &view.tasks {
         story.push(News::Task { workflow, job, task: task.id, index: task.index });
         tell_task(task, story);
     }
-    story.push(now(view.status));
+    story.push(now(view.status, view.reason.clone()));
 }
 
 fn tell_task(view: &TaskView, story: &mut Vec<News>) {

@@ -80,6 +80,9 @@ impl Live {
 
     fn job_news(&mut self, model: &Model, at: Place, status: JobStatus) {
         match status {
+            JobStatus::Queued if model.job(at).reason.is_some() => {
+                self.above(&waiting_line(model, at, self.paint));
+            }
             JobStatus::Blocked | JobStatus::Queued => {}
             JobStatus::Running | JobStatus::OnHold => {
                 if status == JobStatus::OnHold {
@@ -149,7 +152,7 @@ impl View for Live {
 
     fn told(&mut self, model: &Model, news: &News) {
         match news {
-            News::Job { workflow, job, status } => {
+            News::Job { workflow, job, status, .. } => {
                 self.job_news(model, Place { workflow: *workflow, job: *job }, *status);
             }
             News::StepEnded { task, step, .. } => self.step_over(model, *task, *step),
@@ -227,7 +230,7 @@ fn over_line(model: &Model, at: Place, status: JobStatus, took: Option<Duration>
     let name = padded(&model.job_label(at));
     let how = match status {
         JobStatus::Success => String::new(),
-        other => format!("  {}", paint.status(other, words::status(other))),
+        other => format!("  {}", paint.status(other, &words::over(model.job(at)))),
     };
     let took = took.map_or(String::new(), |took| words::duration(millis(took)));
     format!("{mark} {name} {took:>8}{how}").trim_end().to_owned()
@@ -238,6 +241,13 @@ fn on_hold_line(model: &Model, at: Place, approve: &str, paint: Paint) -> String
     let label = model.job_label(at);
     let mark = paint.status(JobStatus::OnHold, words::mark(JobStatus::OnHold));
     format!("{mark} {} {}", padded(&label), words::on_hold(approve, &label))
+}
+
+/// Why a job is queued, where that is not for want of a launch-agent.
+fn waiting_line(model: &Model, at: Place, paint: Paint) -> String {
+    let mark = paint.status(JobStatus::Queued, words::mark(JobStatus::Queued));
+    let reason = model.job(at).reason.as_deref().unwrap_or_default();
+    format!("{mark} {} {}", padded(&model.job_label(at)), words::shown(reason))
 }
 
 /// `test                     12s  2/4 ▰▰▱▱  Run tests`

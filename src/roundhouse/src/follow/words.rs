@@ -2,7 +2,7 @@
 
 use protocol::{
     JobStatus, StepStatus,
-    api::{Reruns, StepView, WorkflowView},
+    api::{JobView, Reruns, StepView, WorkflowView},
 };
 use std::io::IsTerminal;
 
@@ -86,6 +86,14 @@ pub(crate) fn status(status: JobStatus) -> &'static str {
         JobStatus::Timedout => "timed out",
         JobStatus::InfrastructureFail => "infrastructure fail",
         JobStatus::NotRun => "not run",
+    }
+}
+
+/// How a job stands, and why where that says too little.
+pub(crate) fn over(job: &JobView) -> String {
+    match &job.reason {
+        Some(reason) => format!("{}: {}", status(job.status), shown(reason)),
+        None => status(job.status).to_owned(),
     }
 }
 

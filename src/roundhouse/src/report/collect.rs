@@ -57,6 +57,7 @@ fn job_report(workflow: &WorkflowView, job: &JobView, logs: &mut Logs, places: &
         name: job.name.clone(),
         kind: job.kind,
         status: job.status,
+        reason: job.reason.clone(),
         approved_by: job.approved_by.clone(),
         parallelism: job.parallelism,
         duration_ms: duration_ms(job),

@@ -71,6 +71,9 @@ fn reason(job: &JobView) -> String {
     if let Some(by) = &job.approved_by {
         return format!("approved by {}", words::shown(by));
     }
+    if let Some(reason) = &job.reason {
+        return words::shown(reason);
+    }
     if job.status == JobStatus::NotRun {
         let requires: Vec<String> = job.requires.iter().map(|one| words::shown(&one.shown())).collect();
         return format!("requires {}", requires.join(", ")).trim_end_matches("requires ").to_owned();

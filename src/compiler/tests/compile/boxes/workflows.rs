@@ -156,6 +156,27 @@ fn a_serial_group_is_made_of_letters_digits_and_a_few_signs() {
 }
 
 #[test]
+fn lock_and_unlock_jobs_name_the_group_that_they_are_for() {
+    let jobs = "jobs: {lock: {type: lock, key: << pipeline.project.slug >>}, unlock: {type: unlock}}";
+    let text = |more: &str| format!("version: 2.1\n{jobs}\nworkflows: {{w: {{jobs: [lock, {more}]}}}}\n");
+    says(
+        &text("unlock: {key: a/b, requires: [lock]}"),
+        &["job lock locks local/here", "job unlock after lock unlocks a/b"],
+    );
+    says(&text("unlock: {serial-group: a/b}"), &["job unlock unlocks a/b"]);
+    says(&text("unlock"), &["the job `unlock` names no serial group", "add `key: name`"]);
+    says(&text("unlock: {key: \"a b\"}"), &["this names no serial group"]);
+    says(&of("x: {type: lock}"), &["the job `x` names no serial group"]);
+    says(&of("a: {serial-group: own}"), &["job a alone in own on a machine"]);
+}
+
+#[test]
+fn a_release_is_refused_by_name() {
+    let text = "version: 2.1\njobs: {r: {type: release, plan_name: p}}\nworkflows: {w: {jobs: [r]}}\n";
+    says(text, &["a job of `type: release` carries out a plan of CircleCI's release service"]);
+}
+
+#[test]
 fn a_job_group_is_used_like_a_job() {
     let groups = "job-groups: {g: {jobs: [a, b: {requires: [a]}]}}\n";
     fits(&format!("{}{groups}", of("g: {name: n, requires: [m], filters: {branches: {only: main}}}, m")));

@@ -61,6 +61,8 @@ impl House {
                         .into_iter()
                         .for_each(|place| self.happens(place, task::Event::Cancel));
                 }
+                // Nobody else is there: its turn is at once.
+                Effect::AwaitTurn(job) => self.tell(workflow::Event::Turn(job)),
                 Effect::Job(..) | Effect::Workflow(_) => {}
             }
         }

@@ -1,12 +1,16 @@
 //! Whole workflows under random orders, outcomes, losses and cancels, against a model that looks at everything.
 
-use crate::engine::workflow::{Effect, Event, Need, Shape, ShapeError, Standing, Work, Workflow};
+use crate::engine::workflow::{Effect, Event, Left, Need, Shape, ShapeError, Standing, Work, Workflow};
 use proptest::{prelude::*, sample::Index};
 use protocol::{JobStatus, Outcome, WorkflowStatus, pipeline::Ending};
 
 fn shape(requires: &[usize], parallelism: u32) -> Shape {
     let success = |job: &usize| Need { job: *job, endings: vec![Ending::Success] };
-    Shape { requires: requires.iter().map(success).collect(), work: Work::Tasks(parallelism) }
+    Shape {
+        requires: requires.iter().map(success).collect(),
+        work: Work::Tasks(parallelism),
+        is_serial: false,
+    }
 }
 
 /// Every way in which a job can stand.
@@ -67,15 +71,16 @@ fn four() -> Vec<Shape> {
 /// nothing-doing `f` for the end of all.
 fn gated() -> Vec<Shape> {
     let need = |job, ending| Need { job, endings: vec![ending] };
-    let tasks = |requires| Shape { requires, work: Work::Tasks(1) };
+    let of = |requires, work| Shape { requires, work, is_serial: false };
+    let tasks = |requires| of(requires, Work::Tasks(1));
     let all = (1..5).map(|job| need(job, Ending::Terminal)).collect();
     vec![
-        Shape { requires: vec![], work: Work::Approval },
+        of(vec![], Work::Approval),
         tasks(vec![need(0, Ending::Success)]),
         tasks(vec![need(1, Ending::Failed)]),
         tasks(vec![need(1, Ending::Success)]),
         tasks(vec![need(3, Ending::NotRun)]),
-        Shape { requires: all, work: Work::Nothing },
+        of(all, Work::Nothing),
     ]
 }
 
@@ -183,9 +188,12 @@ pub(super) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
         1 => Just(Work::Nothing),
     ];
     let needs = prop::collection::vec((any::<Index>(), endings), 0..3);
-    prop::collection::vec((needs, work), 1..12).prop_map(|jobs| {
+    let is_serial = prop::bool::weighted(0.2);
+    prop::collection::vec((needs, work, is_serial), 1..12).prop_map(|jobs| {
         let jobs = jobs.into_iter().enumerate();
-        jobs.map(|(place, (needs, work))| Shape { requires: among(place, needs), work }).collect()
+        let shape =
+            |(place, (needs, work, is_serial))| Shape { requires: among(place, needs), work, is_serial };
+        jobs.map(shape).collect()
     })
 }
 
@@ -237,7 +245,7 @@ impl Driver {
             match effect {
                 Effect::QueueTasks(job) => self.queue(job),
                 Effect::CancelTasks(job) => self.cancel(job),
-                Effect::Job(..) | Effect::Workflow(_) => {}
+                Effect::AwaitTurn(_) | Effect::Job(..) | Effect::Workflow(_) => {}
             }
         }
     }
@@ -258,6 +266,18 @@ impl Driver {
     fn on_hold(&self) -> Vec<usize> {
         let jobs = 0..self.shapes.len();
         jobs.filter(|job| self.engine.job_status(*job) == JobStatus::OnHold).collect()
+    }
+
+    fn waiting(&self) -> Vec<usize> {
+        (0..self.shapes.len()).filter(|job| self.engine.is_waiting(*job)).collect()
+    }
+
+    /// One of the jobs that wait for their turn has it, or never will.
+    fn turn(&mut self, which: Index, event: fn(usize) -> Event) {
+        let waiting = self.waiting();
+        if !waiting.is_empty() {
+            self.apply(event(waiting[which.index(waiting.len())]));
+        }
     }
 
     /// Approves one of the jobs that wait for it, or lets its time run out.
@@ -294,6 +314,9 @@ impl Driver {
             }
             21..=23 => self.answer(step.which, Event::Approve),
             24 => self.answer(step.which, Event::Expire),
+            25 => self.turn(step.which, Event::Expire),
+            26 => self.turn(step.which, Event::Skip),
+            27..=30 => self.turn(step.which, Event::Turn),
             _ if !self.queued.is_empty() => {
                 let job = self.queued.swap_remove(step.which.index(self.queued.len()));
                 self.held.push(job);
@@ -309,12 +332,18 @@ impl Driver {
             let (held, queued) = (self.held.contains(&job), self.queued.contains(&job));
             match status {
                 JobStatus::Running => assert!(held || queued, "{job} runs without a task"),
+                JobStatus::Queued if self.engine.is_waiting(job) => {
+                    assert!(self.shapes[job].is_serial && !queued && !held, "{job} waits with a task");
+                }
                 JobStatus::Queued => assert!(queued && !held, "{job} waits without a task"),
                 _ => assert!(!held && !queued, "{job} is {status} with a task"),
             }
             match (status, self.standing(job)) {
                 (JobStatus::Canceled, _) if self.canceled => {}
                 (JobStatus::Blocked, standing) => assert_eq!(standing, Standing::Waits, "{job} is blocked"),
+                (JobStatus::NotRun, Standing::Met) => {
+                    assert!(self.shapes[job].is_serial, "{job} was skipped")
+                }
                 (JobStatus::NotRun, standing) => assert_eq!(standing, Standing::Lost, "{job} never ran"),
                 (_, standing) => assert_eq!(standing, Standing::Met, "{job} is {status}"),
             }
@@ -326,7 +355,7 @@ impl Driver {
         let is_stopped = any(&[JobStatus::Canceled]) && (self.canceled || !has_failed);
         assert_eq!(self.engine.status() == WorkflowStatus::Canceled, over && is_stopped);
         assert_eq!(self.engine.status() == WorkflowStatus::Success, over && !is_stopped && !has_failed);
-        let moves = !self.queued.is_empty() || !self.held.is_empty();
+        let moves = !self.queued.is_empty() || !self.held.is_empty() || !self.waiting().is_empty();
         let waits = !self.on_hold().is_empty();
         assert_eq!(self.engine.status() == WorkflowStatus::OnHold, waits && !moves);
         assert!(over || moves || waits, "nothing can move any more");
@@ -345,7 +374,7 @@ proptest! {
             driver.check();
         }
         for step in moves.iter().cycle().take(2000) {
-            for kind in [20, 21] {
+            for kind in [20, 21, 30] {
                 driver.make(&Move { which: step.which, kind, outcome: Outcome::Success });
             }
         }
@@ -369,7 +398,9 @@ proptest! {
         }
         let mut again = Workflow::new(&driver.shapes).unwrap();
         again.restore(driver.canceled, (0..ends.len()).map(|job| {
-            (driver.engine.job_status(job), u32::try_from(count(&driver.held, job)).unwrap(), ends[job].clone())
+            let held = u32::try_from(count(&driver.held, job)).unwrap();
+            let (status, is_waiting) = (driver.engine.job_status(job), driver.engine.is_waiting(job));
+            Left { status, held, ended: ends[job].clone(), is_waiting }
         }));
         prop_assert_eq!(again, driver.engine);
     }

@@ -1,7 +1,10 @@
 //! Which jobs of a workflow run again: those that are wanted, and all that depends on them.
 
 use crate::{
-    engine::workflow::{Need, Standing},
+    engine::{
+        hold::Holds,
+        workflow::{Need, Standing},
+    },
     plane::restore::shapes,
     refusal::Refusal,
 };
@@ -28,8 +31,15 @@ pub(crate) fn chosen(jobs: &[JobRow], workflow: &WorkflowRow, which: &Which) -> 
             _ => format!("the workflow `{}` has no jobs", workflow.name),
         }));
     }
-    let needs = needs(jobs)?;
-    add_dependents(jobs, &needs, &mut again);
+    let (needs, holds) = needs(jobs)?;
+    loop {
+        let before = again.clone();
+        add_dependents(jobs, &needs, &mut again);
+        add_groups(jobs, &needs, &holds, &mut again);
+        if again == before {
+            break;
+        }
+    }
     can_run(jobs, &needs, &again)?;
     Ok(again)
 }
@@ -57,10 +67,12 @@ fn has_failed(status: JobStatus) -> bool {
     matches!(status, Failed | Canceled | Timedout | InfrastructureFail)
 }
 
-/// What each job requires.
-fn needs(jobs: &[JobRow]) -> Result<Vec<Vec<Need>>, Refusal> {
+/// What each job requires, and which have the turn of a serial group together.
+fn needs(jobs: &[JobRow]) -> Result<(Vec<Vec<Need>>, Holds), Refusal> {
     let definitions: Vec<_> = jobs.iter().map(|job| &job.definition).collect();
-    Ok(shapes(&definitions)?.into_iter().map(|shape| shape.requires).collect())
+    let shapes = shapes(&definitions)?;
+    let holds = Holds::of(&definitions, &shapes);
+    Ok((shapes.into_iter().map(|shape| shape.requires).collect(), holds))
 }
 
 /// The places so that each comes after those that it requires.
@@ -94,6 +106,15 @@ fn add_dependents(jobs: &[JobRow], needs: &[Vec<Need>], again: &mut [bool]) {
     for place in in_order(needs) {
         let reached = needs[place].iter().any(|need| again[need.job]);
         again[place] |= reached && lost(&needs[place], jobs, again).is_none();
+    }
+}
+
+/// Of jobs between a lock and its unlock all run again, or none: the others have the turn no more.
+fn add_groups(jobs: &[JobRow], needs: &[Vec<Need>], holds: &Holds, again: &mut [bool]) {
+    for span in holds.spans().filter(|span| span.iter().any(|place| again[*place])).collect::<Vec<_>>() {
+        for place in span {
+            again[*place] |= lost(&needs[*place], jobs, again).is_none();
+        }
     }
 }
 

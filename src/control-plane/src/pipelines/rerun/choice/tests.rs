@@ -17,6 +17,7 @@ fn job(place: usize, requires: &[usize], status: JobStatus) -> JobRow {
     let definition = Job {
         name: format!("job-{place}"),
         kind: Kind::Build,
+        serial_group: None,
         requires: requires.iter().map(|place| Requirement::success(format!("job-{place}"))).collect(),
         parallelism: 1,
         executor: Executor::Machine,
@@ -38,6 +39,8 @@ fn job(place: usize, requires: &[usize], status: JobStatus) -> JobRow {
         started_ms: None,
         ended_ms: None,
         approved_by: None,
+        waits_ms: None,
+        reason: None,
     }
 }
 
@@ -87,6 +90,30 @@ fn a_job_that_kept_its_results_is_named_as_it_is_shown() {
     assert_eq!(chosen(&[kept], &workflow(), &Which::Jobs(vec![id(7)])).unwrap(), [true]);
 }
 
+#[test]
+fn of_jobs_between_a_lock_and_its_unlock_all_run_again_or_none() {
+    use JobStatus::{Failed, NotRun, Success};
+    let locked = |kind, row: JobRow| {
+        let serial_group = Some("a/b".to_owned());
+        JobRow { definition: Job { kind, serial_group, ..row.definition }, ..row }
+    };
+    let jobs = [
+        job(0, &[], Success),
+        locked(Kind::Lock, job(1, &[0], Success)),
+        job(2, &[1], Success),
+        job(3, &[2], Failed),
+        locked(Kind::Unlock, job(4, &[3], NotRun)),
+        job(5, &[4], NotRun),
+    ];
+    let again = [false, true, true, true, true, true];
+    assert_eq!(chosen(&jobs, &workflow(), &Which::FromFailed).unwrap(), again);
+    assert_eq!(chosen(&jobs, &workflow(), &Which::Jobs(vec![id(2)])).unwrap(), again);
+    let after = [false, false, false, false, false, true];
+    let done = |row: &JobRow| JobRow { status: Success, ..row.clone() };
+    let ended: Vec<JobRow> = jobs.iter().map(done).collect();
+    assert_eq!(chosen(&ended, &workflow(), &Which::Jobs(vec![id(5)])).unwrap(), after);
+}
+
 /// A graph whose jobs ended as the engine ends them: none ran whose requirements did not succeed.
 fn ended() -> impl Strategy<Value = Vec<JobRow>> {
     use JobStatus::{Canceled, Failed, InfrastructureFail, Success, Timedout};
@@ -123,7 +150,7 @@ proptest! {
         let named = named.index(jobs.len());
         if let Ok(again) = chosen(&jobs, &workflow(), &Which::Jobs(vec![id(named)])) {
             prop_assert!(again[named]);
-            for (place, needs) in needs(&jobs).unwrap().into_iter().enumerate() {
+            for (place, needs) in needs(&jobs).unwrap().0.into_iter().enumerate() {
                 let reached = place == named || needs.iter().any(|need| again[need.job]);
                 let kept = |need: &Need| again[need.job] || jobs[need.job].status == JobStatus::Success;
                 prop_assert_eq!(again[place], reached && needs.iter().all(kept));
