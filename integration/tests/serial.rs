@@ -48,11 +48,14 @@ workflows:
     )
 }
 
-/// A folder that jobs of other accounts write to.
+/// A folder that jobs of other accounts write to, and the file in it.
 fn open_folder(rig: &Rig) -> std::path::PathBuf {
     let folder = rig.path("open");
     fs::create_dir(&folder).expect("it is ours");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    fs::write(folder.join("order"), "").expect("it is ours");
+    for (path, mode) in [(&folder, 0o777), (&folder.join("order"), 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    }
     folder
 }
 

@@ -28,7 +28,11 @@ pub(crate) use terminal::{Live, Stream};
 
 use client::{ClientError, Operator};
 use model::Place;
-use protocol::{JobStatus, PipelineId, StepNumber, TaskId, WorkflowId, api::PipelineView, feed::News};
+use protocol::{
+    JobStatus, PipelineId, StepNumber, TaskId, WorkflowId,
+    api::{JobView, PipelineView},
+    feed::News,
+};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -175,7 +179,21 @@ impl<'v> Follower<'v> {
         Ok(followed?.then(|| Followed { view: view(), interrupted: interrupts.seen() > 0 }))
     }
 
+    /// What waited for its turn before anybody followed is not told by news.
+    fn tell_waiting(&mut self) {
+        let told = |(at, job): (Place, &JobView)| News::Job {
+            workflow: at.workflow,
+            job: at.job,
+            status: job.status,
+            reason: job.reason.clone(),
+        };
+        let waits = |(_, job): &(Place, &JobView)| job.status == JobStatus::Queued && job.reason.is_some();
+        let waiting: Vec<News> = self.model.jobs().filter(waits).map(told).collect();
+        waiting.iter().for_each(|news| self.view.told(&self.model, news));
+    }
+
     async fn see_the_end(&mut self, company: &dyn Company) -> Result<(), ClientError> {
+        self.tell_waiting();
         self.begin_approving().await?;
         loop {
             while !self.model.is_over() {

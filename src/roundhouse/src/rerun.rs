@@ -55,6 +55,7 @@ fn wanted<'v>(view: &'v PipelineView, options: &arguments::Rerun) -> Result<&'v 
         view.last_runs(None).into_iter().map(|place| &view.workflows[place]).collect();
     match last[..] {
         [only] => Ok(only),
+        [] => Err(Failure::usage(format!("pipeline {} has no workflow that could run again", view.number))),
         _ => {
             let listed = last.iter().map(|workflow| {
                 format!("\n  {}  {}  {}", workflow.id, shown(&workflow.name), workflow.status)

@@ -1,6 +1,7 @@
 //! What becomes of memory when the store refuses.
 
 mod retention;
+mod serial;
 
 use super::{Plane, leases::Ending, token};
 use crate::{KeySource, Running, Settings, refusal::Refusal, start};

@@ -249,8 +249,8 @@ fn move_workflow(view: &mut WorkflowView, status: WorkflowStatus) -> Option<()> 
 }
 
 fn move_job(view: &mut JobView, status: JobStatus, reason: Option<&str>) -> Option<()> {
-    // The reason goes while the status stays where a job that waited has its turn.
-    let is_news = status == view.status && reason != view.reason.as_deref();
+    // A job that waited for its turn is queued as before once it has it, but for the reason.
+    let is_news = status == view.status && view.reason.is_some() && reason.is_none();
     if !is_news && rank(status) <= rank(view.status) {
         return None;
     }

@@ -229,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_waits_for_its_turn_says_why_and_so_does_one_that_never_had_it() {
+        let mut model = Model::new(pipeline(&[("main", &["one", "two"])]));
+        let mut view = Plain::brief(Vec::new(), Paint::PLAIN, "roundhouse approve");
+        let job = |job, status, reason: Option<&str>| News::Job {
+            workflow: 0,
+            job,
+            status,
+            reason: reason.map(str::to_owned),
+        };
+        let waits = job(0, JobStatus::Queued, Some("waits for its turn"));
+        tell(&mut view, &mut model, &waits);
+        tell(&mut view, &mut model, &job(0, JobStatus::Queued, None));
+        assert!(!model.apply(&waits), "what is told again after its turn came is old");
+        tell(&mut view, &mut model, &job(1, JobStatus::NotRun, Some("skipped")));
+        let text = String::from_utf8(view.out).unwrap();
+        assert_eq!(text, "one | queued: waits for its turn\ntwo | not run: skipped\n");
+    }
+
+    #[test]
     fn bytes_that_are_no_text_go_through_as_they_are() {
         let (mut view, model) = two_tasks();
         view.out.clear();

@@ -160,12 +160,12 @@ fn lock_and_unlock_jobs_name_the_group_that_they_are_for() {
     let jobs = "jobs: {lock: {type: lock, key: << pipeline.project.slug >>}, unlock: {type: unlock}}";
     let text = |more: &str| format!("version: 2.1\n{jobs}\nworkflows: {{w: {{jobs: [lock, {more}]}}}}\n");
     says(
-        &text("unlock: {key: a/b, requires: [lock]}"),
+        &text("unlock: {serial-group: a/b, requires: [lock]}"),
         &["job lock locks local/here", "job unlock after lock unlocks a/b"],
     );
-    says(&text("unlock: {serial-group: a/b}"), &["job unlock unlocks a/b"]);
+    says(&text("x: {type: unlock, key: a/b}"), &["job x unlocks a/b"]);
     says(&text("unlock"), &["the job `unlock` names no serial group", "add `key: name`"]);
-    says(&text("unlock: {key: \"a b\"}"), &["this names no serial group"]);
+    says(&text("x: {type: unlock, key: \"a b\"}"), &["this names no serial group"]);
     says(&of("x: {type: lock}"), &["the job `x` names no serial group"]);
     says(&of("a: {serial-group: own}"), &["job a alone in own on a machine"]);
 }
