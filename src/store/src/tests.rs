@@ -14,7 +14,7 @@ use protocol::{
     WorkflowStatus,
     api::Reruns,
     ids::Digest,
-    pipeline::{Executor, Job, Kind},
+    pipeline::{Job, Kind},
     task::Source,
     transfer::Content,
 };
@@ -78,19 +78,8 @@ fn pipeline(project: ProjectId) -> PipelineRow {
 async fn with_task(store: &Store) {
     store.write(None, vec![Write::Project("gh/a/b".to_owned())]).await.unwrap();
     let project = store.project("gh/a/b").await.unwrap().unwrap().0;
-    let definition = Job {
-        name: "build".to_owned(),
-        kind: Kind::Build,
-        requires: vec![],
-        serial_group: None,
-        parallelism: 1,
-        executor: Executor::Machine,
-        resource_class: None,
-        environment: vec![],
-        contexts: vec![],
-        working_directory: "~/project".to_owned(),
-        steps: vec![],
-    };
+    let working_directory = "~/project".to_owned();
+    let definition = Job { parallelism: 1, working_directory, ..Job::without_tasks("build", Kind::Build) };
     let pipeline = pipeline(project);
     let (name, status) = ("all".to_owned(), WorkflowStatus::Running);
     let (canceled, reruns) = (false, Reruns::default());

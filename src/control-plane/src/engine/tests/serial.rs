@@ -130,22 +130,22 @@ fn kinds() -> impl Strategy<Value = Vec<(Kind, Option<&'static str>)>> {
     prop::collection::vec(one, 1..6)
 }
 
-/// Jobs that require any of those before them, to end well or at all.
+/// Jobs that require any of those before them, to end well or at all, or nothing.
 fn jobs() -> impl Strategy<Value = Vec<Job>> {
-    kinds().prop_flat_map(|kinds| {
-        let needs = prop::collection::vec((any::<Index>(), any::<bool>(), any::<bool>()), kinds.len());
-        needs.prop_map(move |needs| {
-            let mut jobs = chain(&kinds);
-            for (place, (index, any, none)) in needs.into_iter().enumerate().skip(1) {
-                jobs[place].requires = Vec::new();
-                if !none {
-                    let endings = vec![if any { Ending::Terminal } else { Ending::Success }];
-                    jobs[place].requires.push(Requirement { job: index.index(place).to_string(), endings });
-                }
-            }
-            jobs
-        })
+    let need = (any::<Index>(), prop::sample::select(vec![Ending::Terminal, Ending::Success]));
+    let needs = prop::collection::vec(prop::option::of(need), 6);
+    (kinds(), needs).prop_map(|(kinds, needs)| {
+        let mut jobs = chain(&kinds);
+        for (place, (job, need)) in jobs.iter_mut().zip(needs).enumerate().skip(1) {
+            job.requires =
+                need.into_iter().map(|(index, ending)| required(index.index(place), ending)).collect();
+        }
+        jobs
     })
+}
+
+fn required(place: usize, ending: Ending) -> Requirement {
+    Requirement { job: place.to_string(), endings: vec![ending] }
 }
 
 impl One {
