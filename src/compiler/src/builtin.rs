@@ -5,7 +5,7 @@ use protocol::task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When};
 use yaml::{Node, Span};
 
 /// The names of the built-in steps.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "run",
     "checkout",
     "save_cache",
@@ -14,6 +14,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "attach_workspace",
     "store_artifacts",
     "store_test_results",
+    "setup_remote_docker",
     "deploy",
 ];
 
@@ -70,6 +71,7 @@ fn other(fields: Fields<'_>, name: &str) -> Option<Step> {
         "attach_workspace" => attach_workspace(fields),
         "store_artifacts" => store_artifacts(fields),
         "store_test_results" => store_test_results(fields),
+        "setup_remote_docker" => Some(setup_remote_docker(fields)),
         _ => {
             fields.context.findings.say(diagnostics::missing_key(fields.span, fields.what, "steps"));
             None
@@ -261,4 +263,14 @@ fn store_test_results(fields: Fields<'_>) -> Option<Step> {
     fields.check_keys(&["path", "name", "when"]);
     let path = fields.required("path")?;
     Some(finished(fields, "Uploading test results", When::Always, Action::StoreTestResults { path }))
+}
+
+fn setup_remote_docker(fields: Fields<'_>) -> Step {
+    // Old configurations ask to keep an engine, or to have one alone: each job has one alone, and none is kept.
+    fields.check_keys(&["version", "docker_layer_caching", "reusable", "exclusive", "name", "when"]);
+    let action = Action::SetupRemoteDocker {
+        version: fields.text("version"),
+        docker_layer_caching: fields.flag("docker_layer_caching"),
+    };
+    finished(fields, "Setup a remote Docker engine", When::OnSuccess, action)
 }

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 100;
 const STEP: usize = 256;
 
 /// Steps that are said to exist and are not there yet.
-const MISSING: [&str; 2] = ["setup_remote_docker", "add_ssh_keys"];
+const MISSING: [&str; 1] = ["add_ssh_keys"];
 
 /// A built-in step as processed configurations have it.
 fn written(name: &str, span: Span, value: Option<&Node>) -> Node {

@@ -14,7 +14,7 @@ use bollard::{
     query_parameters::{AttachContainerOptions, CreateContainerOptions, LogsOptions},
 };
 use futures_util::{StreamExt, future::join_all, pin_mut};
-use protocol::container::{DOOR, PROGRAM};
+use protocol::container::{DOOR, LENT_ENGINE, PROGRAM};
 use rustix::process::{Resource, geteuid, getrlimit};
 use sandbox::Identity;
 use std::{
@@ -254,8 +254,10 @@ impl Engine {
 impl Engine {
     fn body_of_primary(&self, order: &Order, image: String, arguments: Vec<String>) -> ContainerCreateBody {
         let named = order.services.iter().filter(|side| side.is_named);
+        let (program, door) = (mount(&order.program, PROGRAM, true), mount(&order.door, DOOR, false));
+        let lent = order.lent_engine.as_ref().map(|socket| mount(socket, LENT_ENGINE, false));
         let host_config = HostConfig {
-            mounts: Some(vec![mount(&order.program, PROGRAM, true), mount(&order.door, DOOR, false)]),
+            mounts: Some([program, door].into_iter().chain(lent).collect()),
             network_mode: order.network.clone(),
             extra_hosts: Some(named.map(|side| format!("{}:127.0.0.1", side.name)).collect()),
             security_opt: is_labelled().then(|| vec!["label=disable".to_owned()]),

@@ -8,6 +8,7 @@
 //!                 ── adopt ────▶ the containers of a lease again, after a restart of whoever started them
 //!                 ── kill ─────▶ all containers of a lease gone, with their volumes
 //!                 ── sweep ────▶ what no lease that is held has left behind
+//! private ── launch ───────────▶ an engine that is one job's own, for `setup_remote_docker`
 //! ```
 //!
 //! Whose a container is stands in its labels ([`Marks`]), so that nothing need be remembered. A task-agent's descriptors
@@ -21,6 +22,7 @@ mod find;
 mod here;
 mod image;
 mod order;
+pub mod private;
 mod pull;
 mod remove;
 mod state;

@@ -38,6 +38,8 @@ pub struct Order {
     /// A directory of this host with the task's socket and nothing else in it. It is mounted at
     /// [`protocol::container::DOOR`]. The job's user, who may be anybody, has to get to the socket: `0711` and `0666`.
     pub door: PathBuf,
+    /// The socket of an engine that is lent to the job, mounted at [`protocol::container::LENT_ENGINE`].
+    pub lent_engine: Option<PathBuf>,
     /// What the task-agent reads from its standard input. Its paths are those within the container; its root is
     /// replaced there by the home of the container's user.
     pub invitation: Vec<u8>,

@@ -18,7 +18,7 @@ mod tests;
 mod validated;
 mod written;
 
-pub use containers::{ContainerSettings, EngineChoice};
+pub use containers::{ContainerSettings, EngineChoice, RemoteDocker};
 pub use secret::Secret;
 pub use settings::{
     ClassSettings, LogFormat, LogLevel, LogTarget, Logging, Mode, Settings, default_state_directory, hostname,

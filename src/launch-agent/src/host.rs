@@ -11,6 +11,7 @@ use crate::{
     task::dir::{TaskDir, remove_tree},
 };
 use client::Transport;
+use containers::private;
 use life::EndOrder;
 use protocol::TaskId;
 use rustix::fs::{Access, FlockOperation, flock};
@@ -208,6 +209,16 @@ impl Host {
         self.settings.work_dir.join(task.to_string())
     }
 
+    /// Of the engine of a job's own.
+    pub(crate) fn engine_home(&self, task: TaskId) -> PathBuf {
+        self.task_root(task).join(".engine")
+    }
+
+    /// Where a job on the host finds its own engine: programs take only a short path of a socket.
+    pub(crate) fn engine_door(&self, task: TaskId) -> PathBuf {
+        Path::new("/tmp").join(format!(".roundhouse-{task}"))
+    }
+
     /// Tasks of an earlier life, whole ones or not.
     pub(crate) fn leftovers(&self) -> Vec<TaskId> {
         let mut left = named_after_tasks(&self.tasks);
@@ -244,9 +255,21 @@ impl Host {
     /// Removes what is on disk of a task, its directory last: as long as that is there, it can be done again.
     pub(crate) fn remove_task(&self, task: TaskId) -> io::Result<()> {
         let root = self.task_root(task);
-        let removed = failpoints::around("root", "removed", || remove_all(&root))
-            .and_then(|()| self.remove_working_directory(task));
+        let removed = failpoints::around("root", "removed", || self.remove_root(task, &root))
+            .and_then(|()| self.remove_working_directory(task))
+            .and_then(|()| remove_tree(&self.engine_door(task)));
         removed.and_then(|()| self.task_dir(task).remove())
+    }
+
+    /// What an engine of the job's own left may belong to accounts below this one.
+    fn remove_root(&self, task: TaskId, root: &Path) -> io::Result<()> {
+        match remove_all(root) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !self.is_root => {
+                private::clear(&self.engine_home(task))?;
+                remove_all(root)
+            }
+            removed => removed,
+        }
     }
 
     fn remove_working_directory(&self, task: TaskId) -> io::Result<()> {

@@ -39,15 +39,17 @@ pub(crate) fn clear(host: &Host, task: TaskId, slot: Option<usize>) -> bool {
     let strongest = || Containment::strongest(&host.house, &lease.unwrap_or_else(|_| task.to_string()), None);
     let mut containment = past.containment.unwrap_or_else(strongest);
     past.process.into_iter().for_each(|process| containment.rooted_in(process));
-    match slot {
-        Some(slot) => host.accounts.take_again(slot, &mut containment),
-        None => containment.without_account(),
+    for mut held in [Some(containment), past.engine].into_iter().flatten() {
+        match slot {
+            Some(slot) => host.accounts.take_again(slot, &mut held),
+            None => held.without_account(),
+        }
+        if let Err(survivors) = held.kill(STRIKE) {
+            error!(host.log, "processes of a task are left"; "task" => %task, "error" => %survivors);
+            return false;
+        }
+        held.remove();
     }
-    if let Err(survivors) = containment.kill(STRIKE) {
-        error!(host.log, "processes of a task are left"; "task" => %task, "error" => %survivors);
-        return false;
-    }
-    containment.remove();
     if let Err(error) = host.remove_task(task) {
         warn!(host.log, "what is left of a task cannot be removed"; "task" => %task, "error" => %error);
     }
@@ -96,7 +98,8 @@ impl Kept {
             kept.tasks.push(claim.task_id.to_string());
             kept.leases.push(claim.allocation.clone());
             kept.roots.extend(past.process);
-            kept.accounts.extend(past.containment.and_then(|containment| containment.account()));
+            let held = [past.containment, past.engine].into_iter().flatten();
+            kept.accounts.extend(held.filter_map(|containment| containment.account()));
         }
         kept
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! launching     program, directories, spec, process, leave to begin
 //! container     the same for a task in containers, and their end
+//! remote_docker an engine for the job's own use
 //! conversation  its socket: hello, spec and descriptors, requests, answers
 //! carrying      its LogStreamer and its ArtifactUploader, started again when they fail
 //! ending        stop, sweep, drain, report, clean up
@@ -16,6 +17,7 @@ mod ending;
 pub(crate) mod journal;
 mod launching;
 mod process;
+mod remote_docker;
 mod removal;
 mod socket;
 pub(crate) mod state;
@@ -36,6 +38,7 @@ use failpoints::around;
 use journal::{Entry, Journal, Past};
 use launching::Spec;
 use protocol::{StepNumber, TaskId, frame::CancelReason};
+use remote_docker::OwnEngine;
 use slog::{Logger, debug, o, warn};
 use state::{Effect, Ending, TaskEvent, TaskState};
 use std::{
@@ -120,6 +123,7 @@ pub(crate) struct TaskActor {
     doomed: bool,
     spec: Option<Spec>,
     vessel: Vessel,
+    own_engine: OwnEngine,
     conversation: Conversation,
     streamer: Option<Child<LogStreamer>>,
     streamer_seat: Seat,
@@ -149,7 +153,7 @@ impl TaskActor {
         let broken =
             opened.as_ref().err().map(|error| format!("cannot use {}: {error}", dir.path().display()));
         let (notebook, mut past) = opened.unwrap_or_else(|_| (Notebook::none(&log), Past::default()));
-        if let Some(containment) = &mut past.containment {
+        for containment in [&mut past.containment, &mut past.engine].into_iter().flatten() {
             parts.host.accounts.take_again(parts.record.slot, containment);
         }
         let state = TaskState::after(past.events.iter().copied());
@@ -167,6 +171,7 @@ impl TaskActor {
             doomed: false,
             spec: None,
             vessel: Vessel::default(),
+            own_engine: OwnEngine::default(),
             conversation: Conversation::default(),
             streamer: None,
             streamer_seat: Seat::new::<LogStreamer>("", TOLERANCE),

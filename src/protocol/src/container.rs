@@ -8,6 +8,10 @@ pub const PROGRAM: &str = "/.roundhouse/task-agent";
 pub const DOOR: &str = "/.roundhouse/door";
 /// A directory for what the job's programs need of the task-agent: their commands and their socket. Made at the start.
 pub const JOB: &str = "/.roundhouse/job";
+/// The engine of the job's own, in the [`DOOR`].
+pub const ENGINE: &str = "engine.sock";
+/// The host's engine, where the administrator has it lent to jobs.
+pub const LENT_ENGINE: &str = "/.roundhouse/engine.sock";
 /// The first argument of a task-agent in a container; the second is a [`Resident`] as JSON.
 pub const RESIDENT: &str = "--resident";
 

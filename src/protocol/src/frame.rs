@@ -172,6 +172,8 @@ pub enum Wanted {
     FetchSource,
     /// File: the body of a call that continues the task's setup pipeline ([`crate::api::Continue`]), as the job made it.
     ContinuePipeline,
+    /// A container engine for the job's own use.
+    StartEngine,
 }
 
 /// What came of a request. «File» marks those with a descriptor, open for reading at its start.
@@ -207,6 +209,13 @@ pub enum Answer {
     Source {
         /// Compressed bytes.
         size: u64,
+    },
+    /// The engine answers, there until the task's end.
+    Engine {
+        /// Where the job finds it.
+        socket: PathBuf,
+        /// What it is, and what it cannot do here: sentences for the step's log.
+        notes: Vec<String>,
     },
     /// The control plane's answer to a call of the job.
     Reply {

@@ -171,6 +171,13 @@ pub enum Action {
         /// A file or directory.
         path: String,
     },
+    /// A container engine for the steps after it.
+    SetupRemoteDocker {
+        /// Which of CircleCI's versions the job asks for.
+        version: Option<String>,
+        /// Whether it asks for the layers that earlier jobs built.
+        docker_layer_caching: bool,
+    },
 }
 
 /// A shell command.

@@ -1,6 +1,7 @@
 //! Accounts of the host: whose rights a process has.
 
 mod pool;
+mod subordinate;
 
 pub use pool::Pool;
 

@@ -4,7 +4,7 @@ use crate::{
     Account, Containment, Identity,
     contain::COOKIE,
     image::Image,
-    prepare::{Preparation, Rank},
+    prepare::{Preparation, Rank, aside},
 };
 use std::{
     ffi::OsString,
@@ -42,6 +42,8 @@ pub struct Launch {
     pub stdin: Vec<u8>,
     /// Its standard output and error.
     pub error_output: File,
+    /// Its descriptor 3: a socket that it is to take connections from.
+    pub listener: Option<OwnedFd>,
 }
 
 /// A process that was started.
@@ -113,6 +115,7 @@ impl Launch {
         let streams = [input.as_fd(), output, output];
         let mut preparation = Preparation::new(image, &self.directory, streams, Rank::Agent)?;
         (preparation.entrance, preparation.rights) = (containment.entrance()?, rights);
+        preparation.handed = self.listener.as_ref().map(|listener| aside(listener.as_fd())).transpose()?;
         Ok(preparation)
     }
 }

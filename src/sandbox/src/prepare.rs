@@ -40,8 +40,10 @@ const NICER_SESSION: &[u8] = b"5";
 const MOST_DESCRIPTORS: libc::c_int = 65_536;
 /// The usual soft limit of descriptors. The agents raise their own; programs that close all they may have would take minutes.
 const USUAL_DESCRIPTORS: libc::rlim_t = 1024;
-/// The first number that is none of the standard three.
-const ABOVE_STANDARD: i32 = 3;
+/// The number of a descriptor that is handed on besides the standard three, as service managers hand on listening sockets.
+const HANDED: i32 = 3;
+/// The first number that a program does not begin with.
+const FREE: i32 = 4;
 /// How a child ends that could not become its program; nobody sees it.
 const NOT_EXECUTED: i32 = 127;
 
@@ -51,6 +53,8 @@ pub(crate) struct Preparation {
     pub(crate) directory: CString,
     /// Standard input, output and error.
     pub(crate) streams: [OwnedFd; 3],
+    /// A fourth one, where it gets one.
+    pub(crate) handed: Option<OwnedFd>,
     /// The group it belongs to.
     pub(crate) entrance: Option<Entrance>,
     rank: Rank,
@@ -68,11 +72,12 @@ impl Preparation {
         streams: [BorrowedFd<'_>; 3],
         rank: Rank,
     ) -> io::Result<Self> {
-        let [input, output, errors] = streams.map(above_standard);
+        let [input, output, errors] = streams.map(aside);
         Ok(Self {
             image,
             directory: CString::new(directory.as_os_str().as_bytes())?,
             streams: [input?, output?, errors?],
+            handed: None,
             entrance: None,
             rank,
             oom_score: oom_score(rank),
@@ -81,7 +86,7 @@ impl Preparation {
     }
 
     /// Starts it: the leader of a session of its own, with default signals, umask 022, the usual limit of descriptors, none
-    /// open but the standard ones, and what else this says. Whatever fails before its program runs is an error here.
+    /// open but the standard ones and the one handed on, and what else this says. Whatever fails before its program runs is an error here.
     pub(crate) fn start(&self) -> io::Result<Started> {
         let refusal = AtomicI32::new(0);
         let child = self.bear(&refusal)?;
@@ -144,7 +149,7 @@ impl Preparation {
         if let Some((uid, gid, groups)) = &self.rights {
             take_rights(*uid, *gid, groups)?;
         }
-        close_on_exec()?;
+        close_on_exec(self.take_handed()?)?;
         limit_descriptors();
         hear_signals();
         Ok(())
@@ -167,11 +172,19 @@ impl Preparation {
         }
         Ok(())
     }
+
+    /// The first number that is to be closed. After the door of the group was gone through, which may have this number.
+    fn take_handed(&self) -> io::Result<libc::c_int> {
+        let Some(handed) = &self.handed else { return Ok(HANDED) };
+        // SAFETY: both are plain numbers, and differ: ours lies above.
+        check(unsafe { libc::dup2(handed.as_raw_fd(), HANDED) })?;
+        Ok(FREE)
+    }
 }
 
-/// A copy that no standard stream of the child overwrites.
-fn above_standard(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, ABOVE_STANDARD)?)
+/// A copy that no stream of the child overwrites.
+pub(crate) fn aside(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, FREE)?)
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
@@ -220,19 +233,17 @@ pub(crate) fn take_rights(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> 
     }
 }
 
-/// Everything above the standard three is closed by the exec; the door of its group among them.
-fn close_on_exec() -> io::Result<()> {
+/// Everything from this number on is closed by the exec; the door of its group among them.
+fn close_on_exec(first: libc::c_int) -> io::Result<()> {
     // SAFETY: plain numbers; `fcntl` on a number that is no descriptor changes nothing.
     unsafe {
-        if libc::syscall(libc::SYS_close_range, ABOVE_STANDARD, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
-            == 0
-        {
+        if libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
             return Ok(());
         }
         let mut limit = std::mem::zeroed::<libc::rlimit>();
         check(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit))?;
         let most = libc::c_int::try_from(limit.rlim_cur).unwrap_or(MOST_DESCRIPTORS).min(MOST_DESCRIPTORS);
-        for descriptor in ABOVE_STANDARD..most {
+        for descriptor in first..most {
             libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
         }
     }

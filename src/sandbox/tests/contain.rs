@@ -27,6 +27,7 @@ fn start(containment: &mut Containment, account: Option<Account>, script: &str) 
         directory: "/".into(),
         stdin: Vec::new(),
         error_output: tempfile::tempfile().unwrap(),
+        listener: None,
     };
     launch.start(containment).unwrap()
 }

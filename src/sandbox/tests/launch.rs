@@ -26,6 +26,7 @@ fn launch(script: &str, output: &File) -> Launch {
         directory: "/".into(),
         stdin: Vec::new(),
         error_output: output.try_clone().unwrap(),
+        listener: None,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     children::Children,
     control::{Control, GRACE},
     follow::{PIPE, Until, follow},
+    steps::engine,
 };
 use protocol::{status::Outcome, task::NO_OUTPUT_TIMEOUT_MS};
 use sandbox::{identity::Exit, job::JobCommand};
@@ -11,7 +12,7 @@ use std::{
     collections::BTreeMap,
     io::{self, PipeReader, Write},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -46,6 +47,8 @@ pub(crate) struct Runner {
     pub(crate) children: Arc<Children>,
     pub(crate) control: Arc<Control>,
     pub(crate) variables: Arc<BTreeMap<String, String>>,
+    /// The address of the job's own engine, once a step has set it up.
+    pub(crate) engine: Arc<OnceLock<String>>,
 }
 
 impl Runner {
@@ -62,10 +65,20 @@ impl Runner {
         Ok(Running { runner: self, started, output })
     }
 
+    /// Commands that start from now on find the engine there. A step that sets it up again finds the same.
+    pub(crate) fn engine_is_at(&self, address: String) {
+        let _ = self.engine.set(address);
+    }
+
     /// The task's variables with these on top.
     pub(crate) fn environment(&self, over: &[(&str, &str)]) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
         let ours = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        ours.chain(over.iter().copied()).map(|(name, value)| (name.into(), value.into())).collect()
+        let engine = self.engine.get().map(String::as_str);
+        let engine = engine.into_iter().flat_map(|address| engine::VARIABLES.map(|name| (name, address)));
+        ours.chain(engine)
+            .chain(over.iter().copied())
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 }
 

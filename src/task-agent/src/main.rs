@@ -230,7 +230,12 @@ impl Task {
             continuation::open(&mut place, Arc::clone(&self.wire) as Arc<dyn Carry>)?;
         }
         let (children, control) = (Arc::new(Children::default()), Arc::clone(&self.control));
-        let runner = Runner { children, control, variables: Arc::new(place.variables.clone()) };
+        let runner = Runner {
+            children,
+            control,
+            variables: Arc::new(place.variables.clone()),
+            engine: Arc::default(),
+        };
         let masker = Masker::new(secrets(&spec));
         let (wire, journal) = (Arc::clone(&self.wire), Arc::clone(&self.journal));
         let background = Background::default();

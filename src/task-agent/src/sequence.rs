@@ -10,7 +10,7 @@ use crate::{
     shell,
     spool::Spools,
     step_log::StepLog,
-    steps::{StepError, artifacts, cache, checkout, results, workspace},
+    steps::{StepError, artifacts, cache, checkout, engine, results, workspace},
     wire::Wire,
 };
 use masking::Masker;
@@ -128,6 +128,10 @@ impl Sequence {
                 artifacts::store(path, destination.as_deref(), place, carry, log)
             }
             Action::StoreTestResults { path } => results::store(path, place, carry, log),
+            Action::SetupRemoteDocker { version, docker_layer_caching } => {
+                let address = engine::setup(version.as_deref(), *docker_layer_caching, carry, log);
+                address.map(|address| self.runner.engine_is_at(address))
+            }
         };
         self.built_in_end(done, log)
     }

@@ -5,6 +5,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod cache;
 pub(crate) mod checkout;
+pub(crate) mod engine;
 pub(crate) mod results;
 pub(crate) mod workspace;
 

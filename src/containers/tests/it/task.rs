@@ -55,6 +55,7 @@ impl Task {
             network: Some("none".to_owned()),
             program,
             door,
+            lent_engine: None,
             invitation: b"{\"come\":1}\n".to_vec(),
         };
         Self { engine, order }

@@ -77,6 +77,7 @@ impl Carrier {
             Wanted::AttachLayer { index } => self.attach_layer(*index).await,
             Wanted::FetchSource => self.fetch_source().await,
             Wanted::ContinuePipeline => self.continue_pipeline(request).await,
+            Wanted::StartEngine => Err(Obstacle::Refused("an engine is no transfer".to_owned())),
         }?;
         Ok(vec![Answered { request: request.number(), answer, file }])
     }

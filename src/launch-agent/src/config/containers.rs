@@ -16,6 +16,8 @@ pub struct ContainerSettings {
     pub pull: Pull,
     /// The engine's network that they are in; none: the engine's default.
     pub network: Option<String>,
+    /// Which engine a job gets that asks for one.
+    pub remote_docker: RemoteDocker,
     /// By resource class.
     pub classes: BTreeMap<String, Limits>,
 }
@@ -29,6 +31,18 @@ pub enum EngineChoice {
     Off,
     /// The one that listens here.
     At(PathBuf),
+}
+
+/// Which engine a job gets for its own use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RemoteDocker {
+    /// One of its own, gone with it.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+    /// None.
+    Off,
 }
 
 /// CircleCI's own classes: their names, processors and GiB of memory.
@@ -52,7 +66,13 @@ impl Default for ContainerSettings {
             (name.to_owned(), limits)
         };
         let classes = CLASSES.map(class).into();
-        Self { engine: EngineChoice::Auto, pull: Pull::Missing, network: None, classes }
+        Self {
+            engine: EngineChoice::Auto,
+            pull: Pull::Missing,
+            network: None,
+            remote_docker: RemoteDocker::default(),
+            classes,
+        }
     }
 }
 
@@ -75,6 +95,9 @@ pub(crate) fn read(merged: &mut Merged) -> ContainerSettings {
     let pulls = [("missing", Pull::Missing), ("always", Pull::Always), ("never", Pull::Never)];
     settings.pull = merged.choice("containers.pull", &pulls).unwrap_or_default();
     settings.network = merged.text("containers.network").filter(|network| !network.is_empty());
+    let engines =
+        [("private", RemoteDocker::Private), ("host", RemoteDocker::Host), ("off", RemoteDocker::Off)];
+    settings.remote_docker = merged.choice("containers.remote_docker", &engines).unwrap_or_default();
     for (name, held) in merged.maps(CLASSES_KEY) {
         let path = format!("{CLASSES_KEY}.{name}");
         let held = |key: &str| held.get(key).map(|value| text_of(value).unwrap_or_default());

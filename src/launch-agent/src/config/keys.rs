@@ -289,6 +289,13 @@ pub(crate) const KEYS: &[Key] = &[
         "The engine's network that a job's containers are in.",
     ),
     key(
+        "containers.remote_docker",
+        Kind::OneOf(&["private", "host", "off"]),
+        &["ROUNDHOUSE_CONTAINERS_REMOTE_DOCKER"],
+        "private",
+        "Which engine `setup_remote_docker` gives to a job: `private`: a Podman of its own without root's rights, gone with it; `host`: this host's own, with which a job may do whatever the engine may; `off`: none.",
+    ),
+    key(
         "containers.resource_classes",
         Kind::Limits,
         &[],

@@ -53,6 +53,7 @@ fn started(
         directory: directory.to_owned(),
         stdin: Vec::new(),
         error_output: File::from(OwnedFd::from(writer)),
+        listener: None,
     };
     let started = launch.start(containment).map_err(|error| error.to_string())?;
     Ok((started, output))

@@ -179,6 +179,7 @@ impl TaskActor {
             network: host.settings.containers.network.clone(),
             program,
             door: self.dir.door(),
+            lent_engine: self.lent_engine(),
             invitation: process::invitation_in_container(&host, &self.parts.record),
         }
     }

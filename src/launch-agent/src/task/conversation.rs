@@ -46,6 +46,11 @@ impl Conversation {
         self.has_connected
     }
 
+    /// Whose rights the one that is connected has.
+    pub(super) fn peer_account(&self) -> Option<u32> {
+        self.line.as_ref().and_then(|(_, line)| line.peer_account().ok())
+    }
+
     /// Whether one is connected now.
     pub(super) fn is_connected(&self) -> bool {
         self.line.is_some()
@@ -324,6 +329,9 @@ impl TaskActor {
     }
 
     fn requested(&mut self, number: u64, wanted: Wanted, files: Vec<OwnedFd>, ctx: &mut Context<Self>) {
+        if wanted == Wanted::StartEngine {
+            return self.engine_wanted(number, ctx);
+        }
         if self.requests.contains_key(&number) {
             return;
         }

@@ -8,8 +8,10 @@
 //!     steps/NNN.log           masked output of each step, through append-only descriptors; 000 is the host's own
 //!     crashes                 a line for each crash of a launch-agent that the task was present at
 //!     output.log              what the task-agent's process itself says on stderr
+//!     engine.log              what the engine of the job's own says
 //!     socket                  where the task-agent finds its launch-agent
-//!     door/socket             the same of a task in containers: the directory is mounted there, with nothing else in it
+//!     door/socket             the same of a task in containers, and `door/engine.sock`: the directory is mounted there, with
+//!                             nothing else in it
 //! ```
 
 pub(crate) use super::removal::remove_tree;
@@ -112,6 +114,11 @@ impl TaskDir {
     /// Where the task-agent connects.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join("socket")
+    }
+
+    /// What its own engine says.
+    pub(crate) fn engine_output(&self) -> PathBuf {
+        self.path.join("engine.log")
     }
 
     /// Of a task in containers: the directory of its socket.

@@ -98,6 +98,10 @@ impl TaskActor {
 
     /// Kills what the task-agent left. The slot is not free before.
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
+        if self.own_engine.is_starting() {
+            // Swept once it is known what there is.
+            return;
+        }
         // The journal of an actor that came later may have lost how an earlier one held its processes.
         if self.past.containment.is_none() && self.parts.birth != Birth::Claimed {
             let (house, lease) = (&self.parts.host.house, &self.parts.record.claimed.allocation);
@@ -146,8 +150,11 @@ impl TaskActor {
     /// Whatever holds its processes: all of them gone.
     fn killing(&mut self, containment: Containment) -> impl Future<Output = Result<(), String>> + use<> {
         let lease = self.is_in_containers().then(|| self.parts.record.claimed.allocation.clone());
-        let (host, again) = (self.parts.host.clone(), containment.clone());
+        let (host, again, engine) = (self.parts.host.clone(), containment.clone(), self.past.engine.clone());
         async move {
+            if let Some(engine) = engine {
+                kill(engine).await?;
+            }
             let Some(lease) = lease else { return kill(containment).await };
             let (held, contained) = join(kill(containment), container::kill(&host, &lease)).await;
             contained?;
@@ -186,7 +193,8 @@ impl TaskActor {
         let (host, task) = (self.parts.host.clone(), self.task);
         (self.streamer, self.uploader) = (None, None);
         // One that is not another's by now.
-        let account = self.past.containment.as_ref().and_then(Containment::account);
+        let held = [&self.past.containment, &self.past.engine];
+        let account = held.into_iter().flatten().find_map(Containment::account);
         let (dir, log) = (self.dir.clone(), self.log.clone());
         let removed = spawn_blocking(move || {
             if let (Some(account), Ok(since)) = (account, dir.since()) {

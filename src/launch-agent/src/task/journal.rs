@@ -30,6 +30,8 @@ pub(crate) enum Entry {
         /// So many are started once leave to begin is granted.
         services: usize,
     },
+    /// An engine for the job's own use is about to be started, or runs, held together by these means.
+    Engine(Containment),
     /// The longest the task may run, from its task spec.
     LimitMs(u64),
     /// Why it ends as it does, for people.
@@ -43,6 +45,7 @@ impl Entry {
             Self::Launching(_) => "launching",
             Self::Process(_) => "process",
             Self::Container { .. } => "container",
+            Self::Engine(_) => "engine",
             Self::LimitMs(_) => "limit",
             Self::Because(_) => "because",
         }
@@ -66,6 +69,8 @@ pub(crate) struct Past {
     pub(crate) container: Option<(String, usize)>,
     /// How its processes were held together.
     pub(crate) containment: Option<Containment>,
+    /// How the processes of its own engine are held together, where it has one.
+    pub(crate) engine: Option<Containment>,
     /// From the spec.
     pub(crate) limit_ms: Option<u64>,
     /// Why it ends, where the outcome says too little.
@@ -112,6 +117,7 @@ impl Past {
             Entry::Launching(containment) => (self.containment, self.process) = (Some(containment), None),
             Entry::Process(identity) => self.process = Some(identity),
             Entry::Container { id, services } => self.container = Some((id, services)),
+            Entry::Engine(containment) => self.engine = Some(containment),
             Entry::LimitMs(limit) => self.limit_ms = Some(limit),
             Entry::Because(why) => self.because = Some(why),
         }

@@ -4,6 +4,7 @@ use super::{
     Birth, TaskActor,
     journal::Entry,
     process::{self, Ready},
+    remote_docker::asks_for_engine,
     socket::watched,
     state::{TaskEvent, TaskState},
 };
@@ -32,6 +33,8 @@ pub(super) struct Spec {
     pub(super) steps: u32,
     pub(super) source: Source,
     limit_ms: u64,
+    /// Whether a step asks for an engine of the job's own.
+    pub(super) asks_for_engine: bool,
 }
 
 /// A process that has not said hello after this long is not going to.
@@ -335,7 +338,8 @@ impl Spec {
     fn of(spec: TaskSpec) -> io::Result<Self> {
         let memory = sealed("task-spec", &serde_json::to_vec(&spec)?)?;
         let steps = u32::try_from(spec.steps.len()).map_err(io::Error::other)?;
-        Ok(Self { memory, steps, source: spec.source, limit_ms: spec.max_run_time_ms })
+        let asks_for_engine = asks_for_engine(&spec);
+        Ok(Self { memory, steps, source: spec.source, limit_ms: spec.max_run_time_ms, asks_for_engine })
     }
 
     /// A descriptor of its own for each reader, at the start.

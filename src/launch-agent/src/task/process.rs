@@ -4,7 +4,7 @@ use super::dir::{ClaimRecord, TaskDir};
 use crate::host::Host;
 use failpoints::around;
 use protocol::{
-    Outcome, VERSION,
+    Outcome, TaskId, VERSION,
     container::DOOR,
     frame::{Invitation, Key},
     http::Claimed,
@@ -113,6 +113,7 @@ pub(crate) fn make_ready(
         directory: root.clone(),
         stdin: invitation,
         error_output: output,
+        listener: None,
     };
     let place = Place { root, containment: Some(containment) };
     Ok(Ready { launch, place, notes })
@@ -220,6 +221,47 @@ impl Rights {
             }
         }
     }
+}
+
+/// Whose rights the engine of a job's own gets, and whether no other task has them: the job's where that runs on the host,
+/// else those that it would have there. None: those of this process. Never root's.
+pub(crate) fn engine_account(
+    host: &Host,
+    slot: usize,
+    in_container: bool,
+) -> Result<(Option<Account>, bool), String> {
+    let own_of_slot = || host.accounts.of_slot(slot).map_err(|error| error.to_string());
+    match &host.user {
+        _ if !in_container && !host.settings.command_prefix.is_empty() => {
+            Err("runner.command_prefix decides whose rights the job has".to_owned())
+        }
+        Some(account) if !account.is_root() => {
+            let is_other = account.uid != geteuid().as_raw();
+            Ok((is_other.then(|| account.clone()), false))
+        }
+        Some(_) if !in_container => {
+            Err("the job runs as root, which no engine of its own may: name another account as runner.user"
+                .to_owned())
+        }
+        _ if host.is_root => Ok((Some(own_of_slot()?), true)),
+        _ => Ok((None, false)),
+    }
+}
+
+/// Makes the directory of a job's own engine, in what is the task's own root where the job runs on the host.
+pub(crate) fn engine_home(
+    host: &Host,
+    task: TaskId,
+    account: Option<&Account>,
+    in_container: bool,
+) -> Result<PathBuf, ProcessError> {
+    let rights = Rights { account: account.cloned(), is_own: false, by_prefix: false };
+    let (root, home) = (host.task_root(task), host.engine_home(task));
+    if in_container {
+        own_directory(&root, &rights)?;
+    }
+    own_directory(&home, &rights)?;
+    Ok(home)
 }
 
 /// Made for the job's account alone; where a prefix decides the account later, for whoever comes.

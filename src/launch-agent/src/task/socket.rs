@@ -60,6 +60,11 @@ impl Line {
         Ok(self.connection.get_ref().peer()?.pid)
     }
 
+    /// The uid at the other end, when it connected.
+    pub(crate) fn peer_account(&self) -> io::Result<u32> {
+        Ok(self.connection.get_ref().peer()?.uid)
+    }
+
     /// Ends it, whoever still reads from it.
     pub(crate) fn shut_down(&self) {
         self.connection.get_ref().shut_down();

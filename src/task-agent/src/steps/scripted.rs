@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{Read, Seek, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
@@ -19,6 +19,8 @@ use std::{
 pub(crate) struct Scripted {
     pub(crate) stored: Mutex<BTreeMap<String, Vec<u8>>>,
     pub(crate) layers: Mutex<Vec<Vec<u8>>>,
+    /// Where it says that an engine listens.
+    pub(crate) engine: PathBuf,
     /// Answers every request with this refusal.
     pub(crate) refusal: Option<String>,
 }
@@ -82,6 +84,10 @@ impl Carry for Scripted {
                 (Answer::Stored { size: 1 }, None)
             }
             Wanted::AttachLayer { index } => self.layer(index),
+            Wanted::StartEngine => {
+                let notes = vec!["Podman 1".to_owned()];
+                (Answer::Engine { socket: self.engine.clone(), notes }, None)
+            }
             Wanted::ContinuePipeline => (Answer::Reply { status: 200, body: "{}".to_owned() }, None),
             Wanted::FetchSource => {
                 let (_, archive) = self.restore(&["source".to_owned()]);

@@ -53,6 +53,10 @@ fn checkout_is_a_word_or_a_map() {
 #[test]
 fn setup_remote_docker_has_its_keys() {
     fits(&steps("setup_remote_docker, setup_remote_docker: {version: docker24, docker_layer_caching: yes}"));
+    step(
+        "setup_remote_docker: {version: docker24, docker_layer_caching: yes, name: N, when: always}",
+        r#""N" always: {setup_remote_docker:{version:docker24,docker_layer_caching:true}}"#,
+    );
 }
 
 #[test]
