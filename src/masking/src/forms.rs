@@ -3,6 +3,9 @@
 /// Shorter values would mask ordinary words.
 const SHORTEST: usize = 4;
 
+/// Of what an encoder broke into lines: a shorter rest is as good as any word.
+const SHORTEST_REST: usize = 8;
+
 /// All forms of one value, some of them more than once; none if it is not to be masked.
 pub(crate) fn of(secret: &str) -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = Vec::new();
@@ -13,8 +16,26 @@ pub(crate) fn of(secret: &str) -> Vec<Vec<u8>> {
         }
         forms.extend(secret.lines().map(str::trim).filter(|line| is_secret(line)).map(Vec::from));
     }
+    on_terminals(&mut forms);
     forms.retain(|form| form.len() >= SHORTEST);
     forms
+}
+
+/// A terminal ends each line with two characters.
+fn on_terminals(forms: &mut Vec<Vec<u8>>) {
+    let has_lines = |form: &&Vec<u8>| form.contains(&b'\n');
+    let ended = |form: &Vec<u8>| {
+        let mut ended = Vec::with_capacity(form.len() + 8);
+        for byte in form {
+            if *byte == b'\n' && ended.last() != Some(&b'\r') {
+                ended.push(b'\r');
+            }
+            ended.push(*byte);
+        }
+        ended
+    };
+    let ended: Vec<_> = forms.iter().filter(has_lines).map(ended).collect();
+    forms.extend(ended);
 }
 
 fn is_secret(value: &str) -> bool {
@@ -24,8 +45,8 @@ fn is_secret(value: &str) -> bool {
 
 fn whole(secret: &str, forms: &mut Vec<Vec<u8>>) {
     forms.push(secret.into());
-    forms.push(secret.replace("\r\n", "\n").replace('\n', "\r\n").into());
     base64(secret.as_bytes(), forms);
+    hexadecimal(secret.as_bytes(), forms);
     forms.extend([json(secret, Unicode::Kept), json(secret, Unicode::Escaped)].map(Vec::from));
     url(secret, forms);
     shell(secret, forms);
@@ -49,17 +70,48 @@ fn base64(secret: &[u8], forms: &mut Vec<Vec<u8>>) {
                 .iter()
                 .filter(|width| core.len() > **width)
                 .flat_map(|width| core.chunks(*width))
+                .filter(|line| line.len() >= SHORTEST_REST)
                 .map(Vec::from),
         );
     }
 }
 
 fn base64_core(secret: &[u8], phase: usize, alphabet: &[u8; 64]) -> Vec<u8> {
-    let bits =
-        |from: usize| (from..from + 6).fold(0, |six, bit| six << 1 | (secret[bit / 8] >> (7 - bit % 8) & 1));
+    let byte = |at: usize| usize::from(*secret.get(at).unwrap_or(&0));
+    let six = |from: usize| (byte(from / 8) << 8 | byte(from / 8 + 1)) >> (10 - from % 8) & 63;
     let first = (6 - phase * 8 % 6) % 6;
     let starts = (first..).step_by(6).take_while(|from| from + 6 <= secret.len() * 8);
-    starts.map(|from| alphabet[usize::from(bits(from))]).collect()
+    starts.map(|from| alphabet[six(from)]).collect()
+}
+
+/// In one piece (`xxd -p`, most libraries), byte by byte (`od -tx1`, `hexdump -C`, `openssl`) and in twos (`xxd`); and, where
+/// it was encoded by itself, the lines into which these break it.
+fn hexadecimal(secret: &[u8], forms: &mut Vec<Vec<u8>>) {
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        let written = |bytes: &[u8], between: &[u8], each: usize| hex(bytes, digits, between, each);
+        forms.extend(
+            [(&b""[..], 1), (b" ", 1), (b":", 1), (b" ", 2)].map(|(b, each)| written(secret, b, each)),
+        );
+        let (first, rest) = secret.split_at(1);
+        forms.push([written(first, b"", 1), written(rest, b" ", 2)].join(&b' '));
+        for (between, each, width) in [(&b""[..], 1, 30), (b" ", 1, 8), (b" ", 2, 16)] {
+            let is_broken = secret.len() > width;
+            let lines = secret.chunks(width).filter(|line| is_broken && line.len() * 2 >= SHORTEST_REST);
+            forms.extend(lines.map(|line| written(line, between, each)));
+        }
+    }
+}
+
+/// So many bytes a word.
+fn hex(bytes: &[u8], digits: &[u8; 16], between: &[u8], each: usize) -> Vec<u8> {
+    let mut written = Vec::with_capacity(bytes.len() * 3);
+    for (place, byte) in bytes.iter().enumerate() {
+        if place > 0 && place % each == 0 {
+            written.extend_from_slice(between);
+        }
+        written.extend([byte >> 4, byte & 15].map(|digit| digits[usize::from(digit)]));
+    }
+    written
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

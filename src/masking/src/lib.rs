@@ -18,21 +18,26 @@ pub struct Masker {
     patterns: Arc<Patterns>,
     /// What may be the beginning of a secret.
     held: Vec<u8>,
-    /// How much of the beginning of `held` an occurrence already given out as a mask has covered.
-    covered: usize,
+    /// How much of the beginning of `held` was given out, as it is or as a mask.
+    given: usize,
+    /// How much of it a mask already given out has covered.
+    masked: usize,
 }
+
+/// So many bytes of a secret may be shown, where nothing followed them for a while.
+const SHOWABLE: usize = 2;
 
 impl Masker {
     /// Masks these values and the forms in which shells, encoders and terminals show them. Values of fewer than
     /// four characters, blank ones, and `true` and `false` are not masked.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let forms = secrets.into_iter().flat_map(|secret| forms::of(&secret)).collect();
-        Self { patterns: Arc::new(Patterns::new(forms)), held: Vec::new(), covered: 0 }
+        Self { patterns: Arc::new(Patterns::new(forms)), held: Vec::new(), given: 0, masked: 0 }
     }
 
     /// Another stream with the same secrets.
     pub fn fresh(&self) -> Self {
-        Self { patterns: Arc::clone(&self.patterns), held: Vec::new(), covered: 0 }
+        Self { patterns: Arc::clone(&self.patterns), held: Vec::new(), given: 0, masked: 0 }
     }
 
     /// Whether there is nothing to mask.
@@ -42,7 +47,7 @@ impl Masker {
 
     /// How many bytes are held back, because they may be the beginning of a secret.
     pub fn pending(&self) -> usize {
-        self.held.len()
+        self.held.len() - self.given
     }
 
     /// Takes the next bytes of the stream, and appends to `out` all that can be shown.
@@ -65,12 +70,23 @@ impl Masker {
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         let data = std::mem::take(&mut self.held);
         self.scan(&data, Rest::IsOver, out);
-        self.covered = 0;
+        (self.given, self.masked) = (0, 0);
+    }
+
+    /// Nothing came for a while: appends a short tail that was held back, so that nobody waits for the end of a prompt. It
+    /// still counts as the beginning of a secret: the rest of that is masked. A longer one is held on.
+    pub fn release(&mut self, out: &mut Vec<u8>) {
+        let tail = &self.held[self.given..];
+        // Half a character is no text.
+        if self.held.len() <= SHOWABLE && str::from_utf8(tail).is_ok() {
+            out.extend_from_slice(tail);
+            self.given = self.held.len();
+        }
     }
 
     /// Appends `data` masked, up to the first byte that may belong to a secret still to come; tells which that is.
     fn scan(&mut self, data: &[u8], rest: Rest, out: &mut Vec<u8>) -> usize {
-        let mut shown = Shown { data, until: self.covered, out };
+        let mut shown = Shown { data, until: self.given, masked: self.masked, out };
         let mut from = 0;
         let mut kept = data.len();
         while let Some(found) = self.patterns.find(data, from) {
@@ -84,7 +100,8 @@ impl Masker {
             from = found.start + 1;
         }
         shown.literally(kept);
-        self.covered = shown.until.saturating_sub(kept);
+        self.given = shown.until.saturating_sub(kept);
+        self.masked = shown.masked.saturating_sub(kept);
         kept
     }
 }
@@ -100,6 +117,8 @@ enum Rest {
 struct Shown<'a> {
     data: &'a [u8],
     until: usize,
+    /// Where the last mask ends.
+    masked: usize,
     out: &'a mut Vec<u8>,
 }
 
@@ -112,10 +131,11 @@ impl Shown<'_> {
     }
 
     fn mask(&mut self, start: usize, length: usize) {
-        if self.until <= start {
+        if self.masked <= start {
             self.literally(start);
             self.out.extend_from_slice(MASK);
         }
-        self.until = self.until.max(start + length);
+        self.masked = self.masked.max(start + length);
+        self.until = self.until.max(self.masked);
     }
 }

@@ -83,6 +83,59 @@ fn a_long_secret_in_base64_is_masked_line_by_line() {
 }
 
 #[test]
+fn a_secret_in_hexadecimal_is_masked_as_tools_print_it() {
+    // `xxd -p`, `xxd -u -p`, `od -An -tx1`, `openssl`, `xxd`, and `xxd` where one byte stands before the secret.
+    for form in [
+        "68756e74657232",
+        "68756E74657232",
+        "68 75 6e 74 65 72 32",
+        "68:75:6E:74:65:72:32",
+        "6875 6e74 6572 32",
+        "68 756e 7465 7232",
+    ] {
+        check(&["hunter2"], &format!("<{form}>"), "<****>");
+    }
+    check(&["hunter2"], "6875 6e74", "6875 6e74");
+}
+
+#[test]
+fn a_long_secret_in_hexadecimal_is_masked_line_by_line() {
+    let secret = "0123456789".repeat(4);
+    let xxd_p = "303132333435363738393031323334353637383930313233343536373839\n30313233343536373839\n";
+    check(&[&secret], xxd_p, "****\n****\n");
+    let hexdump_c = "00000000  30 31 32 33 34 35 36 37  38 39 30 31 32 33 34 35  |\n\
+                     00000010  36 37 38 39 30 31 32 33  34 35 36 37 38 39 30 31  |\n\
+                     00000020  32 33 34 35 36 37 38 39                           |\n";
+    let masked =
+        "00000000  ****  ****  |\n00000010  ****  ****  |\n00000020  ****                           |\n";
+    check(&[&secret], hexdump_c, masked);
+}
+
+#[test]
+fn lines_end_as_on_a_terminal_in_every_form() {
+    check(&["it's\nlong"], "'it'\\''s\r\nlong'", "'****'");
+    check(&["one two\nmore"], "one\\ two\\\r\nmore", "****");
+    check(&["abcd\r\nefgh"], "<abcd\r\nefgh>", "<****>");
+}
+
+#[test]
+fn a_short_tail_is_shown_where_nothing_follows_and_the_rest_is_masked_still() {
+    let (mut masker, mut out) = (masker(&["hunter2", ": \u{e9}tat"]), Vec::new());
+    masker.push(b"Password: ", &mut out);
+    assert_eq!((out.as_slice(), masker.pending()), (&b"Password"[..], 2));
+    masker.release(&mut out);
+    assert_eq!((out.as_slice(), masker.pending()), (&b"Password: "[..], 0));
+    masker.release(&mut out);
+    masker.push(b"hu", &mut out);
+    masker.release(&mut out);
+    masker.push(b"nter2, hunt", &mut out);
+    masker.release(&mut out);
+    assert_eq!((out.as_slice(), masker.pending()), (&b"Password: hu****, "[..], 4));
+    masker.flush(&mut out);
+    assert_eq!(out, b"Password: hu****, hunt");
+}
+
+#[test]
 fn only_what_may_become_a_secret_is_held_back() {
     let (mut masker, mut out) = (masker(&["hunter2", "hunter2-and-more"]), Vec::new());
     masker.push(b"a line\nhun", &mut out);
@@ -128,6 +181,23 @@ fn pieces(text: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     cuts.windows(2).map(|cut| text[cut[0]..cut[1]].to_vec()).collect()
 }
 
+/// As often as `every` says nothing follows for a while.
+fn check_waits(secrets: &[String], text: &[u8], cuts: &[usize], every: usize) -> Result<(), TestCaseError> {
+    let words: Vec<_> = secrets.iter().flat_map(|secret| crate::forms::of(secret)).collect();
+    let (mut masker, mut out) = (Masker::new(secrets.to_vec()), Vec::new());
+    for (number, piece) in pieces(text, cuts).into_iter().enumerate() {
+        masker.push(&piece, &mut out);
+        if number % every == 0 {
+            masker.release(&mut out);
+        }
+    }
+    masker.flush(&mut out);
+    for word in &words {
+        prop_assert!(!out.windows(word.len()).any(|window| window == word), "{word:?} is left");
+    }
+    Ok(())
+}
+
 fn check_any(secrets: &[String], text: &[u8], cuts: &[usize]) -> Result<(), TestCaseError> {
     let words: Vec<_> = secrets.iter().flat_map(|secret| crate::forms::of(secret)).collect();
     let longest = words.iter().map(Vec::len).max().unwrap_or(1);
@@ -153,6 +223,7 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..12),
     ) {
         check_any(&secrets, text.as_bytes(), &cuts)?;
+        check_waits(&secrets, text.as_bytes(), &cuts, 2)?;
     }
 
     #[test]
@@ -168,5 +239,6 @@ proptest! {
             text.extend_from_slice(words.get(number * 7 % words.len().max(1)).map_or(b"", Vec::as_slice));
         }
         check_any(&secrets, &text, &cuts)?;
+        check_waits(&secrets, &text, &cuts, 1)?;
     }
 }

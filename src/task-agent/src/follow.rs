@@ -12,6 +12,8 @@ use std::{
 const PIECE: usize = PIPE;
 /// What the pipe holds, where the kernel grants it: a command that writes much is woken rarely.
 pub(crate) const PIPE: usize = 256 * 1024;
+/// After so long without more the log shows what it held back of the last piece, as far as it may: a prompt is read.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// When a command is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub(crate) fn follow(
     log: &mut dyn Write,
 ) -> io::Result<Exit> {
     rustix::io::ioctl_fionbio(&output, true)?;
-    let mut heard = Heard { piece: vec![0; PIECE], last: Instant::now(), quiet };
+    let mut heard = Heard { piece: vec![0; PIECE], last: Instant::now(), quiet, is_settled: true };
     let (mut runs, mut open) = (true, true);
     while runs || (open && until == Until::Silence) {
         let mut sources = Vec::with_capacity(2);
@@ -44,6 +46,7 @@ pub(crate) fn follow(
         if open && ready[0] {
             open = heard.take(&mut output, log)?.open;
         }
+        heard.settle(log)?;
         if heard.is_too_quiet() {
             heard.quiet = None;
             on_quiet(log);
@@ -64,15 +67,27 @@ struct Heard {
     piece: Vec<u8>,
     last: Instant,
     quiet: Option<Duration>,
+    /// Whether the log was told that nothing follows for now.
+    is_settled: bool,
 }
 
 impl Heard {
     fn time_left(&self) -> Option<Duration> {
-        Some(self.quiet?.saturating_sub(self.last.elapsed()))
+        let pause = Some(PAUSE).filter(|_| !self.is_settled);
+        let next = [self.quiet, pause].into_iter().flatten().min()?;
+        Some(next.saturating_sub(self.last.elapsed()))
     }
 
     fn is_too_quiet(&self) -> bool {
-        self.time_left() == Some(Duration::ZERO)
+        self.quiet.is_some_and(|quiet| self.last.elapsed() >= quiet)
+    }
+
+    fn settle(&mut self, log: &mut dyn Write) -> io::Result<()> {
+        if !self.is_settled && self.last.elapsed() >= PAUSE {
+            self.is_settled = true;
+            log.flush()?;
+        }
+        Ok(())
     }
 
     /// All that is there now, in one piece as long as it fits, so that a command that writes little at a time costs few
@@ -90,7 +105,7 @@ impl Heard {
         }
         if length > 0 {
             log.write_all(&self.piece[..length])?;
-            self.last = Instant::now();
+            (self.last, self.is_settled) = (Instant::now(), false);
         }
         Ok(Taken { length, open })
     }

@@ -124,7 +124,13 @@ impl Write for StepLog {
         Ok(bytes.len())
     }
 
+    /// Nothing follows for now: what was held back is shown, as far as it may be.
     fn flush(&mut self) -> io::Result<()> {
+        let mut rest = Vec::new();
+        self.masker.release(&mut rest);
+        if !rest.is_empty() {
+            self.put(&rest);
+        }
         Ok(())
     }
 }
@@ -133,6 +139,7 @@ impl Write for StepLog {
 mod tests {
     use super::*;
     use crate::{control::Control, hints::Hints, spool::Limits};
+    use base64::Engine;
     use std::{
         fs::File,
         io::{Read, Seek},
@@ -169,6 +176,60 @@ mod tests {
         let text = text(file);
         assert_eq!(text, "the word is ****, they say");
         assert_eq!(length, text.len() as u64);
+    }
+
+    /// As programs of others encode it.
+    fn encoded(secret: &str, how: u8) -> String {
+        let (bytes, engine) = (secret.as_bytes(), base64::engine::general_purpose::STANDARD_NO_PAD);
+        match how % 6 {
+            0 => secret.to_owned(),
+            1 => secret.replace('\n', "\r\n"),
+            // Without a last character that would also have bits of what follows.
+            2 => engine.encode(bytes)[..bytes.len() * 8 / 6].to_owned(),
+            3 => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            4 => serde_json::to_string(secret)
+                .unwrap()
+                .strip_prefix('"')
+                .unwrap()
+                .strip_suffix('"')
+                .unwrap()
+                .to_owned(),
+            _ => bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_secret_is_ever_in_a_spool_however_it_is_encoded_and_written(
+            secrets in proptest::collection::vec("[a-zA-Z0-9 \"'\\\\%\n\u{e9}]{5,40}", 1..5),
+            printed in proptest::collection::vec(("[a-z0-9 \n]{0,30}", 0..5usize, 0..6u8), 1..12),
+            writes in proptest::collection::vec((1..40usize, proptest::bool::ANY), 1..30),
+        ) {
+            let is_exempt = |secret: &String| secret.trim().is_empty() || secret.eq_ignore_ascii_case("false");
+            let secrets: Vec<String> = secrets.into_iter().filter(|secret| !is_exempt(secret)).collect();
+            let (spools, file) = spools(1 << 20);
+            let mut log = StepLog::new(STEP, spools, Masker::new(secrets.clone()));
+            let mut output = String::new();
+            for (between, which, how) in &printed {
+                output += between;
+                output += &secrets.get(*which).map(|secret| encoded(secret, *how)).unwrap_or_default();
+            }
+            let (mut rest, mut writes) = (output.as_bytes(), writes.into_iter().cycle());
+            while let Some((length, waits)) = writes.next().filter(|_| !rest.is_empty()) {
+                let (piece, after) = rest.split_at(length.min(rest.len()));
+                log.write_all(piece).unwrap();
+                rest = after;
+                if waits {
+                    log.flush().unwrap();
+                }
+            }
+            log.finish();
+            let text = text(file);
+            for (secret, how) in secrets.iter().flat_map(|secret| (0..6).map(move |how| (secret, how))) {
+                let form = encoded(secret, how);
+                proptest::prop_assert!(!text.contains(&form), "{form:?} of {secret:?} is in {text:?}");
+            }
+        }
     }
 
     #[test]

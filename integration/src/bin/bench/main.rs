@@ -10,6 +10,7 @@ mod fleet;
 mod flood;
 mod follow;
 mod leases;
+mod masking;
 mod memory;
 mod table;
 
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 8] = [
+    let rows: [(&str, Measure); 9] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
@@ -68,10 +69,11 @@ fn main() -> ExitCode {
         ("adoption", adoption::rows),
         ("compile", compile::rows),
         ("containers", containers::rows),
+        ("masking", masking::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
         eprintln!(
-            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers [--quick]"
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking [--quick]"
         );
         return ExitCode::from(2);
     }
