@@ -14,10 +14,10 @@ use crate::{
 };
 use std::{fs, io, path::Path, sync::Arc, thread, time::Duration};
 
-/// Short, so that one can be lost quickly.
-const LEASE: u64 = 2_000;
-/// Until a pipeline is over.
-const OVER: Duration = Duration::from_secs(60);
+/// Short, so that one can be lost quickly; longer than a host with much else to do keeps a launch-agent waiting.
+const LEASE: u64 = 4_000;
+/// Until a pipeline is over, on a busy host too.
+const OVER: Duration = Duration::from_secs(150);
 
 /// Until a control plane that has its operator's token answers.
 const BACK: Duration = Duration::from_secs(10);
