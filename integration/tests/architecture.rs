@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("yaml", &[]),
     ("masking", &[]),
+    ("junit", &["protocol"]),
     ("archive", &[]),
     ("failpoints", &["protocol"]),
     ("supervise", &[]),
@@ -25,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("client", &["protocol"]),
     ("store", &["protocol", "failpoints"]),
     ("blobs", &["protocol", "failpoints"]),
-    ("task-agent", &["protocol", "masking", "archive", "sandbox", "failpoints"]),
+    ("task-agent", &["protocol", "masking", "junit", "archive", "sandbox", "failpoints"]),
     (
         "launch-agent",
         &["protocol", "yaml", "client", "supervise", "sandbox", "containers", "archive", "failpoints"],

@@ -60,6 +60,7 @@ jobs:
       - attach_workspace: {at: ws}
       - restore_cache: {keys: ["k-"]}
       - run: {name: who, command: 'echo "$(id -u) $PWD $(stat -c %u . ws/file out/file | tr "\n" " ")"'}
+      - run: {name: share, command: 'printf "a\nb\nc\n" | circleci tests split --split-by=timings'}
       - run:
           name: fetch
           command: |
@@ -98,6 +99,9 @@ fn a_job_runs_in_its_image_as_its_user_beside_its_services() {
     assert_eq!(ended.step("use", "who").trim(), "3434 /home/circleci/project 3434 3434 3434");
     assert_eq!(ended.step("use", "fetch"), "served\nserved\n");
     assert_eq!(ended.job("use").tasks.len(), 2);
+    // The first run of the job, asked for over the socket in its container.
+    let share = ended.step("use", "share");
+    assert!(share.contains("No former run of this job") && share.ends_with("a\nc\n"), "{share}");
     assert!(
         ended.step("make", "Spin up environment").contains("Resource class small: 1 processors, 2048 MiB")
     );

@@ -114,6 +114,13 @@ impl TaskClient {
         self.under_lease("/api/v3/task/tests", tests).await?.done()
     }
 
+    /// What former runs of the job tell: a [`protocol::former::Former`] as JSON, which is the job's to read.
+    pub async fn former_tests(&self) -> Result<Bytes, ClientError> {
+        let answer = self.get_json("/api/v3/task/tests").send(&self.link).await?.fenced()?;
+        let body = answer.body.clone();
+        answer.done().map(|()| body)
+    }
+
     /// Looks for a cache.
     pub async fn find_cache(&self, find: &FindCache) -> Result<Option<Found>, ClientError> {
         let answer = self.under_lease("/api/v3/task/cache/find", find).await?;

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod core;
 pub(crate) mod feed;
 pub(crate) mod follow;
+pub(crate) mod former;
 pub(crate) mod instances;
 pub(crate) mod keeper;
 pub(crate) mod leases;
@@ -67,6 +68,8 @@ pub(crate) struct Plane {
     /// How many calls are being answered.
     pub(crate) calls: watch::Sender<usize>,
     core: Mutex<Core>,
+    /// Held by whoever looks up what a job is told of its former runs.
+    looking_back: tokio::sync::Mutex<()>,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
     /// Rung when a workflow is to be read again or run again, or a serial group to be served.
@@ -142,6 +145,7 @@ impl Plane {
             closing: parts.closing,
             calls: watch::Sender::new(0),
             core: Mutex::default(),
+            looking_back: tokio::sync::Mutex::default(),
             lease_news: watch::Sender::new(()),
             to_see_to: Notify::new(),
         })

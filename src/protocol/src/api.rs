@@ -212,6 +212,8 @@ impl std::fmt::Debug for Continuation {
 pub struct Rerun {
     /// Only what failed or was canceled, and what depends on it.
     pub is_from_failed: bool,
+    /// The same, and of jobs that failed of tests alone only those tests.
+    pub is_failed_tests: bool,
     /// Only these jobs, and what depends on them.
     pub jobs: Vec<JobId>,
     /// In place of the variables that came with the pipeline.
@@ -252,6 +254,9 @@ pub struct GitValues {
     pub branch: Option<String>,
     /// Branch xor tag.
     pub tag: Option<String>,
+    /// The one that others come from, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<String>,
     /// Of the repository.
     pub url: Option<String>,
     /// What the commit says of itself.

@@ -170,6 +170,8 @@ pub enum Wanted {
     },
     /// The archive of an archive source.
     FetchSource,
+    /// What former runs of the job tell ([`crate::former::Former`]).
+    FormerTests,
     /// File: the body of a call that continues the task's setup pipeline ([`crate::api::Continue`]), as the job made it.
     ContinuePipeline,
     /// A container engine for the job's own use.
@@ -216,6 +218,11 @@ pub enum Answer {
         socket: PathBuf,
         /// What it is, and what it cannot do here: sentences for the step's log.
         notes: Vec<String>,
+    },
+    /// File: a [`crate::former::Former`] as JSON.
+    FormerTests {
+        /// Bytes.
+        size: u64,
     },
     /// The control plane's answer to a call of the job.
     Reply {

@@ -13,6 +13,7 @@
 //! | `POST /api/v3/task/blobs` | task | [`Store`] → [`Destinations`] |
 //! | `POST /api/v3/task/artifacts` | task | [`Artifacts`] → 200 |
 //! | `POST /api/v3/task/tests` | task | [`Tests`] → 200 |
+//! | `GET /api/v3/task/tests` | task | → [`crate::former::Former`], the same for all tasks of a job |
 //! | `POST /api/v3/task/cache/find` | task | [`FindCache`] → 200 [`crate::transfer::Found`], 204 |
 //! | `POST /api/v3/task/cache` | task | [`SaveCache`] → 201, or 200 where the key was saved before |
 //! | `POST /api/v3/task/layers` | task | [`PersistLayer`] → 200 |

@@ -25,6 +25,8 @@ pub const SOCKET: &str = "socket";
 pub enum Call {
     /// No step begins any more. The one that runs goes on, and the job ends as it stands then.
     Halt,
+    /// What former runs of the job tell: a [`crate::former::Former`] as JSON.
+    FormerTests,
 }
 
 /// What comes of a call.
@@ -33,6 +35,8 @@ pub enum Call {
 pub enum Reply {
     /// It is done.
     Done,
+    /// File: what was asked for.
+    File,
     /// It cannot be done; a sentence.
     Refused {
         /// What happened and what to do about it.

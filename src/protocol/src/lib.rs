@@ -12,6 +12,7 @@ pub mod api;
 pub mod container;
 pub mod exit;
 pub mod feed;
+pub mod former;
 pub mod frame;
 pub mod http;
 pub mod ids;

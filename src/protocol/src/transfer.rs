@@ -54,8 +54,9 @@ pub struct TestCase {
     pub file: Option<String>,
     /// How it ended.
     pub result: TestResult,
-    /// Seconds.
-    pub run_time: f64,
+    /// Seconds, where the report says.
+    #[serde(default)]
+    pub run_time: Option<f64>,
     /// Of a failure or skip, cut to a sensible length.
     pub message: Option<String>,
 }
@@ -71,6 +72,9 @@ pub enum TestResult {
     /// It did not run.
     Skipped,
 }
+
+/// The most bytes of the test results of one request, a line each.
+pub const MAX_TESTS: usize = 31 * 1024 * 1024;
 
 /// The longest cache key, in characters (a documented limit of CircleCI).
 pub const MAX_CACHE_KEY: usize = 900;

@@ -27,6 +27,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
             Wanted::StoreTestResults,
             Wanted::PersistLayer,
             Wanted::FetchSource,
+            Wanted::FormerTests,
             Wanted::ContinuePipeline
         ]),
     ]
@@ -45,6 +46,7 @@ fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         any::<u64>().prop_map(|size| Answer::Stored { size }),
         any::<u64>().prop_map(|size| Answer::Source { size }),
+        any::<u64>().prop_map(|size| Answer::FormerTests { size }),
         any::<(String, u64)>().prop_map(|(key, size)| Answer::Cache { key, size }),
         any::<(String, u64)>().prop_map(|(job, size)| Answer::Layer { job, size }),
         any::<String>().prop_map(|message| Answer::Refused { message }),

@@ -149,6 +149,7 @@ async fn described(
         let git = snapshot::Git {
             revision: Some(revision.clone()),
             branch: branch.clone(),
+            default_branch: None,
             tag: None,
             url: Some(url.clone()),
             commit: snapshot::Commit::default(),

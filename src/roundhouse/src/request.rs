@@ -102,10 +102,11 @@ impl Request {
 
 /// A branch that is checked out counts before a tag that names the same commit.
 fn git_values(git: snapshot::Git) -> GitValues {
-    let tag = git.tag.filter(|_| git.branch.is_none());
-    let snapshot::Commit { subject, body, author_name, author_email } = git.commit;
+    let snapshot::Git { revision, branch, default_branch, tag, url, commit } = git;
+    let tag = tag.filter(|_| branch.is_none());
+    let snapshot::Commit { subject, body, author_name, author_email } = commit;
     let commit = CommitValues { subject, body, author_name, author_email };
-    GitValues { revision: git.revision, branch: git.branch, tag, url: git.url, commit }
+    GitValues { revision, branch, tag, default_branch, url, commit }
 }
 
 #[cfg(test)]
@@ -117,6 +118,7 @@ mod tests {
         let git = |branch: Option<&str>| snapshot::Git {
             revision: None,
             branch: branch.map(str::to_owned),
+            default_branch: None,
             tag: Some("v1".to_owned()),
             url: None,
             commit: snapshot::Commit::default(),

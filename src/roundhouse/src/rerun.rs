@@ -25,7 +25,8 @@ pub(crate) fn rerun(options: &arguments::Rerun) -> Result<u8, Failure> {
         let view = operator.pipeline(options.id).await.map_err(failed)?;
         let workflow = wanted(&view, options)?;
         let jobs = options.jobs.iter().map(|name| job(workflow, name)).collect::<Result<_, _>>()?;
-        let rerun = Rerun { is_from_failed: options.from_failed, jobs, variables: None };
+        let (is_from_failed, is_failed_tests) = (options.from_failed, options.failed_tests);
+        let rerun = Rerun { is_from_failed, is_failed_tests, jobs, variables: None };
         let mut interrupts = Interrupts::listen().or_machinery("cannot listen to signals")?;
         let id = operator.rerun(workflow.id, &rerun).await.map_err(failed)?;
         if options.follow {

@@ -104,6 +104,9 @@ impl Asked {
         Ok(Git {
             revision,
             branch: self.line(&["symbolic-ref", "--quiet", "--short", "HEAD"])?,
+            default_branch: self
+                .line(&["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"])?
+                .and_then(|branch| branch.strip_prefix("origin/").map(str::to_owned)),
             tag: self.line(&["describe", "--tags", "--exact-match", "HEAD"])?,
             url: self.line(&["config", "--get", "remote.origin.url"])?.map(|url| without_credentials(&url)),
             commit: commit.unwrap_or_default(),

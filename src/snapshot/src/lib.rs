@@ -53,6 +53,8 @@ pub struct Git {
     pub revision: Option<String>,
     /// The branch that is checked out, if one is.
     pub branch: Option<String>,
+    /// The branch that others come from, as `origin` had it when it was last asked.
+    pub default_branch: Option<String>,
     /// A tag that names the current commit exactly, if one does.
     pub tag: Option<String>,
     /// The address of `origin`, without credentials.

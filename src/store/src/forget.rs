@@ -41,6 +41,18 @@ macro_rules! of_tasks {
     };
 }
 
+/// The jobs of a pipeline that is over.
+macro_rules! of_jobs {
+    () => {
+        concat!(
+            "(SELECT j.id FROM pipelines p JOIN workflows w ON w.pipeline = p.id \
+             JOIN jobs j ON j.workflow = w.id WHERE p.id = ? AND ",
+            is_over!(),
+            ")"
+        )
+    };
+}
+
 /// What belongs to a task, the task last.
 const TASKS: [&str; 8] = [
     of_tasks!("DELETE FROM chunks WHERE task IN"),
@@ -54,7 +66,9 @@ const TASKS: [&str; 8] = [
 ];
 
 /// What is left of a pipeline then, itself last.
-const PIPELINE: [&str; 4] = [
+const PIPELINE: [&str; 6] = [
+    concat!("DELETE FROM former WHERE job IN ", of_jobs!()),
+    concat!("DELETE FROM tested WHERE job IN ", of_jobs!()),
     concat!(
         "DELETE FROM jobs WHERE workflow IN (SELECT w.id FROM pipelines p JOIN workflows w \
          ON w.pipeline = p.id WHERE p.id = ? AND ",

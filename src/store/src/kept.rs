@@ -1,15 +1,14 @@
-//! What tasks stored: artifacts, caches, workspace layers and test results. Their contents lie elsewhere.
+//! What tasks stored: artifacts, caches and workspace layers. Their contents lie elsewhere.
 
 use crate::{
     ProjectId, Store, StoreError,
     batch::Batch,
-    columns::{bytes, count, digest, int, json, uuid},
+    columns::{bytes, count, digest, int, uuid},
     runs::Part,
 };
 use protocol::{
     JobId, TaskId,
-    api::TestCounts,
-    transfer::{Artifact, Content, TestCase, TestResult},
+    transfer::{Artifact, Content},
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -46,17 +45,6 @@ pub struct LayerRow {
     pub request: u64,
     /// The archive.
     pub content: Content,
-}
-
-/// Test results of one request.
-#[derive(Clone, Debug)]
-pub struct TestsRow {
-    /// Of which task.
-    pub task: TaskId,
-    /// The task-agent's number for it.
-    pub request: u64,
-    /// The results.
-    pub cases: Vec<TestCase>,
 }
 
 pub(crate) fn artifact(batch: &mut Batch, task: TaskId, artifact: &Artifact) {
@@ -98,25 +86,6 @@ impl LayerRow {
     }
 }
 
-impl TestsRow {
-    pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT OR REPLACE INTO tests (task, request, passed, failed, skipped, cases) \
-                           VALUES (?, ?, ?, ?, ?, ?)";
-        batch
-            .statement(SQL)
-            .bind(bytes(&self.task.0))
-            .bind(int(self.request))
-            .bind(self.number(TestResult::Success))
-            .bind(self.number(TestResult::Failure))
-            .bind(self.number(TestResult::Skipped))
-            .bind(json(&self.cases));
-    }
-
-    fn number(&self, result: TestResult) -> i64 {
-        int(self.cases.iter().filter(|case| case.result == result).count() as u64)
-    }
-}
-
 fn content(row: &SqliteRow) -> Result<Content, StoreError> {
     Ok(Content { digest: digest(row, "digest")?, size: count(row, "size")? })
 }
@@ -124,11 +93,6 @@ fn content(row: &SqliteRow) -> Result<Content, StoreError> {
 fn read_artifact(row: &SqliteRow) -> Result<(TaskId, Artifact), StoreError> {
     let artifact = Artifact { path: row.try_get("path")?, content: content(row)? };
     Ok((TaskId(uuid(row, "task")?), artifact))
-}
-
-fn read_tests(row: &SqliteRow) -> Result<(TaskId, TestCounts), StoreError> {
-    let (passed, failed, skipped) = (count(row, "passed")?, count(row, "failed")?, count(row, "skipped")?);
-    Ok((TaskId(uuid(row, "task")?), TestCounts { passed, failed, skipped }))
 }
 
 impl Store {
@@ -183,17 +147,5 @@ impl Store {
                            WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) ORDER BY a.task, a.path";
         let rows = part.query(SQL).fetch_all(&self.readers).await?;
         rows.iter().map(read_artifact).collect()
-    }
-
-    pub(crate) async fn tests_of_pipeline(
-        &self,
-        part: Part,
-    ) -> Result<Vec<(TaskId, TestCounts)>, StoreError> {
-        const SQL: &str = "SELECT r.task, sum(r.passed) AS passed, sum(r.failed) AS failed, \
-                           sum(r.skipped) AS skipped FROM workflows w JOIN jobs j ON j.workflow = w.id \
-                           JOIN tasks t ON t.job = j.id JOIN tests r ON r.task = t.id \
-                           WHERE w.pipeline = ?1 AND (?2 IS NULL OR j.id = ?2) GROUP BY r.task";
-        let rows = part.query(SQL).fetch_all(&self.readers).await?;
-        rows.iter().map(read_tests).collect()
     }
 }

@@ -23,19 +23,21 @@ mod orbs;
 mod runs;
 mod steps;
 mod tasks;
+mod tested;
 mod write;
 mod writer;
 
 pub use access::{ClassRow, InstanceRow, TokenRow};
 pub use error::{OpenError, StoreError};
 pub use forget::Keep;
-pub use kept::{CacheRow, FoundCache, LayerRow, TestsRow};
+pub use kept::{CacheRow, FoundCache, LayerRow};
 pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
 pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use steps::StepRow;
 pub use tasks::{LeaseRow, Phase, TaskRow};
+pub use tested::{Cases, Named, TestsRow};
 pub use write::Write;
 pub use writer::{Command, Done, Guard};
 

@@ -8,6 +8,7 @@ use crate::{
 use protocol::{
     JobId, JobStatus, PipelineId, PipelineState, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
     api::{GitValues, Reruns, TestCounts},
+    former::FailedTest,
     pipeline::Job,
     task::Source,
     transfer::Artifact,
@@ -77,6 +78,8 @@ pub struct JobRow {
     pub place: u32,
     /// The job of an earlier run that has its results; its number is that one's.
     pub origin: Option<JobId>,
+    /// The job of an earlier run whose failed tests alone it runs again.
+    pub failed_of: Option<JobId>,
     /// Counts within its project.
     pub number: u64,
     /// Where its tasks go, if it is any.
@@ -137,6 +140,8 @@ pub struct PipelineRows {
     pub artifacts: Vec<(TaskId, Artifact)>,
     /// Of tasks that have any.
     pub tests: Vec<(TaskId, TestCounts)>,
+    /// Of tasks that have any, the first that failed.
+    pub failures: Vec<(TaskId, Vec<FailedTest>)>,
 }
 
 /// A pipeline, or one job of it alone.
@@ -258,15 +263,16 @@ pub(crate) fn workflow_canceled(batch: &mut Batch, id: WorkflowId) {
 
 impl JobRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO jobs (id, workflow, place, origin, number, class, definition, status, \
-                           started_ms, ended_ms, approved_by, waits_ms, reason) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO jobs (id, workflow, place, origin, failed_of, number, class, definition, \
+                           status, started_ms, ended_ms, approved_by, waits_ms, reason) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(bytes(&self.workflow.0))
             .bind(self.place)
             .bind(self.origin.as_ref().map(|origin| bytes(&origin.0)))
+            .bind(self.failed_of.as_ref().map(|failed_of| bytes(&failed_of.0)))
             .bind(int(self.number))
             .bind(self.class.as_ref().map_or("", ResourceClass::as_str))
             .bind(json(&self.definition))
@@ -284,6 +290,7 @@ impl JobRow {
             workflow: WorkflowId(uuid(row, "workflow")?),
             place: small(row, "place")?,
             origin: optional_uuid(row, "origin")?.map(JobId),
+            failed_of: optional_uuid(row, "failed_of")?.map(JobId),
             number: count(row, "number")?,
             class: if row.try_get::<&str, _>("class")?.is_empty() { None } else { Some(word(row, "class")?) },
             definition: structure(row, "definition")?,
@@ -305,6 +312,10 @@ pub(crate) fn job_status(
 ) {
     const SQL: &str = "UPDATE jobs SET status = ?, reason = ?, started_ms = coalesce(started_ms, ?), \
                        ended_ms = coalesce(ended_ms, ?), waits_ms = coalesce(waits_ms, ?) WHERE id = ?";
+    if status.is_terminal() {
+        // No task of it asks any more.
+        batch.statement("DELETE FROM former WHERE job = ?").bind(bytes(&job.0));
+    }
     let query = batch.statement(SQL).bind(status.to_string()).bind(reason);
     query.bind(started_ms).bind(ended_ms).bind(waits_ms).bind(bytes(&job.0));
 }
@@ -412,6 +423,7 @@ impl Store {
             logs: self.logs_of_pipeline(id).await?,
             artifacts: self.artifacts_of_pipeline(id).await?,
             tests: self.tests_of_pipeline(id).await?,
+            failures: self.failures_of_pipeline(id).await?,
         }))
     }
 

@@ -98,6 +98,7 @@ async fn with_task(store: &Store) {
         workflow: WORKFLOW,
         place: 0,
         origin: None,
+        failed_of: None,
         number: 1,
         class: "acme/a".parse().ok(),
         definition,
@@ -108,13 +109,9 @@ async fn with_task(store: &Store) {
         waits_ms: None,
         reason: None,
     };
-    let task = TaskRow::queued(TASK, JOB, 0, 6);
-    let rows = vec![
-        Write::Pipeline(pipeline.into()),
-        Write::Workflow(workflow),
-        Write::Job(job.into()),
-        Write::Task(task.into()),
-    ];
+    let task = Write::Task(TaskRow::queued(TASK, JOB, 0, 6).into());
+    let rows =
+        vec![Write::Pipeline(pipeline.into()), Write::Workflow(workflow), Write::Job(job.into()), task];
     store.write(None, rows).await.unwrap();
 }
 

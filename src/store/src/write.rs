@@ -3,6 +3,7 @@
 use crate::{
     CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId, TaskRow,
     TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs, steps, tasks,
+    tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -161,6 +162,8 @@ pub enum Write {
     Layer(LayerRow),
     /// Test results; a repeat replaces.
     Tests(Box<TestsRow>),
+    /// What a job is told of its former runs; what it was told before stays.
+    Former(JobId, String),
     /// A new resource class.
     Class(ClassRow),
     /// Removes a resource class and, where told so, its tokens.
@@ -284,6 +287,7 @@ impl Write {
             Self::Cache(row) => row.insert(batch),
             Self::Layer(row) => row.insert(batch),
             Self::Tests(row) => row.insert(batch),
+            Self::Former(job, told) => tested::former(batch, *job, told),
             Self::Class(row) => row.insert(batch),
             Self::RemoveClass { id, force } => access::remove_class(batch, *id, *force),
             Self::Token(row) => row.insert(batch),

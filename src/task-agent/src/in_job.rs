@@ -7,6 +7,7 @@
 mod ask;
 mod halt;
 mod subst;
+mod suite;
 
 use protocol::{exit, job::NAMES};
 use std::{
@@ -47,6 +48,24 @@ const COMMANDS: &[Command] = &[
         about: "Fill variables of the environment into a text, or into standard input",
         run: subst::run,
     },
+    Command {
+        words: &["tests", "glob"],
+        arguments: "PATTERN…",
+        about: "Names of files, one a line: * ** ? [abc] {a,b}",
+        run: suite::glob,
+    },
+    Command {
+        words: &["tests", "split"],
+        arguments: "[FLAGS] [FILE]",
+        about: "This task's share of the names in a file or on standard input",
+        run: suite::split,
+    },
+    Command {
+        words: &["tests", "run"],
+        arguments: "--command COMMAND [FLAGS]",
+        about: "Give this task's share to a command; in a rerun of failed tests, of those",
+        run: suite::run,
+    },
     Command { words: &["version"], arguments: "", about: "Tell the version of the task-agent", run: version },
 ];
 
@@ -59,6 +78,9 @@ enum Failure {
     /// It cannot be done.
     #[error("{0}")]
     Refused(String),
+    /// The command that it ran for the job ended so, and has said why.
+    #[error("its command ended with {0}")]
+    Ended(u8),
     /// Something cannot be read or written.
     #[error("cannot {doing}: {source}")]
     Io {
@@ -77,6 +99,7 @@ impl Failure {
     fn status(&self) -> u8 {
         match self {
             Self::Usage(_) => exit::USAGE,
+            Self::Ended(status) => *status,
             Self::Refused(_) | Self::Io { .. } => exit::JOB_FAILED,
         }
     }
@@ -94,6 +117,7 @@ pub(crate) fn main(name: &str) -> ExitCode {
     let done = words(std::env::args_os().skip(1)).and_then(|words| dispatch(name, &words));
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Ended(status)) => ExitCode::from(status),
         Err(failure) => {
             eprintln!("{name}: {failure}");
             ExitCode::from(failure.status())
@@ -131,9 +155,9 @@ fn help(name: &str) -> String {
         format!("The commands of a job of Roundhouse, as CircleCI has them.\n\nUsage: {name} COMMAND\n\n");
     for Command { words, arguments, about, .. } in COMMANDS {
         let command = [words.join(" "), (*arguments).to_owned()].join(" ");
-        text += &format!("  {command:<24} {about}\n");
+        text += &format!("  {command:<37} {about}\n");
     }
-    text
+    text + "\nFlags of tests split and tests run:\n\n" + crate::suite::FLAGS
 }
 
 fn version(arguments: &[String]) -> Result<(), Failure> {

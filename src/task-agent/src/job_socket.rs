@@ -3,14 +3,15 @@
 //! Whatever process of the job connects is answered, by a thread of its own, one call for each connection; so many at
 //! once. What a call needs of the control plane is carried by the launch-agent like any step's request, over its restarts.
 
-use crate::{control::Control, place::Place};
+use crate::{carry::Carry, control::Control, place::Place};
 use protocol::{
-    frame::{decode, encode},
+    frame::{Answer, Wanted, decode, encode},
     job::{Call, NAMES, Reply, SOCKET, SOCKET_VARIABLE},
 };
 use sandbox::packet::{Connection, Listener, Peer, readable};
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::{fd::AsFd, unix::fs::symlink},
     path::Path,
     sync::Arc,
@@ -53,6 +54,7 @@ pub(crate) fn open(
     callers: Callers,
     place: &mut Place,
     control: &Arc<Control>,
+    carry: Arc<dyn Carry>,
 ) -> Result<(), CannotListen> {
     let socket = directory.join(SOCKET);
     let make = || -> io::Result<()> {
@@ -65,7 +67,7 @@ pub(crate) fn open(
             symlink(&program, command)?;
         }
         let (listener, control) = (Listener::bind(&socket)?, Arc::clone(control));
-        let door = Arc::new(Door { listener, callers, control });
+        let door = Arc::new(Door { listener, callers, control, carry });
         let thread = thread::Builder::new().name("job socket".to_owned()).stack_size(STACK);
         thread.spawn(move || door.keep()).map(drop)
     };
@@ -82,6 +84,7 @@ struct Door {
     listener: Listener,
     callers: Callers,
     control: Arc<Control>,
+    carry: Arc<dyn Carry>,
 }
 
 impl Door {
@@ -104,14 +107,15 @@ impl Door {
     }
 
     fn take(&self, connection: &Connection) -> io::Result<()> {
-        let reply = if self.admits(connection.peer()?) {
+        let (reply, file) = if self.admits(connection.peer()?) {
             let heard = readable(&[connection.as_fd()], Some(PATIENCE))?[0];
             let Some(packet) = (if heard { connection.receive()? } else { None }) else { return Ok(()) };
             self.answer(&packet.bytes)
         } else {
-            refused("only the job's own account may call here")
+            (refused("only the job's own account may call here"), None)
         };
-        connection.send(&encode(&reply).map_err(io::Error::other)?, &[])
+        let file: Vec<_> = file.iter().map(AsFd::as_fd).collect();
+        connection.send(&encode(&reply).map_err(io::Error::other)?, &file)
     }
 
     fn admits(&self, peer: Peer) -> bool {
@@ -120,13 +124,26 @@ impl Door {
     }
 
     /// What comes of a call. Its bytes are a job's.
-    fn answer(&self, bytes: &[u8]) -> Reply {
+    fn answer(&self, bytes: &[u8]) -> (Reply, Option<File>) {
         match decode(bytes) {
             Ok(Call::Halt) => {
                 self.control.halt();
-                Reply::Done
+                (Reply::Done, None)
             }
-            Err(error) => refused(format!("the call is {error}")),
+            Ok(Call::FormerTests) => self.carried(Wanted::FormerTests),
+            Err(error) => (refused(format!("the call is {error}")), None),
+        }
+    }
+
+    /// What comes of a request that the launch-agent carries.
+    fn carried(&self, wanted: Wanted) -> (Reply, Option<File>) {
+        match self.carry.ask(wanted, None) {
+            Ok((Answer::FormerTests { .. }, Some(file))) => (Reply::File, Some(file)),
+            Ok((Answer::Refused { message }, _)) => (refused(message), None),
+            Ok((other, _)) => {
+                (refused(format!("the launch-agent gave an answer to another question: {other:?}")), None)
+            }
+            Err(ended) => (refused(ended.to_string()), None),
         }
     }
 }

@@ -23,7 +23,6 @@ mod hints;
 mod in_job;
 mod job_socket;
 mod journal;
-mod junit;
 mod memory;
 mod place;
 mod resident;
@@ -32,6 +31,7 @@ mod shell;
 mod spool;
 mod step_log;
 mod steps;
+mod suite;
 mod surroundings;
 mod watch;
 mod wire;
@@ -225,9 +225,10 @@ impl Task {
             Callers::Own => place.temporary.join(OWN_JOB),
             Callers::All => PathBuf::from(JOB),
         };
-        job_socket::open(&directory, self.callers, &mut place, &self.control)?;
+        let carry = Arc::clone(&self.wire) as Arc<dyn Carry>;
+        job_socket::open(&directory, self.callers, &mut place, &self.control, Arc::clone(&carry))?;
         if spec.is_setup {
-            continuation::open(&mut place, Arc::clone(&self.wire) as Arc<dyn Carry>)?;
+            continuation::open(&mut place, carry)?;
         }
         let (children, control) = (Arc::new(Children::default()), Arc::clone(&self.control));
         let runner = Runner {

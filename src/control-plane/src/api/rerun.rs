@@ -29,8 +29,9 @@ async fn newer(
     id: Path<WorkflowId>,
     body: Bytes,
 ) -> Result<HttpResponse, Refusal> {
-    let Rerun { is_from_failed, jobs, variables } = read(&body)?;
-    let order = Order { which: which(is_from_failed, jobs, "is_from_failed")?, variables, by: By::Hand };
+    let Rerun { is_from_failed, is_failed_tests, jobs, variables } = read(&body)?;
+    let part = [(is_from_failed, "is_from_failed"), (is_failed_tests, "is_failed_tests")];
+    let order = Order { which: which(part, jobs)?, variables, by: By::Hand };
     let id = plane.rerun(*id, order).await?;
     Ok(HttpResponse::Accepted().json(Entity { data: Named { id } }))
 }
@@ -41,6 +42,7 @@ async fn newer(
 struct Older {
     jobs: Option<Vec<JobId>>,
     from_failed: Option<bool>,
+    failed_tests: Option<bool>,
     enable_ssh: Option<bool>,
     sparse_tree: Option<bool>,
 }
@@ -51,7 +53,7 @@ async fn older(
     id: Path<WorkflowId>,
     body: Bytes,
 ) -> Result<HttpResponse, Refusal> {
-    let Older { jobs, from_failed, enable_ssh, sparse_tree } = read(&body)?;
+    let Older { jobs, from_failed, failed_tests, enable_ssh, sparse_tree } = read(&body)?;
     for (name, why, asked) in [
         ("enable_ssh", "no job here can be entered by SSH", enable_ssh),
         ("sparse_tree", "what does not run again is always kept", sparse_tree),
@@ -60,8 +62,9 @@ async fn older(
             return Err(Refusal::Bad(format!("`{name}` is not offered: {why}")));
         }
     }
-    let which = which(from_failed.unwrap_or_default(), jobs.unwrap_or_default(), "from_failed")?;
-    let order = Order { which, variables: None, by: By::Hand };
+    let part = [(from_failed, "from_failed"), (failed_tests, "failed_tests")]
+        .map(|(asked, word)| (asked.unwrap_or_default(), word));
+    let order = Order { which: which(part, jobs.unwrap_or_default())?, variables: None, by: By::Hand };
     let id = plane.rerun(*id, order).await?;
     Ok(HttpResponse::Accepted().json(json!({ "workflow_id": id })))
 }
@@ -74,11 +77,14 @@ fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::Bad(format!("the body: {error}")))
 }
 
-fn which(from_failed: bool, jobs: Vec<JobId>, word: &str) -> Result<Which, Refusal> {
-    match (from_failed, jobs.is_empty()) {
-        (true, true) => Ok(Which::FromFailed),
-        (false, true) => Ok(Which::All),
-        (false, false) => Ok(Which::Jobs(jobs)),
-        (true, false) => Err(Refusal::Bad(format!("give either `jobs` or `{word}`"))),
+/// Of the words for what failed, and for the failed tests alone, whether they were said.
+fn which(part: [(bool, &str); 2], jobs: Vec<JobId>) -> Result<Which, Refusal> {
+    let [(from_failed, one), (failed_tests, other)] = part;
+    match (from_failed, failed_tests, jobs.is_empty()) {
+        (false, false, true) => Ok(Which::All),
+        (false, false, false) => Ok(Which::Jobs(jobs)),
+        (true, false, true) => Ok(Which::FromFailed),
+        (false, true, true) => Ok(Which::FailedTests),
+        _ => Err(Refusal::Bad(format!("give only one of `jobs`, `{one}` and `{other}`"))),
     }
 }

@@ -7,6 +7,7 @@ use crate::{
 };
 use actix_web::{
     HttpResponse,
+    http::header::ContentType,
     web::{Bytes, Data, Json, Query, ServiceConfig, get, post, resource, scope},
 };
 use protocol::{
@@ -25,7 +26,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/stream").route(get().to(acknowledged)).route(post().to(stream)))
         .service(resource("/blobs").route(post().to(store)))
         .service(resource("/artifacts").route(post().to(artifacts)))
-        .service(resource("/tests").route(post().to(tests)))
+        .service(resource("/tests").route(get().to(former_tests)).route(post().to(tests)))
         .service(resource("/cache/find").app_data(json(MAX_WORDS)).route(post().to(find_cache)))
         .service(resource("/cache").route(post().to(save_cache)))
         .service(resource("/layers").route(get().to(layers)).route(post().to(persist_layer)))
@@ -72,6 +73,11 @@ async fn artifacts(task: Task, plane: Data<Plane>, body: Json<Artifacts>) -> Res
 async fn tests(task: Task, plane: Data<Plane>, body: Json<Tests>) -> Result<HttpResponse, Refusal> {
     plane.add_tests(under(&task, body.epoch)?, body.into_inner()).await?;
     Ok(HttpResponse::Ok().finish())
+}
+
+async fn former_tests(task: Task, plane: Data<Plane>) -> Result<HttpResponse, Refusal> {
+    let told = plane.former(task.lease).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(told))
 }
 
 async fn find_cache(task: Task, plane: Data<Plane>, body: Json<FindCache>) -> Result<HttpResponse, Refusal> {

@@ -122,6 +122,7 @@ fn job() -> JobRow {
         workflow: WorkflowId(Uuid::from_u128(2)),
         place: 0,
         origin: None,
+        failed_of: None,
         number: 1,
         class: "a/b".parse().ok(),
         definition,

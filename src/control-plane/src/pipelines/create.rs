@@ -287,6 +287,7 @@ impl Plan<'_> {
             workflow,
             place: u32::try_from(place).unwrap_or(u32::MAX),
             origin: None,
+            failed_of: None,
             number,
             class: class.clone(),
             definition: definition.clone(),

@@ -64,6 +64,7 @@ impl Plane {
             nothing_of_it_runs(&rows, &siblings)?;
         }
         let again = chosen(&rows.jobs, &rows.workflow, &order.which)?;
+        let failed_of = self.failed_of(&rows, &order.which).await?;
         let classes = self.classes_again(&rows.jobs, &again)?;
         let variables = match order.variables {
             // The key to continue it is the pipeline's own.
@@ -73,7 +74,8 @@ impl Plane {
             }
             None => self.kept_variables(&rows)?,
         };
-        let plan = Plan { rows, place: siblings.len(), by: order.by, again, classes, first_job: numbers.job };
+        let (place, first_job) = (siblings.len(), numbers.job);
+        let plan = Plan { rows, place, by: order.by, again, failed_of, classes, first_job };
         let new = WorkflowId(Uuid::now_v7());
         self.begin_rerun(new, plan, variables, numbers)?.on_disk().await?;
         Ok(new)
@@ -95,6 +97,27 @@ impl Plane {
             (class, _) => Ok(class.clone()),
         };
         jobs.iter().zip(again).map(class).collect()
+    }
+
+    /// Of each job, the one whose failed tests alone it runs again: that, where it failed of nothing else.
+    async fn failed_of(&self, rows: &LiveWorkflow, which: &Which) -> Result<Vec<Option<JobId>>, Refusal> {
+        let mut failed_of = vec![None; rows.jobs.len()];
+        if *which != Which::FailedTests {
+            return Ok(failed_of);
+        }
+        for (row, failed_of) in rows.jobs.iter().zip(&mut failed_of) {
+            let ran = row.origin.unwrap_or(row.id);
+            if row.status == JobStatus::Failed && self.store.failed_of_tests(ran).await? {
+                *failed_of = Some(ran);
+            }
+        }
+        if failed_of.iter().any(Option::is_some) {
+            return Ok(failed_of);
+        }
+        Err(Refusal::Conflict(format!(
+            "no job of the workflow `{}` failed of tests alone, as far as their stored results say: run it again from failed",
+            rows.workflow.name
+        )))
     }
 
     fn kept_variables(&self, rows: &LiveWorkflow) -> Result<Variables, Refusal> {
@@ -241,6 +264,8 @@ struct Plan {
     by: By,
     /// Of each job, whether it runs again.
     again: Vec<bool>,
+    /// Of each job, the one whose failed tests alone it runs again.
+    failed_of: Vec<Option<JobId>>,
     classes: Vec<Option<ResourceClass>>,
     first_job: u64,
 }
@@ -311,6 +336,7 @@ impl Plan {
                 id,
                 workflow,
                 origin: None,
+                failed_of: self.failed_of[place],
                 number,
                 class,
                 status,

@@ -8,7 +8,8 @@ use crate::plane::{
 use crate::refusal::Refusal;
 use protocol::{
     JobId, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId,
-    api::{JobView, PipelineView, StepView, TaskView, TestCounts, WorkflowView},
+    api::{JobView, MAX_FAILURES, PipelineView, StepView, TaskView, TestCounts, WorkflowView},
+    former::FailedTest,
     pipeline::Job,
     transfer::Artifact,
 };
@@ -39,6 +40,7 @@ struct Parts {
     logs: HashMap<(TaskId, StepNumber), u64>,
     artifacts: HashMap<TaskId, Vec<Artifact>>,
     tests: HashMap<TaskId, TestCounts>,
+    failures: HashMap<TaskId, Vec<FailedTest>>,
 }
 
 /// A pipeline as its rows say it stands.
@@ -51,6 +53,9 @@ pub(crate) fn view(rows: PipelineRows) -> PipelineView {
         parts.artifacts.entry(task).or_default().push(artifact);
     }
     parts.tests = rows.tests.into_iter().collect();
+    for (task, failures) in rows.failures {
+        parts.failures.entry(task).or_default().extend(failures);
+    }
     let mut jobs: HashMap<WorkflowId, Vec<JobView>> = HashMap::new();
     for job in rows.jobs {
         let (workflow, view) = (job.workflow, inherited(&job, &jobs).unwrap_or_else(|| parts.job(job)));
@@ -84,7 +89,7 @@ fn inherited(row: &JobRow, jobs: &HashMap<WorkflowId, Vec<JobView>>) -> Option<J
 impl Parts {
     fn job(&mut self, row: JobRow) -> JobView {
         let tasks = self.tasks.remove(&row.id).unwrap_or_default();
-        let tests = self.tests_of(&tasks);
+        let (tests, failures) = (self.tests_of(&tasks), self.failures_of(&tasks));
         JobView {
             id: row.id,
             number: row.number,
@@ -97,6 +102,7 @@ impl Parts {
             kind: row.definition.kind,
             tasks: tasks.into_iter().map(|task| self.task(task, &row.definition)).collect(),
             tests,
+            failures,
             parallelism: row.definition.parallelism,
             name: row.definition.name,
             requires: row.definition.requires,
@@ -110,6 +116,11 @@ impl Parts {
             failed: sum.failed + counts.failed,
             skipped: sum.skipped + counts.skipped,
         })
+    }
+
+    fn failures_of(&mut self, tasks: &[TaskRow]) -> Vec<FailedTest> {
+        let all = tasks.iter().filter_map(|task| self.failures.remove(&task.id)).flatten();
+        all.take(MAX_FAILURES).collect()
     }
 
     fn task(&mut self, row: TaskRow, job: &Job) -> TaskView {

@@ -131,7 +131,7 @@ impl Plane {
     }
 
     /// Queues rows of a task, unless its lease is over, and waits until they are on disk.
-    async fn write_held(&self, lease: Lease, writes: Vec<Write>) -> Result<Vec<u64>, Refusal> {
+    pub(super) async fn write_held(&self, lease: Lease, writes: Vec<Write>) -> Result<Vec<u64>, Refusal> {
         // Under the lock, so that nothing is queued behind what ends the lease.
         let written = self.held(lease, |_, _| self.store.queue(None, writes))?;
         Ok(written.await?)

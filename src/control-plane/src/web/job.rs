@@ -15,6 +15,7 @@ use askama::Template;
 use protocol::{
     JobId, JobStatus, PipelineId, StepNumber, StepStatus,
     api::{JobView, PipelineView, StepView, TaskView},
+    former::FailedTest,
     transfer::Artifact,
 };
 use serde::Deserialize;
@@ -43,6 +44,7 @@ struct Page<'s> {
     runner: String,
     tests_total: u64,
     tests_failed: u64,
+    failures: Vec<Failure>,
     task_index: u32,
     tasks: Vec<Task>,
     steps: Vec<Step>,
@@ -63,6 +65,12 @@ struct Step {
     since: Option<i64>,
     took: String,
     here: bool,
+}
+
+struct Failure {
+    name: String,
+    of: String,
+    message: String,
 }
 
 struct File {
@@ -193,6 +201,7 @@ impl Found {
             runner: task.and_then(|task| task.runner.clone()).unwrap_or_default(),
             tests_total: tests.passed + tests.failed + tests.skipped,
             tests_failed: tests.failed,
+            failures: job.failures.iter().map(Failure::of).collect(),
             task_index: task.map_or(0, |task| task.index),
             tasks: job.tasks.iter().enumerate().map(|(at, task)| Task::of(task, at == self.task)).collect(),
             steps: steps.iter().map(|step| Step::of(step, now, Some(step.number) == here)).collect(),
@@ -227,6 +236,16 @@ impl Step {
             took: step.duration_ms.or(so_far).map(duration).unwrap_or_default(),
             here,
         }
+    }
+}
+
+impl Failure {
+    /// Told by its file, or else its class.
+    fn of(test: &FailedTest) -> Self {
+        let FailedTest { classname, name, file, message } = test;
+        let of = file.as_ref().unwrap_or(classname).clone();
+        let message = without_colors(message.as_deref().unwrap_or_default().as_bytes());
+        Self { name: name.clone(), of, message }
     }
 }
 

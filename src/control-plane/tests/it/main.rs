@@ -6,6 +6,7 @@ mod access;
 mod approvals;
 #[cfg(test)]
 mod continuation;
+mod former;
 #[cfg(test)]
 mod house;
 #[cfg(test)]

@@ -25,7 +25,8 @@ workflows:
     jobs: [a, b: {requires: [a]}, c: {requires: [b]}]
 ";
 
-const FROM_FAILED: Rerun = Rerun { is_from_failed: true, jobs: Vec::new(), variables: None };
+const FROM_FAILED: Rerun =
+    Rerun { is_from_failed: true, is_failed_tests: false, jobs: Vec::new(), variables: None };
 
 async fn runs(house: &House, pipeline: PipelineId) -> Vec<WorkflowView> {
     house.view(pipeline).await.workflows
@@ -152,7 +153,7 @@ async fn what_cannot_run_again_is_refused_by_name() {
     for (body, words) in [
         ("{\"enable_ssh\": true}", "`enable_ssh` is not offered"),
         ("{\"sparse_tree\": true, \"jobs\": []}", "`sparse_tree` is not offered"),
-        ("{\"from_failed\": true, \"jobs\": [\"00000000-0000-0000-0000-000000000000\"]}", "give either"),
+        ("{\"from_failed\": true, \"jobs\": [\"00000000-0000-0000-0000-000000000000\"]}", "give only one of"),
         ("{\"jobs\": [\"00000000-0000-0000-0000-000000000000\"]}", "has no job with the id"),
         ("{\"jobs\": [\"build\"]}", "the body:"),
         ("{\"from_faild\": true}", "unknown field `from_faild`"),

@@ -174,7 +174,7 @@ async fn test_results_are_counted_once_however_often_they_are_sent() {
         name: "n".to_owned(),
         file: None,
         result,
-        run_time: 0.5,
+        run_time: Some(0.5),
         message: None,
     };
     let cases = vec![case(TestResult::Success), case(TestResult::Failure), case(TestResult::Success)];

@@ -91,6 +91,7 @@ fn carry(word: &str, first: &str, second: &str, output: &mut Output, link: &Link
         "restore" => (Wanted::RestoreCache { keys: vec![key] }, None),
         "layer" => (Wanted::PersistLayer, Some(holding(&format!("{first} {second}"))?)),
         "source" => (Wanted::FetchSource, None),
+        "former" => (Wanted::FormerTests, None),
         "attach" => return attach(output, link),
         _ => return output.line(&format!("`{word}` is no word of the fake task-agent")),
     };

@@ -34,6 +34,7 @@ pub(crate) fn all(config: &mut ServiceConfig) {
         .route("/api/v3/task/stream", post().to(stream))
         .route("/api/v3/task/blobs", post().to(store))
         .route("/api/v3/task/artifacts", post().to(artifacts))
+        .route("/api/v3/task/tests", get().to(former_tests))
         .route("/api/v3/task/tests", post().to(tests))
         .route("/api/v3/task/cache/find", post().to(find_cache))
         .route("/api/v3/task/cache", post().to(save_cache))
@@ -218,6 +219,10 @@ async fn artifacts(plane: Plane, request: HttpRequest, body: Json<Artifacts>) ->
         state.task(id).take_artifacts(artifacts);
         done()
     })
+}
+
+async fn former_tests(plane: Plane, request: HttpRequest) -> HttpResponse {
+    under_lease(&plane, &request, None, |_, _| HttpResponse::Ok().json(protocol::former::Former::default()))
 }
 
 async fn tests(plane: Plane, request: HttpRequest, body: Json<Tests>) -> HttpResponse {

@@ -70,6 +70,7 @@ impl Carrier {
         let (answer, file) = match request.wanted() {
             Wanted::StoreArtifact { .. } => return self.artifacts(std::slice::from_ref(request)).await,
             Wanted::StoreTestResults => self.tests(request).await,
+            Wanted::FormerTests => self.former_tests().await,
             Wanted::SaveCache { key } => self.save_cache(request, key).await,
             Wanted::FindCache { key } => self.find_cache(key).await,
             Wanted::RestoreCache { keys } => self.restore_cache(keys).await,
@@ -151,6 +152,13 @@ impl Carrier {
             cases.map_err(|error| Obstacle::Refused(format!("these are no test results: {error}")))?;
         self.client.tests(&Tests { epoch: self.lease.epoch, request: request.number(), cases }).await?;
         Ok((Answer::Stored { size }, None))
+    }
+
+    async fn former_tests(&self) -> Attempt {
+        let former = self.client.former_tests().await?;
+        let file = sandbox::memory::sealed("former-tests", &former);
+        let file = file.map_err(|error| Obstacle::Refused(format!("no memory for test timings: {error}")))?;
+        Ok((Answer::FormerTests { size: former.len() as u64 }, Some(file.into())))
     }
 
     /// Stores an archive, by way of a copy of ours where there is room for one: the copy cannot change between hash and

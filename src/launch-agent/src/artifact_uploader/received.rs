@@ -4,7 +4,7 @@ use protocol::{
     api::MAX_CONTINUE,
     frame::Wanted,
     ids::Digest,
-    transfer::{Content, TestCase, is_safe_path},
+    transfer::{Content, MAX_TESTS, TestCase, is_safe_path},
 };
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use sha2::{Digest as _, Sha256};
@@ -35,8 +35,6 @@ pub(super) struct Known {
 
 /// The largest content that is carried.
 const MAX_CONTENT: u64 = 64 << 30;
-/// The largest file of test results.
-const MAX_TESTS: u64 = 32 << 20;
 /// How much of a file is hashed at once.
 const PIECE: usize = 256 * 1024;
 
@@ -54,13 +52,13 @@ impl Request {
         }
         let size = file.as_ref().map_or(Ok(0), checked_size)?;
         let limit = match wanted {
-            Wanted::StoreTestResults => MAX_TESTS,
+            Wanted::StoreTestResults => MAX_TESTS as u64,
             Wanted::ContinuePipeline => MAX_CONTINUE as u64,
             _ => MAX_CONTENT,
         };
         if size > limit {
             return Err(
-                "the file is over the limit: 64 GiB for a content, 32 MiB for test results, 4 MiB for a continuation",
+                "the file is over the limit: 64 GiB for a content, 31 MiB for test results, 4 MiB for a continuation",
             );
         }
         Ok(Self { number, wanted, file: file.map(Arc::new), size, known: Arc::default() })

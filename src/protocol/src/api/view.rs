@@ -1,6 +1,7 @@
 //! Pipelines, workflows, jobs, tasks and steps as they stand.
 
 use crate::{
+    former::FailedTest,
     ids::{JobId, PipelineId, StepNumber, TaskId, WorkflowId},
     pipeline::{Kind, Requirement},
     status::{JobStatus, Outcome, PipelineState, StepStatus, WorkflowStatus},
@@ -119,6 +120,9 @@ pub struct JobView {
     pub tasks: Vec<TaskView>,
     /// Of its test results.
     pub tests: TestCounts,
+    /// The first of the tests that failed, by task.
+    #[serde(default)]
+    pub failures: Vec<FailedTest>,
 }
 
 /// A job that waits for somebody's approval.
@@ -149,6 +153,9 @@ pub struct Approve {
     #[serde(default)]
     pub by: Option<String>,
 }
+
+/// So many failed tests of a job are shown with it.
+pub const MAX_FAILURES: usize = 20;
 
 /// A task as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

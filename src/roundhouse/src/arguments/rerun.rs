@@ -17,8 +17,17 @@ pub(crate) struct Rerun {
     #[arg(long, help_heading = "What runs")]
     pub(crate) from_failed: bool,
 
+    /// The same, and of jobs that failed of tests alone only those tests: `circleci tests run` gives no others
+    #[arg(long, conflicts_with = "from_failed", help_heading = "What runs")]
+    pub(crate) failed_tests: bool,
+
     /// Only this job and what depends on it; may be repeated
-    #[arg(long = "job", value_name = "NAME", conflicts_with = "from_failed", help_heading = "What runs")]
+    #[arg(
+        long = "job",
+        value_name = "NAME",
+        conflicts_with_all = ["from_failed", "failed_tests"],
+        help_heading = "What runs"
+    )]
     pub(crate) jobs: Vec<String>,
 
     #[command(flatten)]

@@ -4,6 +4,7 @@ use protocol::{
     JobId, JobStatus, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId, WorkflowStatus,
     api::{JobView, PipelineView, Reruns, StepView, TaskView, TestCounts, WorkflowView},
     feed::News,
+    former::FailedTest,
     pipeline::Kind,
     transfer::{Artifact, Content},
 };
@@ -56,6 +57,7 @@ fn blocked(called: &str) -> JobView {
         parallelism: 1,
         tasks: Vec::new(),
         tests: TestCounts::default(),
+        failures: Vec::new(),
     }
 }
 
@@ -68,6 +70,12 @@ pub(crate) fn finished() -> PipelineView {
     let build = &mut jobs[0];
     (build.status, build.started_ms, build.ended_ms) = (JobStatus::Failed, Some(1_000), Some(63_400));
     build.tests = TestCounts { passed: 3, failed: 1, skipped: 0 };
+    build.failures = vec![FailedTest {
+        classname: "Basket".to_owned(),
+        name: "differs".to_owned(),
+        file: Some("spec/basket_spec.rb".to_owned()),
+        message: Some("expected 2\n     got 3\nspec/basket_spec.rb:3".to_owned()),
+    }];
     build.tasks = vec![TaskView {
         id: task_id(1),
         index: 0,

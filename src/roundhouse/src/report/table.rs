@@ -8,8 +8,13 @@ use crate::follow::{
 use protocol::{
     JobStatus, PipelineState, StepStatus, WorkflowStatus,
     api::{JobView, PipelineView, TestCounts},
+    former::FailedTest,
 };
 use std::path::Path;
+
+/// So many failed tests are named, and so many lines of what each said.
+const FAILURES: usize = 10;
+const SAID: usize = 3;
 
 /// What is said below the table.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,7 @@ pub(crate) fn table(view: &PipelineView, closing: Closing<'_>, paint: Paint) -> 
     lines.push(sentence(view, closing.took_ms, paint));
     lines.extend(continuation(view));
     lines.extend(tests(view));
+    lines.extend(failures(view));
     lines.extend(closing.artifacts.and_then(|folder| artifacts(view, folder)));
     lines.extend(closing.page.map(|page| format!("page: {page}")));
     lines.push(String::new());
@@ -132,6 +138,28 @@ fn tests(view: &PipelineView) -> Option<String> {
     any.then(|| format!("tests: {} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped))
 }
 
+/// The first lines of what the first failed tests said.
+fn failures(view: &PipelineView) -> Vec<String> {
+    let failed: u64 = jobs(view).map(|job| job.tests.failed).sum();
+    let all = jobs(view).flat_map(|job| job.failures.iter().map(move |test| (job, test)));
+    let mut lines: Vec<String> = all.take(FAILURES).flat_map(|(job, test)| failure(job, test)).collect();
+    let named = lines.iter().filter(|line| line.starts_with("  ✘")).count();
+    let left = usize::try_from(failed).unwrap_or(usize::MAX).saturating_sub(named);
+    if left > 0 {
+        lines.push(format!("  and {} more", words::counted(left, "failed test")));
+    }
+    lines
+}
+
+fn failure(job: &JobView, test: &FailedTest) -> Vec<String> {
+    let file = test.file.as_ref().map(|file| format!("{}: ", words::shown(file))).unwrap_or_default();
+    let named = format!("  ✘ {} · {file}{} {}", words::shown(&job.name), test.classname, test.name);
+    let message = test.message.as_deref().unwrap_or_default().lines().filter(|line| !line.trim().is_empty());
+    let said = message.take(SAID).map(|line| console::strip_ansi_codes(line).into_owned());
+    let said = said.map(|line| format!("      {}", words::shown(&line)));
+    std::iter::once(words::shown(&named)).chain(said).collect()
+}
+
 fn artifacts(view: &PipelineView, folder: &Path) -> Option<String> {
     let all = jobs(view).flat_map(|job| &job.tasks).flat_map(|task| &task.artifacts);
     let (number, bytes) = all.fold((0, 0), |(number, bytes), one| (number + 1, bytes + one.content.size));
@@ -159,6 +187,10 @@ mod tests_of_the_table {
 
         failed in 1m 03s: 1 failed, 1 not run
         tests: 3 passed, 1 failed, 0 skipped
+          ✘ build · spec/basket_spec.rb: Basket differs
+              expected 2
+                   got 3
+              spec/basket_spec.rb:3
         artifacts: /out (1 file, 1.2 KiB)
         page: http://127.0.0.1:8080/pipelines/7
         ");

@@ -9,24 +9,38 @@ use protocol::{
 use sandbox::packet::Connection;
 use std::{
     env,
+    fs::File,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
 /// Asks, and waits for the answer as long as it takes: the task-agent may have to wait for a launch-agent that is started
 /// again.
 pub(super) fn ask(call: &Call) -> Result<(), Failure> {
+    speak(call).map(drop)
+}
+
+/// The same for what comes in a file.
+pub(super) fn ask_file(call: &Call) -> Result<File, Failure> {
+    let nothing =
+        || Failure::Refused("the job's task-agent answered without what it was asked for".to_owned());
+    speak(call)?.into_iter().next().map(File::from).ok_or_else(nothing)
+}
+
+/// The descriptors that came with the answer.
+fn speak(call: &Call) -> Result<Vec<OwnedFd>, Failure> {
     let socket = socket()?;
     let connection = Connection::connect(&socket).map_err(|source| {
         Failure::Refused(format!("cannot reach the job's task-agent at {}: {source}", socket.display()))
     })?;
     let refused = |error: protocol::frame::FrameError| Failure::Refused(error.to_string());
-    let speak = Failure::io("speak to the job's task-agent");
+    let failed = Failure::io("speak to the job's task-agent");
     let heard = connection.send(&encode(call).map_err(refused)?, &[]).and_then(|()| connection.receive());
-    let Some(packet) = heard.map_err(speak)? else {
+    let Some(packet) = heard.map_err(failed)? else {
         return Err(Failure::Refused("the job's task-agent hung up: it is busy, or the job ends".to_owned()));
     };
     match decode(&packet.bytes).map_err(refused)? {
-        Reply::Done => Ok(()),
+        Reply::Done | Reply::File => Ok(packet.descriptors),
         Reply::Refused { message } => Err(Failure::Refused(message)),
     }
 }

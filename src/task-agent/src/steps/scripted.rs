@@ -41,7 +41,7 @@ impl Scripted {
         match found {
             None => (Answer::NoCache, None),
             Some((key, content)) => {
-                (Answer::Cache { key: key.clone(), size: content.len() as u64 }, Some(file(content)))
+                (Answer::Cache { key: key.clone(), size: content.len() as u64 }, Some(holding(content)))
             }
         }
     }
@@ -50,7 +50,7 @@ impl Scripted {
         match self.layers.lock().unwrap().get(index as usize) {
             None => (Answer::NoLayer, None),
             Some(layer) => {
-                (Answer::Layer { job: "build".to_owned(), size: layer.len() as u64 }, Some(file(layer)))
+                (Answer::Layer { job: "build".to_owned(), size: layer.len() as u64 }, Some(holding(layer)))
             }
         }
     }
@@ -75,6 +75,10 @@ impl Carry for Scripted {
         Ok(match wanted {
             Wanted::StoreArtifact { path } => self.store(&path, content),
             Wanted::StoreTestResults => self.store("tests", content),
+            Wanted::FormerTests => {
+                let former = self.stored.lock().unwrap().get("former").cloned().unwrap_or(b"{}".to_vec());
+                (Answer::FormerTests { size: former.len() as u64 }, Some(holding(&former)))
+            }
             Wanted::SaveCache { key } => self.store(&key, content),
             Wanted::FindCache { key } if self.names().contains(&key) => (Answer::AlreadySaved, None),
             Wanted::FindCache { .. } => (Answer::NoCache, None),
@@ -107,7 +111,7 @@ impl Commands for Scripted {
     }
 }
 
-fn file(content: &[u8]) -> File {
+fn holding(content: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     file.rewind().unwrap();

@@ -18,6 +18,8 @@ pub(crate) enum Which {
     All,
     /// What failed or was canceled.
     FromFailed,
+    /// The same, and of jobs that failed of tests alone only those tests.
+    FailedTests,
     /// These jobs, by the ids they are shown with.
     Jobs(Vec<JobId>),
 }
@@ -27,7 +29,9 @@ pub(crate) fn chosen(jobs: &[JobRow], workflow: &WorkflowRow, which: &Which) -> 
     let mut again = wanted(jobs, workflow, which)?;
     if !again.contains(&true) {
         return Err(Refusal::Conflict(match which {
-            Which::FromFailed => format!("nothing of the workflow `{}` has failed", workflow.name),
+            Which::FromFailed | Which::FailedTests => {
+                format!("nothing of the workflow `{}` has failed", workflow.name)
+            }
             _ => format!("the workflow `{}` has no jobs", workflow.name),
         }));
     }
@@ -47,7 +51,7 @@ pub(crate) fn chosen(jobs: &[JobRow], workflow: &WorkflowRow, which: &Which) -> 
 fn wanted(jobs: &[JobRow], workflow: &WorkflowRow, which: &Which) -> Result<Vec<bool>, Refusal> {
     match which {
         Which::All => Ok(vec![true; jobs.len()]),
-        Which::FromFailed => Ok(jobs.iter().map(|job| has_failed(job.status)).collect()),
+        Which::FromFailed | Which::FailedTests => Ok(jobs.iter().map(|job| has_failed(job.status)).collect()),
         Which::Jobs(ids) => {
             let shown = |job: &JobRow| job.origin.unwrap_or(job.id);
             let stranger = ids.iter().find(|id| !jobs.iter().any(|job| shown(job) == **id));

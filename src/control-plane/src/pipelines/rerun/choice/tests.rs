@@ -32,6 +32,7 @@ fn job(place: usize, requires: &[usize], status: JobStatus) -> JobRow {
         workflow: WorkflowId(Uuid::nil()),
         place: 0,
         origin: None,
+        failed_of: None,
         number: 1,
         class: "a/b".parse().ok(),
         definition,
