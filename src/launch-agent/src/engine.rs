@@ -3,13 +3,21 @@
 
 use crate::config::{ContainerSettings, EngineChoice};
 use containers::{Engine, Wish};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is known of the host's engine.
 pub(crate) struct HostEngine {
     /// None: there is to be none.
     wish: Option<Wish>,
-    known: Mutex<Result<Engine, String>>,
+    known: Mutex<Known>,
+}
+
+/// What the last looks came to.
+struct Known {
+    /// It, or why there is none.
+    now: Result<Engine, String>,
+    /// The one that answered last.
+    last: Option<Engine>,
 }
 
 impl HostEngine {
@@ -19,7 +27,7 @@ impl HostEngine {
             EngineChoice::Off => "none is to be used (containers.engine: none)",
             EngineChoice::Auto | EngineChoice::At(_) => "it was not looked for yet",
         };
-        Self { wish: wish(settings), known: Mutex::new(Err(why.to_owned())) }
+        Self { wish: wish(settings), known: Mutex::new(Known { now: Err(why.to_owned()), last: None }) }
     }
 
     /// Looks for it. Whether that changed that there is one, or not.
@@ -27,18 +35,29 @@ impl HostEngine {
         let Some(wish) = &self.wish else { return false };
         let found = Engine::find(wish).await.map_err(|error| error.to_string());
         let is_there = found.is_ok();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *known, found).is_ok() != is_there
+        let mut known = self.known();
+        known.last = found.as_ref().ok().cloned().or_else(|| known.last.take());
+        std::mem::replace(&mut known.now, found).is_ok() != is_there
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It, or why there is none.
     pub(crate) fn get(&self) -> Result<Engine, String> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known().now.clone()
+    }
+
+    /// For what is there already: it, or the one that answered last and may only be late, or why there never was one.
+    pub(crate) fn latest(&self) -> Result<Engine, String> {
+        let known = self.known();
+        known.now.clone().or_else(|why| known.last.clone().ok_or(why))
     }
 
     /// Whether tasks in containers can be run.
     pub(crate) fn is_there(&self) -> bool {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).is_ok()
+        self.known().now.is_ok()
     }
 }
 

@@ -319,7 +319,7 @@ impl TaskActor {
         let (host, container) = (self.parts.host.clone(), self.past.container.clone());
         async move {
             let (id, _) = container?;
-            let examined = match host.engine.get() {
+            let examined = match host.engine.latest() {
                 Ok(engine) => Examined::by(&engine.patient_for(EXAMINE), &id).await,
                 Err(why) => Err(why),
             };
@@ -357,7 +357,7 @@ pub(super) fn held(lease: &str) -> Containment {
 
 /// All containers of a lease gone, and all their processes.
 pub(crate) async fn kill(host: &Host, lease: &str) -> Result<(), String> {
-    let engine = host.engine.get()?;
+    let engine = host.engine.latest()?;
     match engine.kill(lease, STRIKE).await {
         Ok(_) => Ok(()),
         Err(error @ (KillError::Survivors { .. } | KillError::Unknown(_))) => Err(error.to_string()),
