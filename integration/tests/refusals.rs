@@ -168,7 +168,7 @@ fn a_disk_without_room_is_named_before_anything_is_started() {
     let rig = Rig::new();
     let (project, state) = (rig.project("project", HELLO), rig.path("small"));
     let arguments = ["run", project.to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
-    let ended = with_mounted(&rig, &state, "size=24m", &arguments);
+    let ended = with_mounted(&rig, &state, "size=96m", &arguments);
     refused(&ended, 3, &["no job can start", "runner.min_free is", "small"]);
 }
 
