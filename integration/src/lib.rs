@@ -1,5 +1,7 @@
 //! The real programs together: a place to run them in, shared by the tests and the bench.
 
+pub mod fleet;
+pub mod git;
 pub mod local;
 pub mod machine;
 pub mod partition;

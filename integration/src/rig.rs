@@ -334,6 +334,7 @@ pub fn pipeline(config: &str, class: &str) -> NewPipeline {
         default_class: Some(class.parse().expect("a resource class")),
         native: false,
         orbs: Vec::new(),
+        ssh_keys: Vec::new(),
     }
 }
 

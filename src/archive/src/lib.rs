@@ -26,7 +26,7 @@ mod walker;
 pub use copy::{Copier, copy_tree};
 pub use pack::Packer;
 pub use spread::spread;
-pub use unpack::unpack;
+pub use unpack::{unpack, unpack_seen};
 
 use std::{
     io,

@@ -11,7 +11,8 @@ use crate::{
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    io::{self, BufRead, Read, Write},
+    fs::File,
+    io::{self, BufRead, Read, Seek, SeekFrom, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -27,10 +28,19 @@ type Piece = io::Result<Vec<u8>>;
 /// Unpacks an archive: the first part of each path names a root, which is made if it is missing and never left.
 /// Files that are there already are replaced. All files belong to the caller.
 pub fn unpack(input: impl Read + Send, roots: &BTreeMap<String, PathBuf>) -> Result<Report, ArchiveError> {
+    unpack_seen(input, roots, &mut |_| ())
+}
+
+/// The same, and `see` hears of each file and link before it comes, by its path in the archive.
+pub fn unpack_seen(
+    input: impl Read + Send,
+    roots: &BTreeMap<String, PathBuf>,
+    see: &mut dyn FnMut(&Path),
+) -> Result<Report, ArchiveError> {
     let (pieces, received) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || decompress(input, &pieces));
-        Unpacking::new(roots).all(received)
+        Unpacking::new(roots, see).all(received)
     })
 }
 
@@ -91,11 +101,12 @@ struct Unpacking<'r> {
     /// The roots that were named so far.
     targets: BTreeMap<String, Target>,
     report: Report,
+    see: &'r mut dyn FnMut(&Path),
 }
 
 impl<'r> Unpacking<'r> {
-    fn new(roots: &'r BTreeMap<String, PathBuf>) -> Self {
-        Self { roots, targets: BTreeMap::new(), report: Report::default() }
+    fn new(roots: &'r BTreeMap<String, PathBuf>, see: &'r mut dyn FnMut(&Path)) -> Self {
+        Self { roots, targets: BTreeMap::new(), report: Report::default(), see }
     }
 
     fn all(mut self, received: Receiver<Piece>) -> Result<Report, ArchiveError> {
@@ -108,6 +119,9 @@ impl<'r> Unpacking<'r> {
     }
 
     fn entry(&mut self, entry: &Entry, entries: &mut Entries<Pieces>) -> Result<(), ArchiveError> {
+        if entry.kind != EntryType::Directory {
+            (self.see)(&entry.path);
+        }
         let (target, path) = self.place(&entry.path)?;
         match entry.kind {
             EntryType::Directory => return target.directory(&path, entry.attributes),
@@ -159,6 +173,31 @@ fn file(
 ) -> Result<(), ArchiveError> {
     split(path).ok_or_else(|| ArchiveError::refused(&entry.path, "a root is a directory"))?;
     let mut file = target.file(path)?;
-    while entries.piece(|piece| file.write_all(piece))? {}
+    let mut ends_in_hole = false;
+    while entries.piece(|piece| {
+        ends_in_hole = write_around_holes(&mut file, piece)?;
+        Ok(())
+    })? {}
+    if ends_in_hole {
+        rustix::fs::ftruncate(&file, entry.size).map_err(ArchiveError::at(path))?;
+    }
     entry.attributes.give(file.as_fd()).map_err(ArchiveError::at(path))
+}
+
+/// So many zeros are not written: what nobody wrote reads as zeros, and takes no room.
+const HOLE: usize = 64 * 1024;
+
+/// Writes a piece but for its blocks of zeros; whether it ends in one.
+fn write_around_holes(file: &mut File, piece: &[u8]) -> io::Result<bool> {
+    let (mut from, mut at) = (0, 0);
+    for block in piece.chunks(HOLE) {
+        if block.iter().all(|byte| *byte == 0) {
+            file.write_all(&piece[from..at])?;
+            file.seek(SeekFrom::Current(i64::try_from(block.len()).map_err(io::Error::other)?))?;
+            from = at + block.len();
+        }
+        at += block.len();
+    }
+    file.write_all(&piece[from..])?;
+    Ok(from == at && at > 0)
 }

@@ -10,8 +10,8 @@ use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
     api::{
-        Approve, Created, Entity, FoundOrb, Items, NewOrb, NewPipeline, OnHold, PipelineView, PublishedOrb,
-        Refused, Rerun, Resource, Token,
+        Approve, Created, Entity, FoundOrb, Items, KnownSshKey, NewOrb, NewPipeline, NewSshKey, OnHold,
+        PipelineView, PublishedOrb, Refused, Rerun, Resource, Token,
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
@@ -95,6 +95,25 @@ impl Operator {
     /// The orb that a reference names; [`ClientError::Rejected`] says why it is not there.
     pub async fn orb(&self, reference: &str) -> Result<FoundOrb, ClientError> {
         self.get(format!("/api/v3/orbs/{}", escaped_path(reference))).send(&self.link).await?.read()
+    }
+
+    /// The SSH keys of a project, without their private halves.
+    pub async fn ssh_keys(&self, project: &str) -> Result<Vec<KnownSshKey>, ClientError> {
+        let path = format!("/api/v3/ssh-keys/{}", escaped_path(project));
+        Ok(self.get(path).send(&self.link).await?.read::<Items<KnownSshKey>>()?.items)
+    }
+
+    /// Gives a project an SSH key.
+    pub async fn create_ssh_key(&self, project: &str, key: &NewSshKey) -> Result<KnownSshKey, ClientError> {
+        let path = format!("/api/v3/ssh-keys/{}", escaped_path(project));
+        self.create(&path).json(key).send(&self.link).await?.read()
+    }
+
+    /// Takes one away from it again.
+    pub async fn delete_ssh_key(&self, project: &str, fingerprint: &str) -> Result<(), ClientError> {
+        let (project, fingerprint) = (escaped_path(project), escaped(fingerprint));
+        let path = format!("/api/v3/ssh-keys/{project}?fingerprint={fingerprint}");
+        self.delete(path).send(&self.link).await?.done()
     }
 
     /// A pipeline as it stands.

@@ -140,9 +140,9 @@ impl TaskClient {
     }
 
     /// The workspace's layers, in the order they apply.
-    pub async fn layers(&self) -> Result<Vec<Found>, ClientError> {
+    pub async fn layers(&self) -> Result<Layers, ClientError> {
         let answer = self.get_json("/api/v3/task/layers").send(&self.link).await?.fenced()?;
-        Ok(answer.read::<Layers>()?.layers)
+        answer.read()
     }
 
     /// The archive of the source.

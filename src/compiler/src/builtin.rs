@@ -1,11 +1,14 @@
 //! The built-in steps: each from its fields to what a task-agent does.
 
 use crate::{Context, diagnostics, duration, environment, fields::Fields, workflow::check_reruns};
-use protocol::task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When};
+use protocol::{
+    repository::Method,
+    task::{Action, NO_OUTPUT_TIMEOUT_MS, Run, Step, When},
+};
 use yaml::{Node, Span};
 
 /// The names of the built-in steps.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "run",
     "checkout",
     "save_cache",
@@ -15,6 +18,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "store_artifacts",
     "store_test_results",
     "setup_remote_docker",
+    "add_ssh_keys",
     "deploy",
 ];
 
@@ -72,6 +76,7 @@ fn other(fields: Fields<'_>, name: &str) -> Option<Step> {
         "store_artifacts" => store_artifacts(fields),
         "store_test_results" => store_test_results(fields),
         "setup_remote_docker" => Some(setup_remote_docker(fields)),
+        "add_ssh_keys" => Some(add_ssh_keys(fields)),
         _ => {
             fields.context.findings.say(diagnostics::missing_key(fields.span, fields.what, "steps"));
             None
@@ -205,10 +210,44 @@ fn no_output_timeout(fields: Fields<'_>) -> u64 {
 }
 
 fn checkout(fields: Fields<'_>) -> Step {
-    // How much history a clone fetches is the source's business, so `method` and `depth` change nothing.
     fields.check_keys(&["path", "method", "depth", "name", "when"]);
-    let path = fields.text("path");
-    finished(fields, "Checkout code", When::OnSuccess, Action::Checkout { path })
+    let (path, method) = (fields.text("path"), method(fields));
+    finished(fields, "Checkout code", When::OnSuccess, Action::Checkout { path, method })
+}
+
+fn method(fields: Fields<'_>) -> Method {
+    const WORDS: [&str; 3] = ["blobless", "full", "shallow"];
+    let depth = depth(fields);
+    let named = fields.text("method").unwrap_or_else(|| WORDS[0].to_owned());
+    let method = match named.as_str() {
+        "full" => Method::Full,
+        "shallow" => return Method::Shallow { depth: depth.unwrap_or(1) },
+        _ => Method::Blobless,
+    };
+    let say = |diagnostic| fields.context.findings.say(diagnostic);
+    if let Some(value) = fields.value("method").filter(|_| !WORDS.contains(&named.as_str())) {
+        say(diagnostics::unknown_method(value.span, &named, fields.context.findings.near(&named, WORDS)));
+    } else if let Some((key, _)) = fields.node.get_entry("depth").filter(|_| depth.is_some()) {
+        say(diagnostics::depth_of_nothing(key.span));
+    }
+    method
+}
+
+/// How many commits: a number from 1, which a parameter may have made a text.
+fn depth(fields: Fields<'_>) -> Option<u32> {
+    let value = fields.value("depth")?;
+    let number = value.as_int().or_else(|| value.text()?.parse().ok());
+    let depth = number.and_then(|depth| u32::try_from(depth).ok()).filter(|depth| *depth > 0);
+    if depth.is_none() {
+        fields.context.findings.say(diagnostics::no_depth(value.span));
+    }
+    depth
+}
+
+fn add_ssh_keys(fields: Fields<'_>) -> Step {
+    fields.check_keys(&["fingerprints", "name", "when"]);
+    let fingerprints = fields.texts("fingerprints").unwrap_or_default();
+    finished(fields, "Installing additional ssh keys", When::OnSuccess, Action::AddSshKeys { fingerprints })
 }
 
 fn save_cache(fields: Fields<'_>) -> Option<Step> {

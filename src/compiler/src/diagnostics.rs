@@ -1,9 +1,11 @@
 //! Everything the compiler can say, one function each.
 
 mod again;
+mod checkout;
 mod names;
 
 pub(crate) use again::*;
+pub(crate) use checkout::*;
 pub(crate) use names::*;
 
 use yaml::{Diagnostic, Entry, Severity, Span};

@@ -22,9 +22,6 @@ const MAX_DEPTH: usize = 100;
 /// What one step costs of the budget.
 const STEP: usize = 256;
 
-/// Steps that are said to exist and are not there yet.
-const MISSING: [&str; 1] = ["add_ssh_keys"];
-
 /// A built-in step as processed configurations have it.
 fn written(name: &str, span: Span, value: Option<&Node>) -> Node {
     let key = Node::string(span, name);
@@ -43,10 +40,6 @@ fn written(name: &str, span: Span, value: Option<&Node>) -> Node {
 fn typed(key: &Node, value: &Node) -> Node {
     let is_switch = matches!(key.text(), Some("background" | "docker_layer_caching"));
     boolean(value).filter(|_| is_switch).unwrap_or_else(|| value.clone())
-}
-
-fn is_builtin(spelled: &str) -> bool {
-    builtin::is_known(spelled) || MISSING.contains(&spelled)
 }
 
 /// The steps of one job as they come out of their lists.
@@ -125,7 +118,7 @@ impl<'a> Expansion<'a> {
 
     /// Inside a command that bears the name of a built-in step, the name is the built-in's.
     fn shadows(&self, command: Definition<'_>) -> bool {
-        is_builtin(&builtin::spelled(command.name)) && self.is_open(command)
+        builtin::is_known(&builtin::spelled(command.name)) && self.is_open(command)
     }
 
     /// Whether a command is being expanded.
@@ -200,7 +193,7 @@ impl<'a> Expansion<'a> {
 
     fn builtin(&mut self, name: &str, span: Span, value: Option<&Node>) {
         let spelled = builtin::spelled(name);
-        if is_builtin(&spelled) {
+        if builtin::is_known(&spelled) {
             self.written.push(written(&spelled, span, value));
         }
         if builtin::is_known(&spelled) {
@@ -209,8 +202,6 @@ impl<'a> Expansion<'a> {
                 return;
             }
             self.steps.extend(builtin::step(self.context, self.surroundings, &spelled, span, value));
-        } else if MISSING.contains(&spelled.as_str()) {
-            self.context.findings.refuse(diagnostics::unsupported(span, &format!("`{spelled}`")));
         } else {
             self.unknown(name, span);
         }
@@ -218,7 +209,7 @@ impl<'a> Expansion<'a> {
 
     fn unknown(&self, name: &str, span: Span) {
         let names = self.context.library.home(span).commands.names();
-        let known = builtin::NAMES.into_iter().chain(["when", "unless"]).chain(MISSING).chain(names);
+        let known = builtin::NAMES.into_iter().chain(["when", "unless"]).chain(names);
         self.context.findings.say(diagnostics::unknown_name(
             span,
             "step",

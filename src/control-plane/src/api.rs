@@ -2,11 +2,12 @@
 
 mod admin;
 pub(crate) mod auth;
-mod base64;
+pub(crate) mod base64;
 mod operator;
 mod orbs;
 mod rerun;
 mod runner;
+mod ssh_keys;
 mod task;
 mod workflow;
 
@@ -38,6 +39,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(admin::routes)
         .configure(operator::routes)
         .configure(orbs::routes)
+        .configure(ssh_keys::routes)
         .configure(workflow::routes)
         .configure(rerun::routes);
 }

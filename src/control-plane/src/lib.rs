@@ -25,6 +25,7 @@ mod plane;
 mod refusal;
 mod secrets;
 mod settings;
+mod ssh_keys;
 mod start;
 mod web;
 

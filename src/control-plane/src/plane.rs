@@ -89,6 +89,8 @@ pub(crate) struct Rules {
     pub(crate) retention: Retention,
     /// Where orbs are found that did not come with a pipeline.
     pub(crate) orbs: Option<Arc<dyn Orbs>>,
+    /// Lines of `known_hosts` for tasks that use SSH.
+    pub(crate) known_hosts: String,
 }
 
 /// What a plane is made of.

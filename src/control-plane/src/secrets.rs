@@ -1,4 +1,4 @@
-//! What only a pipeline's own jobs may know (contexts, project variables), sealed before it is remembered.
+//! What only a pipeline's or project's own jobs may know (contexts, variables, SSH keys), sealed before it is remembered.
 
 use crate::{data_dir::write_private, settings::KeySource};
 use protocol::PipelineId;
@@ -96,23 +96,32 @@ impl Vault {
 
     /// The text, sealed for this pipeline: a random nonce, then ciphertext and tag.
     pub(crate) fn seal(&self, pipeline: PipelineId, text: &[u8]) -> Vec<u8> {
+        self.seal_for(pipeline.0.as_bytes(), text)
+    }
+
+    /// The same for any other owner, by a name that none else has.
+    pub(crate) fn seal_for(&self, owner: &[u8], text: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).expect("the system has random bytes");
         let mut sealed = text.to_vec();
-        let aad = Aad::from(pipeline.0.into_bytes());
         self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner), &mut sealed)
             .expect("the text is shorter than the cipher's limit of 256 GiB");
         [nonce.as_slice(), &sealed].concat()
     }
 
     /// The text that was sealed for this pipeline.
     pub(crate) fn unseal(&self, pipeline: PipelineId, sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        self.unseal_for(pipeline.0.as_bytes(), sealed)
+    }
+
+    /// The text that was sealed for this owner.
+    pub(crate) fn unseal_for(&self, owner: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
         let mut text = ciphertext.to_vec();
-        let aad = Aad::from(pipeline.0.into_bytes());
-        let length = self.key.open_in_place(nonce, aad, &mut text).map_err(|_| Unreadable)?.len();
+        let length =
+            self.key.open_in_place(nonce, Aad::from(owner), &mut text).map_err(|_| Unreadable)?.len();
         text.truncate(length);
         Ok(text)
     }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Where orbs are found that did not come with a pipeline.
     pub orbs: Option<Arc<dyn Orbs>>,
+    /// Lines of `known_hosts` for tasks that use SSH, beside those of the hosts that everybody uses.
+    pub known_hosts: String,
 }
 
 /// What is kept of what is over. What goes on is kept whatever this says, and so is the newest pipeline of a project.
@@ -109,6 +111,7 @@ impl Settings {
             only_class: None,
             retention: Retention::SERVER,
             orbs: None,
+            known_hosts: String::new(),
         }
     }
 }

@@ -165,6 +165,7 @@ async fn open(
         agent,
         retention: settings.retention,
         orbs: settings.orbs.clone(),
+        known_hosts: settings.known_hosts.clone(),
     };
     let swept = directory.join(data_dir::SWEPT);
     let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, removals, swept, closing };

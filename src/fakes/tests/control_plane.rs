@@ -41,6 +41,8 @@ fn spec() -> TaskSpec {
         max_run_time_ms: 60_000,
         containers: None,
         is_setup: false,
+        ssh: protocol::repository::Ssh::default(),
+        mirror: None,
     }
 }
 
@@ -213,7 +215,7 @@ async fn artifacts_caches_layers_and_the_end_are_told() {
     assert_eq!(task.find_cache(&find("v1-", false)).await.unwrap().unwrap().name, "v1-abc");
     assert!(task.find_cache(&find("v1-", true)).await.unwrap().is_none());
     task.persist_layer(&PersistLayer { epoch, request: 3, content: content.clone() }).await.unwrap();
-    assert!(task.layers().await.unwrap().is_empty());
+    assert!(task.layers().await.unwrap().layers.is_empty());
     task.end(&End { epoch, outcome: Outcome::Success, message: None }).await.unwrap();
     let told = plane.ended(claimed.task_id).await;
     assert_eq!((told.artifacts.len(), told.layers.len()), (1, 1));

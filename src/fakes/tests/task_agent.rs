@@ -55,6 +55,8 @@ fn spec(scripts: &[&str]) -> TaskSpec {
         max_run_time_ms: 1000,
         containers: None,
         is_setup: false,
+        ssh: protocol::repository::Ssh::default(),
+        mirror: None,
     }
 }
 

@@ -6,16 +6,12 @@
 mod carry;
 mod received;
 
-use crate::host::Host;
 use actix::prelude::*;
-use carry::{Carrier, Failure};
-use client::TaskClient;
-use protocol::{
-    frame::{Answer, Wanted},
-    http::Lease,
-};
+pub(crate) use carry::Carrier;
+use carry::Failure;
+use protocol::frame::{Answer, Wanted};
 pub(crate) use received::Request;
-use std::{collections::VecDeque, fs::File, rc::Rc, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fs::File, rc::Rc, time::Duration};
 use supervise::{Above, say_state, take_counted};
 
 /// From the task: carry this. A repeat of a number is the same request.
@@ -58,15 +54,8 @@ const AT_ONCE: usize = 4;
 const BATCH: usize = 64;
 
 impl ArtifactUploader {
-    pub(crate) fn new(
-        host: Arc<Host>,
-        lease: Lease,
-        client: TaskClient,
-        renewal: Duration,
-        task: Above<UploadNews>,
-    ) -> Self {
-        let carrier = Rc::new(Carrier { host, lease, client });
-        Self { carrier, task, renewal, waiting: VecDeque::new(), busy: 0 }
+    pub(crate) fn new(carrier: Carrier, renewal: Duration, task: Above<UploadNews>) -> Self {
+        Self { carrier: Rc::new(carrier), task, renewal, waiting: VecDeque::new(), busy: 0 }
     }
 
     fn go_on(&mut self, ctx: &mut Context<Self>) {

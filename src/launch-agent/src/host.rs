@@ -6,6 +6,7 @@ pub(crate) mod state;
 use crate::{
     config::{LogTarget, Settings},
     engine::HostEngine,
+    mirrors::Mirrors,
     shelf::Shelf,
     status::Board,
     task::dir::{TaskDir, remove_tree},
@@ -48,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) transport: Transport,
     pub(crate) programs: Shelf,
     pub(crate) contents: Arc<Shelf>,
+    /// Of repositories.
+    pub(crate) mirrors: Arc<Mirrors>,
     /// Bounds the transfers of all tasks together.
     pub(crate) transfers: Arc<Semaphore>,
     pub(crate) is_root: bool,
@@ -156,6 +159,9 @@ impl Host {
             Shelf::of_programs(agents.clone(), is_root).map_err(|source| directory(&agents, source))?;
         let contents = Shelf::of_contents(settings.cache_dir.clone(), settings.cache_size)
             .map_err(|source| directory(&settings.cache_dir, source))?;
+        let mirrors = settings.state_dir.join("mirrors");
+        let mirrors = Mirrors::open(mirrors.clone(), settings.cache_size)
+            .map_err(|source| directory(&mirrors, source))?;
         let transport = Transport::new(settings.api.clone())?;
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         let contents = Arc::new(contents);
@@ -170,6 +176,7 @@ impl Host {
             transport,
             programs,
             contents,
+            mirrors: Arc::new(mirrors),
             transfers,
             is_root,
             accounts,

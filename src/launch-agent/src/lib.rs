@@ -47,6 +47,7 @@ mod health;
 mod host;
 mod lease_keeper;
 mod log_streamer;
+mod mirrors;
 mod orphans;
 mod poller;
 mod pulse;

@@ -5,13 +5,17 @@
 
 use client::{ClientError, TaskClient};
 use protocol::{ids::Digest, transfer::Content};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat};
+use sandbox::settled::is_written_by_nobody;
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, Permissions},
     io::{self, Write},
-    os::unix::fs::{FileExt, PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -143,6 +147,35 @@ impl Shelf {
         asked.turns.entry(digest.clone()).or_default().clone()
     }
 
+    /// A file without a name, for a task to make an archive in: gone with its last descriptor, unless it is kept.
+    /// Whoever has it cannot open it anew for writing.
+    pub(crate) fn lend(&self) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&self.directory, flags, Mode::RUSR | Mode::WUSR)?);
+        file.set_permissions(Permissions::from_mode(0o444))?;
+        Ok(file)
+    }
+
+    /// Keeps a file that was lent, as it is: it can be no other by now. None where it was not, or may still be changed.
+    fn keep_lent(&self, file: &File, size: u64) -> io::Result<Option<(Content, File)>> {
+        let about = file.metadata()?;
+        let is_lent = about.nlink() == 0
+            && about.uid() == rustix::process::geteuid().as_raw()
+            && about.dev() == fs::metadata(&self.directory)?.dev();
+        if !is_lent || about.len() != size || size > self.limit || !is_written_by_nobody(file) {
+            return Ok(None);
+        }
+        let (content, _) = hash_and_copy(file, size, None)?;
+        let (part, own) = (self.part(), format!("/proc/self/fd/{}", file.as_raw_fd()));
+        linkat(CWD, &own, CWD, &part, AtFlags::SYMLINK_FOLLOW)?;
+        let kept = self.settle(file.try_clone()?, &part, &self.directory.join(content.digest.as_str()));
+        if kept.is_err() {
+            // Whatever is left of it is swept when the shelf is opened.
+            let _ = fs::remove_file(&part);
+        }
+        Ok(Some((content, kept?)))
+    }
+
     /// Takes a file a task stores: hashed and copied in one pass, so that what is sent later is what was hashed, and a
     /// restore on this host finds it near. Exactly `size` bytes from its start; a shorter file is an error. What does
     /// not fit the shelf or its disk is only hashed: no copy is given then.
@@ -157,6 +190,11 @@ impl Shelf {
     }
 
     fn keep_now(&self, file: &File, size: u64) -> io::Result<(Content, Option<File>)> {
+        if let Ok(Some((content, kept))) = self.keep_lent(file, size) {
+            self.asked().checked.insert(content.digest.clone());
+            self.make_room(&content.digest);
+            return Ok((content, Some(kept)));
+        }
         let part = self.part();
         let copy = if size <= self.limit { File::create(&part).ok() } else { None };
         let (content, copy) = hash_and_copy(file, size, copy)?;
@@ -394,6 +432,27 @@ mod tests {
         assert_eq!((large, none.is_none()), (content("hello, world"), true));
         assert_eq!(shelf.keep(open(), 13).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         assert_eq!(fs::read_dir(dir.path().join("shelf")).unwrap().count(), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_lent_file_is_kept_as_it_is_once_nobody_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Arc::new(Shelf::of_contents(dir.path().to_owned(), 100).unwrap());
+        let mut lent = shelf.lend().unwrap();
+        lent.write_all(b"hello").unwrap();
+        let number = lent.metadata().unwrap().ino();
+        let reader = Arc::new(File::open(format!("/proc/self/fd/{}", lent.as_raw_fd())).unwrap());
+        let (copied, _) = shelf.keep(reader.clone(), 5).await.unwrap();
+        let path = dir.path().join(copied.digest.as_str());
+        assert_ne!(fs::metadata(&path).unwrap().ino(), number, "somebody may still change it");
+        drop(lent);
+        let (kept, copy) = shelf.keep(reader, 5).await.unwrap();
+        assert_eq!(
+            (kept.clone(), io::read_to_string(copy.unwrap()).unwrap()),
+            (content("hello"), "hello".to_owned())
+        );
+        assert_eq!(fs::metadata(&path).unwrap().ino(), number);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[actix_rt::test]

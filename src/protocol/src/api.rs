@@ -13,6 +13,9 @@
 //! | `POST /api/v3/orbs` | operator | [`NewOrb`] → 201 [`PublishedOrb`]; 400 [`Refused`]; 409 published with another source |
 //! | `GET /api/v3/orbs` | operator | → [`Items`] of [`PublishedOrb`] |
 //! | `GET /api/v3/orbs/{reference}` | operator | → [`FoundOrb`]; 404 |
+//! | `GET,POST /api/v3/ssh-keys/{project}` | operator | → [`Items`] of [`KnownSshKey`]; [`NewSshKey`] → 201 [`KnownSshKey`]; 409 it is there |
+//! | `DELETE /api/v3/ssh-keys/{project}?fingerprint=` | operator | → 200; 404 |
+//! | `GET,POST /api/v2/project/{project}/checkout-key`, `GET,DELETE …/{fingerprint}` | operator | public shapes |
 //! | `GET /api/v3/approvals` | operator, approver | → [`Items`] of [`OnHold`], oldest first |
 //! | `POST /api/v2/workflow/{id}/approve/{job}` | operator, approver | nothing or [`Approve`] → 202 (public shape); 409 it does not wait |
 //! | `POST /api/v3/workflows/{id}/rerun` | operator | [`Rerun`] → 202 [`Entity`] |
@@ -31,6 +34,7 @@ pub use view::*;
 
 use crate::{
     ids::{JobId, PipelineId, ResourceClass},
+    repository::SshKey,
     task::{Source, Variable},
 };
 use serde::{Deserialize, Serialize};
@@ -121,6 +125,45 @@ pub struct NewPipeline {
     /// The published orbs that the configuration and its orbs name.
     #[serde(default)]
     pub orbs: Vec<GivenOrb>,
+    /// For `add_ssh_keys`, beside those that the project has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<NewSshKey>,
+}
+
+/// An SSH key for a project.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewSshKey {
+    /// Where it is used; none: everywhere.
+    pub hostname: Option<String>,
+    /// Its private half, without a passphrase; none: a new one is made.
+    pub private_key: Option<String>,
+    /// Whether jobs check out with it; else they ask for it with `add_ssh_keys`.
+    pub checkout: bool,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for NewSshKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewSshKey").field("hostname", &self.hostname).finish_non_exhaustive()
+    }
+}
+
+/// An SSH key that a project has, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSshKey {
+    /// MD5 of its public half.
+    pub fingerprint: String,
+    /// The other one in use.
+    pub sha256: String,
+    /// As in `authorized_keys`.
+    pub public_key: String,
+    /// Where it is used; none: everywhere.
+    pub hostname: Option<String>,
+    /// Whether jobs check out with it.
+    pub checkout: bool,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
 }
 
 /// A published orb, as whoever starts a pipeline has it.
@@ -182,6 +225,9 @@ pub struct Variables {
     /// Of a setup pipeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continuation: Option<Continuation>,
+    /// That came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<SshKey>,
 }
 
 /// What a setup pipeline keeps for the configuration that continues it.

@@ -14,7 +14,7 @@
 //!            ◀── Acknowledged{…}, Cancel{…} ────────────
 //! ```
 
-use crate::{VERSION, ids::StepNumber};
+use crate::{VERSION, ids::StepNumber, repository::Method, transfer::Writer};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -146,6 +146,9 @@ pub enum Wanted {
     },
     /// File: one [`crate::transfer::TestCase`] as JSON a line.
     StoreTestResults,
+    /// A file without a name where the host keeps archives, to make one in: handed over read-only with a later request, it
+    /// is kept as it is.
+    LendFile,
     /// File: tar in zstd.
     SaveCache {
         /// The key, its template evaluated; at most 900 characters.
@@ -172,6 +175,16 @@ pub enum Wanted {
     FetchSource,
     /// What former runs of the job tell ([`crate::former::Former`]).
     FormerTests,
+    /// The host's copy of the task's repository.
+    TakeMirror {
+        /// Of which kind: one of another has not what this wants.
+        method: Method,
+    },
+    /// File: such a copy, in place of the one that the host has.
+    KeepMirror {
+        /// Of which kind it is.
+        method: Method,
+    },
     /// File: the body of a call that continues the task's setup pipeline ([`crate::api::Continue`]), as the job made it.
     ContinuePipeline,
     /// A container engine for the job's own use.
@@ -187,6 +200,8 @@ pub enum Answer {
         /// Bytes.
         size: u64,
     },
+    /// File: empty, open for reading and writing.
+    Lent,
     /// This key had been saved before: nothing was sent.
     AlreadySaved,
     /// No key of those asked is saved.
@@ -204,6 +219,9 @@ pub enum Answer {
         job: String,
         /// Compressed bytes.
         size: u64,
+        /// Which task of it, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        writer: Option<Writer>,
     },
     /// There is no layer of that index: the ones before were all.
     NoLayer,
@@ -224,6 +242,13 @@ pub enum Answer {
         /// Bytes.
         size: u64,
     },
+    /// File: the archive of a copy of the repository.
+    Mirror {
+        /// Compressed bytes.
+        size: u64,
+    },
+    /// There is none for this task, or none is kept of it.
+    NoMirror,
     /// The control plane's answer to a call of the job.
     Reply {
         /// Of HTTP.

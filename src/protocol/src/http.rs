@@ -28,7 +28,7 @@
 use crate::{
     ids::{Digest, Epoch, ResourceClass, TaskId},
     status::Outcome,
-    transfer::{Artifact, Content, Destination, Found, TestCase},
+    transfer::{Artifact, Content, Destination, Found, TestCase, Writer},
 };
 use serde::{Deserialize, Serialize};
 
@@ -275,6 +275,9 @@ pub struct PersistLayer {
 pub struct Layers {
     /// `name` is the job's.
     pub layers: Vec<Found>,
+    /// Of each its writer.
+    #[serde(default)]
+    pub writers: Vec<Writer>,
 }
 
 /// The task is over: its logs and contents are all stored, its processes are gone. Idempotent within the lease.

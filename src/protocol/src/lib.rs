@@ -21,6 +21,7 @@ pub mod invariants;
 pub mod job;
 pub mod journal;
 pub mod pipeline;
+pub mod repository;
 pub mod run;
 pub mod status;
 pub mod stream;

@@ -3,6 +3,7 @@
 use crate::{
     ids::{Digest, Epoch, TaskId},
     image::Containers,
+    repository::{Method, Ssh},
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,12 @@ pub struct TaskSpec {
     /// Whether it is a task of a setup workflow: its job finds an address where it continues its pipeline.
     #[serde(default)]
     pub is_setup: bool,
+    /// The keys its steps write into its home.
+    #[serde(default, skip_serializing_if = "Ssh::is_empty")]
+    pub ssh: Ssh,
+    /// Names the copy of its repository that its host may keep for it and its like; none: it uses and makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
 }
 
 /// Without what nobody else may know.
@@ -95,8 +102,11 @@ pub enum Source {
         url: String,
         /// The full commit id to check out.
         revision: String,
-        /// Checked out under this name if given.
+        /// Checked out under this name if given; `pull/7` is the head of that pull request.
         branch: Option<String>,
+        /// Checked out in place of a branch, detached.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<String>,
     },
 }
 
@@ -134,6 +144,14 @@ pub enum Action {
     Checkout {
         /// Where, if not the working directory.
         path: Option<String>,
+        /// How much of a repository it fetches.
+        #[serde(default, skip_serializing_if = "Method::is_usual")]
+        method: Method,
+    },
+    /// Writes the project's SSH keys into the home, for the hosts they are for.
+    AddSshKeys {
+        /// Which; none: all there are.
+        fingerprints: Vec<String>,
     },
     /// Saves files under a key, once.
     SaveCache {

@@ -43,6 +43,24 @@ pub struct Found {
     pub url: String,
 }
 
+/// Who persisted a workspace layer, and over whose it may be put.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    /// The job, by its place among those upstream.
+    pub job: u32,
+    /// Which of the job's tasks.
+    pub index: u32,
+    /// The jobs that were over before this one began.
+    pub over: Vec<u32>,
+}
+
+impl Writer {
+    /// Whether it knew what the other one persisted: what runs side by side does not.
+    pub fn follows(&self, other: &Self) -> bool {
+        (self.job, self.index) == (other.job, other.index) || self.over.contains(&other.job)
+    }
+}
+
 /// One test of a JUnit report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TestCase {

@@ -9,9 +9,10 @@ use protocol::{
     },
     http::{AgentProgram, Claimed},
     journal::{self, MAX_RECORD, Record, TaskEvent},
+    repository::Method,
     status::{Outcome, StepStatus},
     stream::{self, Chunk, Item, MAX_CHUNK, StreamError},
-    transfer::Content,
+    transfer::{Content, Writer},
 };
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -26,9 +27,12 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         select(vec![
             Wanted::StoreTestResults,
             Wanted::PersistLayer,
+            Wanted::LendFile,
             Wanted::FetchSource,
             Wanted::FormerTests,
-            Wanted::ContinuePipeline
+            Wanted::ContinuePipeline,
+            Wanted::TakeMirror { method: Method::Full },
+            Wanted::KeepMirror { method: Method::Shallow { depth: 2 } },
         ]),
     ]
 }
@@ -47,11 +51,15 @@ fn answer() -> impl Strategy<Value = Answer> {
         any::<u64>().prop_map(|size| Answer::Stored { size }),
         any::<u64>().prop_map(|size| Answer::Source { size }),
         any::<u64>().prop_map(|size| Answer::FormerTests { size }),
+        any::<u64>().prop_map(|size| Answer::Mirror { size }),
         any::<(String, u64)>().prop_map(|(key, size)| Answer::Cache { key, size }),
-        any::<(String, u64)>().prop_map(|(job, size)| Answer::Layer { job, size }),
+        any::<(String, u64, Option<u32>)>().prop_map(|(job, size, writer)| {
+            let writer = writer.map(|job| Writer { job, index: 1, over: vec![0, 2] });
+            Answer::Layer { job, size, writer }
+        }),
         any::<String>().prop_map(|message| Answer::Refused { message }),
         any::<(u16, String)>().prop_map(|(status, body)| Answer::Reply { status, body }),
-        select(vec![Answer::AlreadySaved, Answer::NoCache, Answer::NoLayer]),
+        select(vec![Answer::AlreadySaved, Answer::NoCache, Answer::NoLayer, Answer::NoMirror, Answer::Lent]),
     ]
 }
 

@@ -8,6 +8,7 @@ mod orb;
 mod orb_store;
 mod rerun;
 mod selection;
+mod ssh_key;
 
 pub(crate) use approve::Approve;
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
@@ -20,6 +21,7 @@ pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
 pub(crate) use rerun::Rerun;
 pub(crate) use selection::{Output, Selection};
+pub(crate) use ssh_key::{KeyFile, SshKeyCommand, SshKeys};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     ResourceClass(ResourceClass),
     /// Make, list and delete the tokens with which launch-agents claim
     Token(Token),
+    /// Give projects of a control plane SSH keys, list them and take them away
+    SshKey(SshKeys),
     /// Start and follow pipelines of a control plane
     Pipeline(Box<Pipeline>),
     /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them

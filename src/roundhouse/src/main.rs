@@ -25,6 +25,7 @@ mod run;
 mod say;
 mod server;
 mod show;
+mod ssh_keys;
 mod status;
 mod validate;
 mod values;
@@ -72,6 +73,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
         Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
+        Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),
         Command::Rerun(options) => rerun::rerun(options),
         Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),
         Command::Config(config) => match &config.command {

@@ -145,17 +145,19 @@ async fn described(
 ) -> Result<NewPipeline, Failure> {
     let class = options.resource_class.clone();
     if let (Some(url), Some(revision)) = (&options.git, &options.revision) {
-        let (url, revision, branch) = (url.clone(), revision.clone(), options.branch.clone());
+        let (url, revision, branch, tag) =
+            (url.clone(), revision.clone(), options.branch.clone(), options.tag.clone());
         let git = snapshot::Git {
             revision: Some(revision.clone()),
             branch: branch.clone(),
             default_branch: None,
-            tag: None,
+            tag: tag.clone(),
             url: Some(url.clone()),
             commit: snapshot::Commit::default(),
         };
         let project = options.project.clone().unwrap_or_else(|| project_of_url(&url));
-        return Ok(request.pipeline(project, Source::Git { url, revision, branch }, Some(git), class));
+        let source = Source::Git { url, revision, branch, tag };
+        return Ok(request.pipeline(project, source, Some(git), class));
     }
     let project = options.project.clone().unwrap_or_else(|| project_of_folder(&request.folder));
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);

@@ -5,13 +5,13 @@ use crate::{
     connect::Access,
     failure::Failure,
     orb::{self, Lent},
-    validate,
+    ssh_keys, validate,
     values::{self, ConfigFile},
 };
 use compiler::{Inputs, orb::Orbs};
 use protocol::{
     ResourceClass,
-    api::{self, CommitValues, GitValues, NewPipeline},
+    api::{self, CommitValues, GitValues, NewPipeline, NewSshKey},
     pipeline::Pipeline,
     task::{Source, Variable},
 };
@@ -33,6 +33,7 @@ pub(crate) struct Request {
     selection: api::Selection,
     contexts: BTreeMap<String, Vec<Variable>>,
     pub(crate) native: bool,
+    ssh_keys: Vec<NewSshKey>,
     orbs: Arc<Lent>,
 }
 
@@ -51,6 +52,7 @@ impl Request {
             selection: values::selection(given),
             contexts: values::contexts(&given.contexts)?,
             native: given.native,
+            ssh_keys: ssh_keys::given(&given.ssh_keys)?,
             orbs: Arc::new(orb::at_hand(&given.orbs, server)?),
             folder,
         })
@@ -96,6 +98,7 @@ impl Request {
             default_class,
             native: self.native,
             orbs: self.orbs.given(),
+            ssh_keys: self.ssh_keys.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ use control_plane::{BackupError, CheckError, Running, Settings};
 use protocol::{PipelineId, exit};
 use std::{
     convert::Infallible,
+    fs,
     future::pending,
     io::{self, Write},
     path::Path,
@@ -41,6 +42,10 @@ fn serve(options: &Server) -> Result<(), Failure> {
     let mut settings = Settings::new(options.data_dir.clone(), options.listen, program);
     settings.lease = options.lease;
     settings.retention = options.retention();
+    if let Some(path) = &options.known_hosts {
+        settings.known_hosts =
+            fs::read_to_string(path).or_usage(format!("--known-hosts {}", path.display()))?;
+    }
     block_on(async move {
         let mut orders = Orders::listen().or_machinery("cannot listen to signals")?;
         let running = control_plane::start(settings, log.clone())

@@ -25,6 +25,7 @@ pub mod own;
 pub mod packet;
 mod prepare;
 pub mod room;
+pub mod settled;
 
 pub use account::Account;
 pub use contain::Containment;

@@ -131,11 +131,11 @@ impl Store {
     }
 
     /// The layers that the tasks of one job persisted, by task index and request.
-    pub async fn layers_of_job(&self, job: JobId) -> Result<Vec<Content>, StoreError> {
-        const SQL: &str = "SELECT l.digest, l.size FROM tasks t JOIN layers l ON l.task = t.id WHERE t.job = ? \
+    pub async fn layers_of_job(&self, job: JobId) -> Result<Vec<(u32, Content)>, StoreError> {
+        const SQL: &str = "SELECT t.node_index, l.digest, l.size FROM tasks t JOIN layers l ON l.task = t.id WHERE t.job = ? \
                            ORDER BY t.node_index, l.request";
         let rows = sqlx::query(SQL).bind(bytes(&job.0)).fetch_all(&self.readers).await?;
-        rows.iter().map(content).collect()
+        rows.iter().map(|row| Ok((row.try_get("node_index")?, content(row)?))).collect()
     }
 
     pub(crate) async fn artifacts_of_pipeline(

@@ -1,9 +1,9 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId, TaskRow,
-    TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs, steps, tasks,
-    tested,
+    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId, SshKeyRow,
+    TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs,
+    ssh_keys, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -177,6 +177,10 @@ pub enum Write {
     Token(TokenRow),
     /// Removes a token.
     RemoveToken(Uuid),
+    /// An SSH key of a project.
+    SshKey(Box<SshKeyRow>),
+    /// Takes one away again, by its fingerprint.
+    RemoveSshKey(ProjectId, String),
     /// Publishes an orb; its number is 0 where the version is there with another source.
     Orb(Box<OrbRow>),
     /// A runner instance was seen.
@@ -292,6 +296,8 @@ impl Write {
             Self::RemoveClass { id, force } => access::remove_class(batch, *id, *force),
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => access::remove_token(batch, *id),
+            Self::SshKey(row) => row.insert(batch),
+            Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),
             Self::Orb(row) => row.publish(batch),
             Self::Instance(class, row) => row.upsert(batch, class),
             other => other.add_to_the_past(batch),

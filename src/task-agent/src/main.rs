@@ -49,6 +49,7 @@ use crate::{
     resident::CannotReside,
     sequence::{Background, JournalLost, Sequence},
     spool::Limits,
+    steps::{checkout::Own, ssh},
     surroundings::CannotMake,
     watch::Watch,
     wire::{Delivered, NoTask, Wire},
@@ -227,6 +228,7 @@ impl Task {
         };
         let carry = Arc::clone(&self.wire) as Arc<dyn Carry>;
         job_socket::open(&directory, self.callers, &mut place, &self.control, Arc::clone(&carry))?;
+        ssh::find_first(&mut place, &spec);
         if spec.is_setup {
             continuation::open(&mut place, carry)?;
         }
@@ -239,8 +241,8 @@ impl Task {
         };
         let masker = Masker::new(secrets(&spec));
         let (wire, journal) = (Arc::clone(&self.wire), Arc::clone(&self.journal));
-        let background = Background::default();
-        Ok(Sequence { spec, tree, place, runner, wire, journal, spools, masker, background })
+        let (background, checked_out) = (Background::default(), Own::default());
+        Ok(Sequence { spec, tree, place, runner, wire, journal, spools, masker, background, checked_out })
     }
 }
 
@@ -252,7 +254,8 @@ fn own_variables() -> impl Iterator<Item = (String, String)> {
 
 fn secrets(spec: &TaskSpec) -> Vec<String> {
     let secret = spec.environment.iter().filter(|variable| variable.secret);
-    secret.map(|variable| variable.value.clone()).chain(spec.masks.iter().cloned()).collect()
+    let keys = spec.ssh.checkout.iter().chain(&spec.ssh.keys).map(|key| key.private_key.trim().to_owned());
+    secret.map(|variable| variable.value.clone()).chain(spec.masks.iter().cloned()).chain(keys).collect()
 }
 
 type Done = OnceLock<Result<Outcome, JournalLost>>;

@@ -10,12 +10,19 @@ use crate::{
     shell,
     spool::Spools,
     step_log::StepLog,
-    steps::{StepError, artifacts, cache, checkout, engine, results, workspace},
+    steps::{
+        StepError, artifacts, cache,
+        checkout::{Checkout, Own},
+        engine, results,
+        ssh::SshHome,
+        workspace,
+    },
     wire::Wire,
 };
 use masking::Masker;
 use protocol::{
     ids::StepNumber,
+    repository::Method,
     status::{Outcome, StepStatus},
     task::{Action, Run, Step, TaskSpec, When},
 };
@@ -46,6 +53,7 @@ pub(crate) struct Sequence {
     pub(crate) spools: Arc<Spools>,
     pub(crate) masker: Masker,
     pub(crate) background: Background,
+    pub(crate) checked_out: Own,
 }
 
 /// The steps that nobody waits for.
@@ -114,11 +122,12 @@ impl Sequence {
         let (place, carry) = (&self.place, &*self.wire);
         let done = match action {
             Action::Run(run) => return self.foreground(number, run, log),
-            Action::Checkout { path } => {
-                let source = &self.spec.source;
+            Action::Checkout { path, method } => {
                 let tools: (&dyn Carry, &dyn Commands) = (carry, &self.runner);
-                let tree = self.tree.as_ref().map(AsFd::as_fd);
-                checkout::run(path.as_deref(), source, tree, place, tools, log)
+                self.checkout(path.as_deref(), *method).run(place, tools, log)
+            }
+            Action::AddSshKeys { fingerprints } => {
+                SshHome::of(place, &self.spec.ssh).add(&self.spec.ssh.keys, fingerprints, log)
             }
             Action::SaveCache { key, paths } => cache::save(key, paths, place, carry, log),
             Action::RestoreCache { keys } => cache::restore(keys, place, carry, log),
@@ -134,6 +143,11 @@ impl Sequence {
             }
         };
         self.built_in_end(done, log)
+    }
+
+    fn checkout<'a>(&'a self, path: Option<&'a str>, method: Method) -> Checkout<'a> {
+        let (source, ssh, own) = (&self.spec.source, &self.spec.ssh, &self.checked_out);
+        Checkout { path, method, source, tree: self.tree.as_ref().map(AsFd::as_fd), ssh, own }
     }
 
     fn built_in_end(&self, done: Result<(), StepError>, log: &mut StepLog) -> StepEnd {

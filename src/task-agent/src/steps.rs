@@ -7,6 +7,7 @@ pub(crate) mod cache;
 pub(crate) mod checkout;
 pub(crate) mod engine;
 pub(crate) mod results;
+pub(crate) mod ssh;
 pub(crate) mod workspace;
 
 use crate::{cache_key::KeyError, carry::Ended, glob::BadPattern};

@@ -72,6 +72,8 @@ fn spec(task: &Task) -> TaskSpec {
         job: "build".to_owned(),
         job_number: 7,
         is_setup: false,
+        ssh: protocol::repository::Ssh::default(),
+        mirror: None,
         node_index: 0,
         node_total: 1,
         environment: Vec::new(),

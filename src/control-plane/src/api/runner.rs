@@ -71,7 +71,7 @@ async fn unclaim(task: Task, plane: Data<Plane>, body: Json<Unclaim>) -> Result<
 }
 
 async fn config_of_task(task: Task, plane: Data<Plane>) -> Result<HttpResponse, Refusal> {
-    Ok(HttpResponse::Ok().json(plane.spec(task.lease)?))
+    Ok(HttpResponse::Ok().json(plane.spec_with_keys(task.lease).await?))
 }
 
 async fn fail(task: Task, plane: Data<Plane>, body: Json<Fail>) -> Result<HttpResponse, Refusal> {

@@ -59,6 +59,7 @@ impl Attempt {
             default_class: kept.default_class.clone(),
             native: kept.native,
             orbs: kept.orbs.clone(),
+            ssh_keys: Vec::new(),
         }
     }
 }

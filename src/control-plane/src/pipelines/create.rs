@@ -15,12 +15,14 @@ use crate::{
         restore::shapes,
     },
     refusal::Refusal,
+    ssh_keys,
 };
 use compiler::Inputs;
 use protocol::{
     JobId, JobStatus, PipelineId, PipelineState, ResourceClass, WorkflowId,
     api::{Created, NewPipeline, Refused, Reruns, Variables},
     pipeline::{Executor, Job, Kind, Pipeline as Compiled, Workflow as CompiledWorkflow},
+    repository::{self, SshKey},
     task::Source,
     transfer::Content,
 };
@@ -33,6 +35,7 @@ impl Plane {
     /// Compiles a configuration and runs it.
     pub(crate) async fn create_pipeline(self: &Arc<Self>, new: NewPipeline) -> Result<Created, Refusal> {
         self.check_source(&new).await?;
+        let ssh_keys = ssh_keys::given(&new.ssh_keys)?;
         let project = self.projects.get(&self.store, &new.project).await?;
         // Held until all is on disk: numbers have no gaps, also where a configuration is refused.
         let numbers = project.numbers.clone().lock_owned().await;
@@ -48,12 +51,18 @@ impl Plane {
         let is_setup = compiled.is_setup;
         let plan =
             Plan { id, number, first_job: numbers.job, first_place: 0, is_setup, classes, project: &project };
-        self.begin_pipeline((new, passwords), compiled, plan, (numbers, next))?.on_disk().await?;
+        self.begin_pipeline((new, passwords, ssh_keys), compiled, plan, (numbers, next))?.on_disk().await?;
         Ok(Created { id, number, warnings })
     }
 
     async fn check_source(&self, new: &NewPipeline) -> Result<(), Refusal> {
-        let Source::Archive { digest, size } = &new.source else { return Ok(()) };
+        let (digest, size) = match &new.source {
+            Source::Archive { digest, size } => (digest, size),
+            Source::Git { url, revision, branch, tag } => {
+                return check_repository(url, revision, [branch, tag].into_iter().flatten());
+            }
+            Source::None | Source::Tree { .. } => return Ok(()),
+        };
         let scope = blobs::Scope::project(&new.project);
         let content = Content { digest: digest.clone(), size: *size };
         if self.are_stored(&scope, vec![content]).await? == [true] {
@@ -136,14 +145,14 @@ impl Plane {
     /// Queues the one write that makes the pipeline; its workflows run from the moment it is on disk.
     fn begin_pipeline(
         self: &Arc<Self>,
-        (new, passwords): (NewPipeline, Passwords),
+        (new, passwords, ssh_keys): (NewPipeline, Passwords, Vec<SshKey>),
         compiled: Compiled,
         plan: Plan<'_>,
         (numbers, next): (Giver, Numbers),
     ) -> Result<Written, Refusal> {
         let moment = self.clock.moment();
         let project = plan.project.id;
-        let pipeline = Arc::new(plan.pipeline(new, passwords));
+        let pipeline = Arc::new(plan.pipeline(new, passwords, ssh_keys));
         let row = pipeline_row(&pipeline, moment.wall_ms);
         let text = serde_json::to_vec(&pipeline.variables).expect("variables have only string keys");
         let sealed = self.vault.seal(pipeline.id, &text);
@@ -207,7 +216,7 @@ pub(super) struct Plan<'p> {
 }
 
 impl Plan<'_> {
-    fn pipeline(&self, new: NewPipeline, passwords: Passwords) -> Pipeline {
+    fn pipeline(&self, new: NewPipeline, passwords: Passwords, ssh_keys: Vec<SshKey>) -> Pipeline {
         let continuation = self.is_setup.then(|| kept_of(&new, self.id));
         Pipeline {
             id: self.id,
@@ -221,6 +230,7 @@ impl Plan<'_> {
                 contexts: new.contexts,
                 passwords,
                 continuation,
+                ssh_keys,
             },
         }
     }
@@ -301,6 +311,22 @@ impl Plan<'_> {
         change.writes.push(Write::Job(row.into()));
         let definition = Arc::new(definition);
         LiveJob::new((id, id), number, class, definition)
+    }
+}
+
+/// Whether every checkout of it is one that jobs do.
+fn check_repository<'a>(
+    url: &str,
+    revision: &str,
+    mut names: impl Iterator<Item = &'a String>,
+) -> Result<(), Refusal> {
+    repository::transport(url).map_err(|error| Refusal::Bad(error.to_string()))?;
+    if !repository::is_commit(revision) {
+        return Err(Refusal::Bad(format!("`{revision}` is no commit: give its full id")));
+    }
+    match names.find(|name| !repository::is_reference(name)) {
+        Some(name) => Err(Refusal::Bad(format!("`{name}` is no name of a branch or tag"))),
+        None => Ok(()),
     }
 }
 

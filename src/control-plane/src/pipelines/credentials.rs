@@ -156,6 +156,7 @@ mod tests {
                 .into(),
             passwords,
             continuation: None,
+            ssh_keys: Vec::new(),
         }
     }
 

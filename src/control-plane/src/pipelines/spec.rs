@@ -1,6 +1,6 @@
 //! A task's spec: its job as compiled, with the variables that CircleCI's documentation promises.
 
-use super::credentials::Filled;
+use super::{credentials::Filled, orbs::digest_of};
 use crate::plane::{
     Plane,
     live::{Live, LiveJob, Pipeline},
@@ -10,10 +10,19 @@ use crate::refusal::Refusal;
 use protocol::{
     Epoch, TaskId,
     http::Lease,
-    task::{TaskSpec, Variable},
+    repository::Ssh,
+    task::{Source, TaskSpec, Variable},
 };
 
 impl Plane {
+    /// What a task's holder is to run, with the keys that its steps ask for.
+    pub(crate) async fn spec_with_keys(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
+        let mut spec = self.spec(lease)?;
+        let pipeline = self.pipeline_of(lease)?;
+        spec.ssh = self.ssh_of(&pipeline, &spec.steps).await?;
+        Ok(spec)
+    }
+
     /// What a task's holder is to run.
     pub(crate) fn spec(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
         let max_run_time_ms = u64::try_from(self.rules.max_run_time.as_millis()).unwrap_or(u64::MAX);
@@ -52,7 +61,17 @@ fn spec(
         max_run_time_ms,
         containers: containers.containers,
         is_setup: live.is_setup,
+        ssh: Ssh::default(),
+        mirror: mirror_of(&live.pipeline),
     }
+}
+
+/// Of a project and its repository. What comes from a pull request of a stranger uses no copy and leaves none.
+fn mirror_of(pipeline: &Pipeline) -> Option<String> {
+    let Source::Git { url, branch, tag, .. } = &pipeline.source else { return None };
+    let is_foreign = tag.is_none() && branch.as_ref().is_some_and(|branch| branch.starts_with("pull/"));
+    let name = format!("{}\0{url}", pipeline.project_name);
+    (!is_foreign).then(|| digest_of(&name).as_str().to_owned())
 }
 
 /// All variables, lowest precedence first: project, contexts from left to right, built-in, the job's own.

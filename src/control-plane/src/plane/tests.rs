@@ -58,6 +58,7 @@ fn new_pipeline(config: &str) -> NewPipeline {
         default_class: None,
         native: false,
         orbs: Vec::new(),
+        ssh_keys: Vec::new(),
     }
 }
 

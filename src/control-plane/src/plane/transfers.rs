@@ -14,7 +14,7 @@ use protocol::{
     },
     pipeline::Requirement,
     task::Source,
-    transfer::{Content, Destination, Found, MAX_CACHE_KEY, is_safe_path},
+    transfer::{Content, Destination, Found, MAX_CACHE_KEY, Writer, is_safe_path},
 };
 use std::sync::Arc;
 use store::{CacheRow, FoundCache, LayerRow, ProjectId, TestsRow, Write};
@@ -112,12 +112,14 @@ impl Plane {
     /// The layers of all jobs upstream, in the order they apply.
     pub(crate) async fn layers(&self, lease: Lease) -> Result<Layers, Refusal> {
         let (scope, jobs) = self.held(lease, |(live, job), _| (scope_of(live), upstream(live, job)))?;
-        let mut layers = Vec::new();
-        for (job, name) in jobs {
-            let contents = self.store.layers_of_job(job).await?;
-            layers.extend(contents.into_iter().map(|content| self.found(&scope, name.clone(), content)));
+        let (mut layers, mut writers) = (Vec::new(), Vec::new());
+        for (job, upstream) in (0..).zip(jobs) {
+            for (index, content) in self.store.layers_of_job(upstream.results).await? {
+                layers.push(self.found(&scope, upstream.name.clone(), content));
+                writers.push(Writer { job, index, over: upstream.over.clone() });
+            }
         }
-        Ok(Layers { layers })
+        Ok(Layers { layers, writers })
     }
 
     /// The archive of the pipeline's source.
@@ -137,7 +139,7 @@ impl Plane {
         Ok(written.await?)
     }
 
-    fn pipeline_of(&self, lease: Lease) -> Result<Arc<Pipeline>, Refusal> {
+    pub(crate) fn pipeline_of(&self, lease: Lease) -> Result<Arc<Pipeline>, Refusal> {
         self.held(lease, |(live, _), _| live.pipeline.clone())
     }
 
@@ -174,16 +176,35 @@ fn scope_of(live: &Live) -> Scope {
     Scope::project(&live.pipeline.project_name)
 }
 
-/// The results of all jobs that a job requires, also through others: each after those that it requires itself.
-fn upstream(live: &Live, job: usize) -> Vec<(JobId, String)> {
+/// A job that another one requires, if only through others.
+struct Upstream {
+    /// The job that has its results.
+    results: JobId,
+    name: String,
+    /// The places of those that it requires itself, also through others.
+    over: Vec<u32>,
+}
+
+/// All jobs that a job requires, also through others: each after those that it requires itself.
+fn upstream(live: &Live, job: usize) -> Vec<Upstream> {
     let place = |one: &Requirement| live.jobs.iter().position(|job| job.definition.name == one.job);
     let required = |job: &LiveJob| job.definition.requires.iter().rev().filter_map(place).collect::<Vec<_>>();
-    let (mut order, mut seen) = (Vec::new(), vec![false; live.jobs.len()]);
+    let (mut order, mut seen) = (Vec::<Upstream>::new(), vec![false; live.jobs.len()]);
+    let mut places = vec![None; live.jobs.len()];
     let mut path: Vec<(usize, bool)> =
         required(&live.jobs[job]).into_iter().map(|job| (job, false)).collect();
     while let Some((job, done)) = path.pop() {
         if done {
-            order.push((live.jobs[job].results, live.jobs[job].definition.name.clone()));
+            let direct: Vec<u32> =
+                required(&live.jobs[job]).into_iter().filter_map(|job| places[job]).collect();
+            let mut over: Vec<u32> =
+                direct.iter().flat_map(|place| order[*place as usize].over.clone()).collect();
+            over.extend(direct);
+            over.sort_unstable();
+            over.dedup();
+            places[job] = u32::try_from(order.len()).ok();
+            let LiveJob { results, definition, .. } = &live.jobs[job];
+            order.push(Upstream { results: *results, name: definition.name.clone(), over });
         } else if !std::mem::replace(&mut seen[job], true) {
             path.push((job, true));
             path.extend(required(&live.jobs[job]).into_iter().map(|job| (job, false)));

@@ -161,6 +161,7 @@ pub(crate) fn new_pipeline(config: &str) -> NewPipeline {
         default_class: None,
         native: false,
         orbs: Vec::new(),
+        ssh_keys: Vec::new(),
     }
 }
 

@@ -24,6 +24,8 @@ mod restarts;
 #[cfg(test)]
 mod serial;
 #[cfg(test)]
+mod ssh_keys;
+#[cfg(test)]
 mod stream;
 #[cfg(test)]
 mod transfers;

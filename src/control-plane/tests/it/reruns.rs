@@ -96,7 +96,7 @@ async fn layers_and_variables_of_the_first_run_are_there_in_its_reruns_also_afte
     let (claimed, task) = claim_one(&house.runner().await).await;
     task.begin(claimed.epoch).await.unwrap();
     let layers = task.layers().await.unwrap();
-    assert_eq!(layers.iter().map(|found| &found.content).collect::<Vec<_>>(), [&content]);
+    assert_eq!(layers.layers.iter().map(|found| &found.content).collect::<Vec<_>>(), [&content]);
     let spec = task.config().await.unwrap();
     let value = |name: &str| {
         let found = spec.environment.iter().rfind(|variable| variable.name == name);

@@ -4,7 +4,7 @@ use crate::house::{House, ONE_JOB, claim_one, end, new_pipeline};
 use client::{ClientError, Saved, TaskClient};
 use protocol::{
     Epoch, Outcome,
-    http::{Artifacts, Claimed, FindCache, PersistLayer, SaveCache, Store, Tests},
+    http::{Artifacts, Claimed, FindCache, Layers, PersistLayer, SaveCache, Store, Tests},
     ids::Digest,
     task::Source,
     transfer::{Artifact, Content, TestCase, TestResult},
@@ -156,9 +156,11 @@ async fn layers_of_all_jobs_upstream_come_in_their_order() {
         end(&claimed, &task, Outcome::Success).await;
     }
     let (_, task) = begun(&house).await;
-    let layers = task.layers().await.unwrap();
+    let Layers { layers, writers } = task.layers().await.unwrap();
     let names: Vec<_> = layers.iter().map(|layer| layer.name.as_str()).collect();
     assert_eq!(names, ["a", "a", "b"]);
+    let over: Vec<_> = writers.iter().map(|writer| (writer.job, writer.over.as_slice())).collect();
+    assert_eq!(over, [(0, [].as_slice()), (0, &[]), (1, &[0])]);
     let into = tempfile::tempfile().unwrap();
     task.get(&layers[2].url, &layers[2].content, &into).await.unwrap();
     house.running.stop().await;

@@ -257,7 +257,7 @@ async fn layers(plane: Plane, request: HttpRequest) -> HttpResponse {
     under_lease(&plane, &request, None, |state, id| {
         let upstream = &state.task(id).upstream;
         let layers = upstream.iter().map(|(job, content)| found(job, content)).collect();
-        HttpResponse::Ok().json(Layers { layers })
+        HttpResponse::Ok().json(Layers { layers, writers: Vec::new() })
     })
 }
 

@@ -9,17 +9,20 @@ use client::{ClientError, Saved, TaskClient};
 use futures_util::{StreamExt, stream};
 use protocol::{
     frame::{Answer, Wanted},
-    http::{Artifacts, FindCache, Lease, PersistLayer, SaveCache, Store, Tests},
+    http::{Artifacts, FindCache, Layers, Lease, PersistLayer, SaveCache, Store, Tests},
+    repository::Method,
     transfer::{Artifact, Content, Found},
 };
 use std::{fs::File, io, sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
 
 /// What carrying needs.
-pub(super) struct Carrier {
-    pub(super) host: Arc<Host>,
-    pub(super) lease: Lease,
-    pub(super) client: TaskClient,
+pub(crate) struct Carrier {
+    pub(crate) host: Arc<Host>,
+    pub(crate) lease: Lease,
+    pub(crate) client: TaskClient,
+    /// The name of the copy of its repository that the task may use and make; none: neither.
+    pub(crate) mirror: Option<String>,
 }
 
 /// Why nothing more is carried for this task.
@@ -71,12 +74,15 @@ impl Carrier {
             Wanted::StoreArtifact { .. } => return self.artifacts(std::slice::from_ref(request)).await,
             Wanted::StoreTestResults => self.tests(request).await,
             Wanted::FormerTests => self.former_tests().await,
+            Wanted::LendFile => self.lend_file().await,
             Wanted::SaveCache { key } => self.save_cache(request, key).await,
             Wanted::FindCache { key } => self.find_cache(key).await,
             Wanted::RestoreCache { keys } => self.restore_cache(keys).await,
             Wanted::PersistLayer => self.persist_layer(request).await,
             Wanted::AttachLayer { index } => self.attach_layer(*index).await,
             Wanted::FetchSource => self.fetch_source().await,
+            Wanted::TakeMirror { method } => self.take_mirror(*method).await,
+            Wanted::KeepMirror { method } => self.keep_mirror(request, *method).await,
             Wanted::ContinuePipeline => self.continue_pipeline(request).await,
             Wanted::StartEngine => Err(Obstacle::Refused("an engine is no transfer".to_owned())),
         }?;
@@ -183,6 +189,14 @@ impl Carrier {
         Ok(request.is_known(content, copy.map_or_else(|| request.file(), Arc::new)))
     }
 
+    async fn lend_file(&self) -> Attempt {
+        let contents = self.host.contents.clone();
+        let lent = spawn_blocking(move || contents.lend()).await.map_err(io::Error::other).flatten();
+        let lent =
+            lent.map_err(|error| Obstacle::Refused(format!("the host has no room for an archive: {error}")))?;
+        Ok((Answer::Lent, Some(lent)))
+    }
+
     async fn save_cache(&self, request: &Request, key: &str) -> Attempt {
         let content = self.archive(request).await?.clone();
         let size = content.size;
@@ -215,16 +229,45 @@ impl Carrier {
     }
 
     async fn attach_layer(&self, index: u32) -> Attempt {
-        let mut layers = self.client.layers().await?.into_iter();
-        let Some(found) = layers.nth(index as usize) else { return Ok((Answer::NoLayer, None)) };
-        let file = self.fetch(&found).await?;
-        Ok((Answer::Layer { job: found.name, size: found.content.size }, Some(file)))
+        let Layers { layers, writers } = self.client.layers().await?;
+        let place = index as usize;
+        let Some(found) = layers.get(place) else { return Ok((Answer::NoLayer, None)) };
+        let file = self.fetch(found).await?;
+        let (job, size, writer) = (found.name.clone(), found.content.size, writers.get(place).cloned());
+        Ok((Answer::Layer { job, size, writer }, Some(file)))
     }
 
     async fn fetch_source(&self) -> Attempt {
         let found = self.client.source().await?;
         let file = self.fetch(&found).await?;
         Ok((Answer::Source { size: found.content.size }, Some(file)))
+    }
+
+    fn mirror(&self, method: Method) -> Option<String> {
+        let kind = match method {
+            Method::Full => "full",
+            Method::Blobless => "blobless",
+            Method::Shallow { .. } => return None,
+        };
+        Some(format!("{}-{kind}", self.mirror.as_ref()?))
+    }
+
+    async fn take_mirror(&self, method: Method) -> Attempt {
+        let Some(name) = self.mirror(method) else { return Ok((Answer::NoMirror, None)) };
+        let mirrors = self.host.mirrors.clone();
+        let taken = spawn_blocking(move || mirrors.take(&name)).await.ok().flatten();
+        Ok(taken.map_or((Answer::NoMirror, None), |(file, size)| (Answer::Mirror { size }, Some(file))))
+    }
+
+    async fn keep_mirror(&self, request: &Request, method: Method) -> Attempt {
+        let Some(name) = self.mirror(method) else { return Ok((Answer::NoMirror, None)) };
+        let (mirrors, file, size) = (self.host.mirrors.clone(), request.file(), request.size());
+        let keeping = spawn_blocking(move || mirrors.keep(&name, &file, size));
+        let kept = keeping.await.map_err(io::Error::other).flatten();
+        match kept.map_err(|error| Obstacle::Refused(format!("the copy cannot be kept: {error}")))? {
+            true => Ok((Answer::Stored { size }, None)),
+            false => Ok((Answer::NoMirror, None)),
+        }
     }
 
     async fn continue_pipeline(&self, request: &Request) -> Attempt {

@@ -107,6 +107,7 @@ fn is_upload(wanted: &Wanted) -> bool {
             | Wanted::StoreTestResults
             | Wanted::SaveCache { .. }
             | Wanted::PersistLayer
+            | Wanted::KeepMirror { .. }
             | Wanted::ContinuePipeline
     )
 }

@@ -359,7 +359,7 @@ pub(crate) const KEYS: &[Key] = &[
         "runner.use_home_ssh_dir_for_checkout_keys",
         Kind::Flag,
         &["USE_HOME_SSH_DIR_FOR_CHECKOUT_KEYS"],
-        "no checkout keys are installed: jobs use what keys their account has",
+        "the keys of a checkout lie in the task's own home: jobs use those that their account has too",
     ),
     ignored(
         "runner.ssh.advertise_addr",

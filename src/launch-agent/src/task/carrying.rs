@@ -2,7 +2,7 @@
 
 use super::{TaskActor, state::TaskEvent};
 use crate::{
-    artifact_uploader::{Answered, ArtifactUploader, Carry, Request, UploadNews},
+    artifact_uploader::{Answered, ArtifactUploader, Carrier, Carry, Request, UploadNews},
     log_streamer::{self, DrainLogs, LogStreamer, StreamNews},
     task::state::TaskState,
 };
@@ -51,11 +51,13 @@ impl TaskActor {
     fn uploader(&mut self, ctx: &mut Context<Self>) -> &Child<ArtifactUploader> {
         let (host, lease, client) = (self.parts.host.clone(), self.lease(), self.client.clone());
         let renewal = self.renewal();
+        let mirror = self.spec.as_ref().and_then(|spec| spec.mirror.clone());
         let seat =
             self.uploader_seat.get_or_insert_with(|| Seat::new::<ArtifactUploader>("", super::TOLERANCE));
         self.uploader.get_or_insert_with(|| {
             let task = Above::of(ctx);
-            let make = move |_: &mut _| ArtifactUploader::new(host, lease, client, renewal, task);
+            let carrier = Carrier { host, lease, client, mirror };
+            let make = move |_: &mut _| ArtifactUploader::new(carrier, renewal, task);
             start_beside(ctx, seat, Part::Uploads, make)
         })
     }

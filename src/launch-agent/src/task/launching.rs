@@ -32,6 +32,8 @@ pub(super) struct Spec {
     memory: OwnedFd,
     pub(super) steps: u32,
     pub(super) source: Source,
+    /// The name of the copy of its repository that it may use and make.
+    pub(super) mirror: Option<String>,
     limit_ms: u64,
     /// Whether a step asks for an engine of the job's own.
     pub(super) asks_for_engine: bool,
@@ -339,7 +341,8 @@ impl Spec {
         let memory = sealed("task-spec", &serde_json::to_vec(&spec)?)?;
         let steps = u32::try_from(spec.steps.len()).map_err(io::Error::other)?;
         let asks_for_engine = asks_for_engine(&spec);
-        Ok(Self { memory, steps, source: spec.source, limit_ms: spec.max_run_time_ms, asks_for_engine })
+        let TaskSpec { source, mirror, max_run_time_ms: limit_ms, .. } = spec;
+        Ok(Self { memory, steps, source, mirror, limit_ms, asks_for_engine })
     }
 
     /// A descriptor of its own for each reader, at the start.

@@ -114,6 +114,8 @@ pub(crate) fn spec(scripts: &[&str]) -> TaskSpec {
         max_run_time_ms: 3_600_000,
         containers: None,
         is_setup: false,
+        ssh: protocol::repository::Ssh::default(),
+        mirror: None,
     }
 }
 

@@ -41,6 +41,10 @@ pub(crate) struct Server {
     #[arg(long, value_name = "PATH", env = "ROUNDHOUSE_TASK_AGENT")]
     pub(crate) task_agent: Option<PathBuf>,
 
+    /// Keys of hosts that jobs reach over SSH, in the form of known_hosts: besides those of GitHub, GitLab and Bitbucket
+    #[arg(long, value_name = "FILE")]
+    pub(crate) known_hosts: Option<PathBuf>,
+
     /// How long a lease of a task lasts without a heartbeat, as 60s or 2m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease, hide = true)]
     pub(crate) lease: Duration,
@@ -250,6 +254,16 @@ pub(crate) struct PipelineRun {
     /// The branch that commit is on
     #[arg(long, value_name = "NAME", requires = "git", help_heading = "What runs")]
     pub(crate) branch: Option<String>,
+
+    /// The tag that commit has, checked out in place of a branch
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "git",
+        conflicts_with = "branch",
+        help_heading = "What runs"
+    )]
+    pub(crate) tag: Option<String>,
 
     /// Send HEAD as it is committed, without what the working tree changed since
     #[arg(long, conflicts_with = "git", help_heading = "What runs")]

@@ -1,6 +1,6 @@
 //! The options that `run` and `pipeline run` share: which configuration, what of it, with which values.
 
-use super::{Assignment, ContextFile, OrbStore, assignment::variable};
+use super::{Assignment, ContextFile, KeyFile, OrbStore, assignment::variable};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -42,6 +42,10 @@ pub(crate) struct Selection {
     /// A context and the file of its variables (KEY=value lines), masked in every log
     #[arg(long = "context", value_name = "NAME=FILE", help_heading = "Values")]
     pub(crate) contexts: Vec<ContextFile>,
+
+    /// A private key for `add_ssh_keys`, without a passphrase, for all hosts or for one
+    #[arg(long = "ssh-key", value_name = "FILE[=HOST]", help_heading = "Values")]
+    pub(crate) ssh_keys: Vec<KeyFile>,
 
     #[command(flatten)]
     pub(crate) orbs: OrbStore,

@@ -2,7 +2,7 @@
 
 use crate::{
     cache_key::{self, Facts},
-    carry::Carry,
+    carry::{Carry, lent, settled},
     place::Place,
     steps::{StepError, amount},
 };
@@ -10,7 +10,7 @@ use archive::{ArchiveError, Packer};
 use protocol::frame::{Answer, Wanted};
 use std::{
     fs::File,
-    io::{self, BufReader, Seek, Write},
+    io::{self, BufReader, Write},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -43,7 +43,7 @@ fn save_under(
         Answer::NoCache => {}
         other => return Err(StepError::of_answer(other)),
     }
-    let Some(file) = pack(paths, place, log)? else {
+    let Some(file) = pack(paths, place, carry, log)? else {
         return Ok(writeln!(log, "Nothing to save: none of the paths exists.")?);
     };
     let size = file.metadata()?.len();
@@ -58,8 +58,13 @@ fn already_saved(key: &str, log: &mut dyn Write) -> io::Result<()> {
     writeln!(log, "Skipped: a cache with the key {key} exists, and a saved key never changes.")
 }
 
-fn pack(paths: &[String], place: &Place, log: &mut dyn Write) -> Result<Option<File>, StepError> {
-    let mut packer = Packer::new(place.unnamed_file()?)?;
+fn pack(
+    paths: &[String],
+    place: &Place,
+    carry: &dyn Carry,
+    log: &mut dyn Write,
+) -> Result<Option<File>, StepError> {
+    let mut packer = Packer::new(lent(carry)?.map_err(StepError::of_answer)?)?;
     let mut packed = false;
     for path in paths {
         let at = place.rooted(path);
@@ -69,10 +74,9 @@ fn pack(paths: &[String], place: &Place, log: &mut dyn Write) -> Result<Option<F
             Err(error) => return Err(error.into()),
         }
     }
-    let (mut file, report) = packer.finish()?;
+    let (file, report) = packer.finish()?;
     report.notes.iter().try_for_each(|note| writeln!(log, "{note}"))?;
-    file.rewind()?;
-    Ok(packed.then_some(file))
+    Ok(if packed { Some(settled(file)?) } else { None })
 }
 
 /// Restores the cache of the first key that has one. None found is no failure.

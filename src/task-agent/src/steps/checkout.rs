@@ -1,50 +1,101 @@
 //! `checkout`: the pipeline's source, into the working directory.
 
+mod clean;
+mod git;
+mod mirror;
+
 use crate::{
-    carry::{Carry, Ended},
-    commands::{CommandError, Commands},
+    carry::Carry,
+    commands::Commands,
     place::Place,
-    steps::{StepError, amount},
+    steps::{StepError, amount, ssh::SshHome},
 };
+use clean::make_clean;
+use git::{At, Git};
+use mirror::Mirror;
 use protocol::{
     frame::{Answer, Wanted},
+    repository::{Method, Ssh},
     task::Source,
 };
 use std::{
-    collections::BTreeMap,
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufReader, Write},
     os::fd::BorrowedFd,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// The one named root of a source archive.
 const ROOT: &str = "work";
 
-/// Brings the source into `path`, or the working directory. `tree` is the directory of a [`Source::Tree`].
-pub(crate) fn run(
-    path: Option<&str>,
-    source: &Source,
-    tree: Option<BorrowedFd<'_>>,
-    place: &Place,
-    (carry, commands): (&dyn Carry, &dyn Commands),
-    log: &mut dyn Write,
-) -> Result<(), StepError> {
-    let into = path.map_or_else(|| place.working_directory.clone(), |path| place.resolve(path));
-    fs::create_dir_all(&into).map_err(StepError::file(&into))?;
-    refuse_foreign_files(&into)?;
-    match (source, tree) {
-        (Source::None, _) => Err(StepError::Refused(
-            "this pipeline was started without a source: there is nothing to check out".to_owned(),
-        )),
-        (Source::Tree { .. }, None) => {
-            Err(StepError::Refused("the launch-agent did not hand over the source's directory".to_owned()))
+/// What a step wants to be checked out, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkout<'a> {
+    /// If not the working directory.
+    pub(crate) path: Option<&'a str>,
+    pub(crate) method: Method,
+    pub(crate) source: &'a Source,
+    /// The directory of a [`Source::Tree`].
+    pub(crate) tree: Option<BorrowedFd<'a>>,
+    pub(crate) ssh: &'a Ssh,
+    /// What this task has checked out so far.
+    pub(crate) own: &'a Own,
+}
+
+/// The directories that a task's checkouts have filled: what lies elsewhere may be anybody's.
+#[derive(Debug, Default)]
+pub(crate) struct Own(Mutex<BTreeSet<PathBuf>>);
+
+impl Own {
+    fn has(&self, directory: &Path) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(directory)
+    }
+
+    fn add(&self, directory: PathBuf) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(directory);
+    }
+}
+
+impl Checkout<'_> {
+    /// Brings the source.
+    pub(crate) fn run(
+        &self,
+        place: &Place,
+        (carry, commands): (&dyn Carry, &dyn Commands),
+        log: &mut dyn Write,
+    ) -> Result<(), StepError> {
+        let into = self.path.map_or_else(|| place.working_directory.clone(), |path| place.resolve(path));
+        fs::create_dir_all(&into).map_err(StepError::file(&into))?;
+        let into = into.canonicalize().map_err(StepError::file(&into))?;
+        refuse_foreign_files(&into)?;
+        let is_own = self.own.has(&into);
+        // A tree of this very host may be checked out over its author's own: nothing of that is removed.
+        if !is_own && !matches!(self.source, Source::Tree { .. } | Source::None) {
+            make_clean(&into, place, log)?;
         }
-        (Source::Tree { .. }, Some(tree)) => told(archive::copy_tree(tree, &into)?, log),
-        (Source::Archive { .. }, _) => unpack(&into, carry, log),
-        (Source::Git { url, revision, branch }, _) => {
-            Git { into: &into, commands, log }.check_out(url, revision, branch.as_deref())
-        }
+        match (self.source, self.tree) {
+            (Source::None, _) => Err(StepError::Refused(
+                "this pipeline was started without a source: there is nothing to check out".to_owned(),
+            )),
+            (Source::Tree { .. }, None) => Err(StepError::Refused(
+                "the launch-agent did not hand over the source's directory".to_owned(),
+            )),
+            (Source::Tree { .. }, Some(tree)) => told(archive::copy_tree(tree, &into)?, log),
+            (Source::Archive { .. }, _) => unpack(&into, carry, log),
+            (Source::Git { url, revision, branch, tag }, _) => {
+                let home = SshHome { place, known_hosts: &self.ssh.known_hosts };
+                let ssh = home.for_checkout(url, self.ssh.checkout.as_ref(), log)?;
+                let at = At { url, revision, branch: branch.as_deref(), tag: tag.as_deref() };
+                let method = self.method;
+                let mirror = Mirror { into: &into, method, carry, found: Cell::new(false) };
+                Git { into: &into, commands, log, ssh, mirror }.check_out(at, method, is_own)
+            }
+        }?;
+        self.own.add(into);
+        Ok(())
     }
 }
 
@@ -72,41 +123,6 @@ fn unpack(into: &Path, carry: &dyn Carry, log: &mut dyn Write) -> Result<(), Ste
 fn told(report: archive::Report, log: &mut dyn Write) -> Result<(), StepError> {
     report.notes.iter().try_for_each(|note| writeln!(log, "{note}"))?;
     Ok(writeln!(log, "Checked out {} files, {}.", report.files, amount(report.bytes))?)
-}
-
-/// The real git, as the job's user with the job's keys and variables.
-struct Git<'g> {
-    into: &'g Path,
-    commands: &'g dyn Commands,
-    log: &'g mut dyn Write,
-}
-
-impl Git<'_> {
-    fn check_out(&mut self, url: &str, revision: &str, branch: Option<&str>) -> Result<(), StepError> {
-        if self.into.join(".git").exists() {
-            self.git(&["remote", "set-url", "origin", url])?;
-            self.git(&["fetch", "--force", "--tags", "origin"])?;
-        } else {
-            self.git(&["clone", "--no-checkout", "--", url, "."])?;
-        }
-        match branch {
-            Some(branch) => self.git(&["checkout", "--force", "-B", branch, revision])?,
-            None => self.git(&["checkout", "--force", "--detach", revision])?,
-        }
-        self.git(&["--no-pager", "log", "-1", "--format=HEAD is now at %h %s"])
-    }
-
-    fn git(&mut self, arguments: &[&str]) -> Result<(), StepError> {
-        // Nobody is there to be asked for a password.
-        let words: Vec<_> =
-            ["env", "GIT_TERMINAL_PROMPT=0", "git"].iter().chain(arguments).copied().collect();
-        match self.commands.run(&words, self.into, self.log) {
-            Ok(0) => Ok(()),
-            Ok(code) => Err(StepError::Refused(format!("git {} failed with exit code {code}", arguments[0]))),
-            Err(CommandError::Ended) => Err(Ended.into()),
-            Err(cause) => Err(StepError::Refused(format!("git {}: {cause}", arguments[0]))),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -151,8 +167,23 @@ mod tests {
         place: &Place,
         log: &mut Vec<u8>,
     ) -> Result<(), StepError> {
+        checked_out(path, source, &Own::default(), place, log)
+    }
+
+    fn checked_out(
+        path: Option<&str>,
+        source: &Source,
+        own: &Own,
+        place: &Place,
+        log: &mut Vec<u8>,
+    ) -> Result<(), StepError> {
         let scripted = Scripted::default();
-        run(path, source, None, place, (&scripted, &scripted), log)
+        of(path, source, own).run(place, (&scripted, &scripted), log)
+    }
+
+    fn of<'a>(path: Option<&'a str>, source: &'a Source, own: &'a Own) -> Checkout<'a> {
+        const NO_SSH: &Ssh = &Ssh { checkout: None, keys: Vec::new(), known_hosts: String::new() };
+        Checkout { path, method: Method::Full, source, tree: None, ssh: NO_SSH, own }
     }
 
     #[test]
@@ -161,9 +192,11 @@ mod tests {
         let (origin, first) = repository(root.path());
         let (place, mut log) = (place(root.path()), Vec::new());
         let url = origin.to_string_lossy().into_owned();
-        let source = Source::Git { url, revision: first.clone(), branch: Some("topic".to_owned()) };
+        let source =
+            Source::Git { url, revision: first.clone(), branch: Some("topic".to_owned()), tag: None };
+        let own = Own::default();
         for _ in 0..2 {
-            check_out(None, &source, &place, &mut log).unwrap();
+            checked_out(None, &source, &own, &place, &mut log).unwrap();
             assert_eq!(fs::read_to_string(place.working_directory.join("f")).unwrap(), "1");
             assert_eq!(git(&place.working_directory, &["rev-parse", "HEAD"]), first);
             assert_eq!(git(&place.working_directory, &["branch", "--show-current"]), "topic");
@@ -175,10 +208,12 @@ mod tests {
     fn what_git_says_of_a_failure_is_in_the_log() {
         let root = tempfile::tempdir().unwrap();
         let (place, mut log) = (place(root.path()), Vec::new());
-        let source = Source::Git { url: "/nowhere".to_owned(), revision: "0".repeat(40), branch: None };
+        let source =
+            Source::Git { url: "/nowhere".to_owned(), revision: "0".repeat(40), branch: None, tag: None };
         let error = check_out(None, &source, &place, &mut log).unwrap_err();
-        assert_eq!(error.to_string(), "git clone failed with exit code 128");
-        assert!(told(&log, root.path()).contains("'/nowhere' does not exist"));
+        let said = "cannot read the repository /nowhere: what git said of it stands above";
+        assert_eq!(error.to_string(), said);
+        assert!(told(&log, root.path()).contains("'/nowhere' does not"));
     }
 
     #[test]
@@ -199,7 +234,9 @@ mod tests {
         ];
         for (into, source) in sources {
             let mut log = Vec::new();
-            run(Some(into), &source, Some(opened.as_fd()), &place, (&carry, &carry), &mut log).unwrap();
+            let own = Own::default();
+            let wanted = Checkout { tree: Some(opened.as_fd()), ..of(Some(into), &source, &own) };
+            wanted.run(&place, (&carry, &carry), &mut log).unwrap();
             let file = place.working_directory.join(into).join("sub/f");
             assert_eq!(fs::read_to_string(file).unwrap(), "x");
             assert_eq!(told(&log, root.path()), "Checked out 1 files, 1 B.\n");

@@ -5,7 +5,10 @@ use crate::{
     commands::{CommandError, Commands},
     place::Place,
 };
-use protocol::frame::{Answer, Wanted};
+use protocol::{
+    frame::{Answer, Wanted},
+    transfer::Writer,
+};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -21,6 +24,8 @@ pub(crate) struct Scripted {
     pub(crate) layers: Mutex<Vec<Vec<u8>>>,
     /// Where it says that an engine listens.
     pub(crate) engine: PathBuf,
+    /// Of the layers.
+    pub(crate) writers: Mutex<Vec<Writer>>,
     /// Answers every request with this refusal.
     pub(crate) refusal: Option<String>,
 }
@@ -50,7 +55,9 @@ impl Scripted {
         match self.layers.lock().unwrap().get(index as usize) {
             None => (Answer::NoLayer, None),
             Some(layer) => {
-                (Answer::Layer { job: "build".to_owned(), size: layer.len() as u64 }, Some(holding(layer)))
+                let (job, size) = ("build".to_owned(), layer.len() as u64);
+                let writer = self.writers.lock().unwrap().get(index as usize).cloned();
+                (Answer::Layer { job, size, writer }, Some(holding(layer)))
             }
         }
     }
@@ -73,6 +80,7 @@ impl Carry for Scripted {
             return Ok((Answer::Refused { message: message.clone() }, None));
         }
         Ok(match wanted {
+            Wanted::LendFile => (Answer::Lent, Some(tempfile::tempfile().unwrap())),
             Wanted::StoreArtifact { path } => self.store(&path, content),
             Wanted::StoreTestResults => self.store("tests", content),
             Wanted::FormerTests => {
@@ -92,6 +100,11 @@ impl Carry for Scripted {
                 let notes = vec!["Podman 1".to_owned()];
                 (Answer::Engine { socket: self.engine.clone(), notes }, None)
             }
+            Wanted::TakeMirror { .. } => match self.restore(&["mirror".to_owned()]) {
+                (Answer::Cache { size, .. }, file) => (Answer::Mirror { size }, file),
+                _ => (Answer::NoMirror, None),
+            },
+            Wanted::KeepMirror { .. } => self.store("mirror", content),
             Wanted::ContinuePipeline => (Answer::Reply { status: 200, body: "{}".to_owned() }, None),
             Wanted::FetchSource => {
                 let (_, archive) = self.restore(&["source".to_owned()]);

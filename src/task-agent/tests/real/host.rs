@@ -311,5 +311,7 @@ fn spec(steps: Vec<Step>) -> TaskSpec {
         max_run_time_ms: 600_000,
         containers: None,
         is_setup: false,
+        ssh: protocol::repository::Ssh::default(),
+        mirror: None,
     }
 }

@@ -3,6 +3,7 @@
 use crate::host::{Host, built_in, run};
 use protocol::{
     frame::{Answer, Wanted},
+    repository::Method,
     status::{Outcome, StepStatus},
     task::{Action, Source, Step},
     transfer::TestCase,
@@ -23,6 +24,12 @@ fn restore() -> Step {
     built_in(Action::RestoreCache { keys })
 }
 
+/// As a launch-agent lends a file to make an archive in.
+fn lend(host: &Host) {
+    let (request, Wanted::LendFile, None) = host.request() else { panic!("it wants a file") };
+    host.answer(request, Answer::Lent, Some(&tempfile::tempfile().unwrap()));
+}
+
 fn text(mut file: File) -> String {
     let mut text = String::new();
     file.rewind().unwrap();
@@ -37,6 +44,7 @@ fn a_cache_goes_out_of_one_task_and_into_the_next() {
     let (find, Wanted::FindCache { key }, None) = host.request() else { panic!("it asks first") };
     assert!(key.starts_with("v1-") && key.len() > 20, "{key}");
     host.answer(find, Answer::NoCache, None);
+    lend(&host);
     let (request, Wanted::SaveCache { key: saved }, Some(archive)) = host.request() else {
         panic!("it saves")
     };
@@ -62,6 +70,7 @@ fn a_cache_that_cannot_be_saved_fails_nothing() {
     let host = Host::new(vec![run("echo locked > lock; mkdir deps"), save()]).begun();
     let (find, ..) = host.request();
     host.answer(find, Answer::NoCache, None);
+    lend(&host);
     let (request, ..) = host.request();
     host.answer(request, Answer::Refused { message: "no room for it".to_owned() }, None);
     let left = host.finish();
@@ -77,6 +86,7 @@ fn a_workspace_goes_from_job_to_job() {
     };
     let make = "mkdir -p out/bin; echo 1 > out/a.txt; echo 2 > out/b.log; echo 3 > out/bin/tool";
     let host = Host::new(vec![run(make), built_in(persist)]).begun();
+    lend(&host);
     let (request, Wanted::PersistLayer, Some(mut layer)) = host.request() else { panic!("a layer") };
     host.answer(request, Answer::Stored { size: 1 }, None);
     assert_eq!(host.finish().outcome(), Some(Outcome::Success));
@@ -86,7 +96,7 @@ fn a_workspace_goes_from_job_to_job() {
     let (request, wanted, _) = host.request();
     assert_eq!(wanted, Wanted::AttachLayer { index: 0 });
     layer.rewind().unwrap();
-    host.answer(request, Answer::Layer { job: "build".to_owned(), size: 1 }, Some(&layer));
+    host.answer(request, Answer::Layer { job: "build".to_owned(), size: 1, writer: None }, Some(&layer));
     let (request, wanted, _) = host.request();
     assert_eq!(wanted, Wanted::AttachLayer { index: 1 });
     host.answer(request, Answer::NoLayer, None);
@@ -135,7 +145,10 @@ fn a_tree_is_checked_out() {
     let tree = tempfile::tempdir().unwrap();
     std::fs::create_dir(tree.path().join("src")).unwrap();
     std::fs::write(tree.path().join("src/a"), "x").unwrap();
-    let mut host = Host::new(vec![built_in(Action::Checkout { path: None }), run("cat src/a")]);
+    let mut host = Host::new(vec![
+        built_in(Action::Checkout { path: None, method: Method::Blobless }),
+        run("cat src/a"),
+    ]);
     host.spec.source = Source::Tree { path: tree.path().to_string_lossy().into_owned() };
     host.tree = Some(OwnedFd::from(File::open(tree.path()).unwrap()));
     let left = host.left();
@@ -154,18 +167,24 @@ fn a_repository_is_cloned_at_its_revision() {
     assert!(made.status.success(), "{made:?}");
     let revision = String::from_utf8(made.stdout).unwrap().trim().to_owned();
     let mut host = Host::new(vec![
-        built_in(Action::Checkout { path: None }),
+        built_in(Action::Checkout { path: None, method: Method::Blobless }),
         run("cat f; git status --short; git branch --show-current"),
     ]);
     let url = origin.path().to_string_lossy().into_owned();
-    host.spec.source = Source::Git { url, revision, branch: Some("main".to_owned()) };
-    let left = host.left();
+    host.spec.source = Source::Git { url, revision, branch: Some("main".to_owned()), tag: None };
+    let host = host.begun();
+    let (request, Wanted::TakeMirror { .. }, None) = host.request() else { panic!("the host's copy") };
+    host.answer(request, Answer::NoMirror, None);
+    lend(&host);
+    let (request, Wanted::KeepMirror { .. }, Some(_)) = host.request() else { panic!("a copy for the host") };
+    host.answer(request, Answer::NoMirror, None);
+    let left = host.finish();
     assert_eq!(left.log(2), "1\nmain\n", "{}", left.log(1));
 }
 
 #[test]
 fn a_pipeline_without_a_source_says_so_at_its_checkout() {
-    let left = Host::new(vec![built_in(Action::Checkout { path: None })]).left();
+    let left = Host::new(vec![built_in(Action::Checkout { path: None, method: Method::Blobless })]).left();
     assert_eq!(left.step(1), Some((StepStatus::Failed, None)));
     assert!(left.log(1).starts_with("Error: "), "{}", left.log(1));
 }

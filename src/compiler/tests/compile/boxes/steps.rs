@@ -42,12 +42,19 @@ fn when_of_a_step_is_one_of_three_words() {
 #[test]
 fn checkout_is_a_word_or_a_map() {
     step("checkout", r#""Checkout code": {checkout:{path:null}}"#);
-    for method in ["blobless", "full", "shallow"] {
-        step(
-            &format!("checkout: {{path: sub, method: {method}, depth: 1}}"),
-            r#""Checkout code": {checkout:{path:sub}}"#,
-        );
+    for (keys, shown) in [
+        ("method: blobless", ""),
+        ("method: full", ",method:full"),
+        ("method: shallow", ",method:{shallow:{depth:1}}"),
+        ("method: shallow, depth: 5", ",method:{shallow:{depth:5}}"),
+        ("method: shallow, depth: '5'", ",method:{shallow:{depth:5}}"),
+    ] {
+        let shown = format!(r#""Checkout code": {{checkout:{{path:sub{shown}}}}}"#);
+        step(&format!("checkout: {{path: sub, {keys}}}"), &shown);
     }
+    says(&steps("checkout: {method: shalow}"), &["`shalow` is no method", "did you mean `shallow`"]);
+    says(&steps("checkout: {method: shallow, depth: 0}"), &["`depth` must be a number"]);
+    says(&steps("checkout: {depth: 3}"), &["this `depth` changes nothing"]);
 }
 
 #[test]
@@ -127,7 +134,12 @@ fn attach_workspace_has_a_place() {
 
 #[test]
 fn add_ssh_keys_has_fingerprints() {
-    fits(&steps("add_ssh_keys, add_ssh_keys: {fingerprints: ['SHA256:x']}"));
+    let name = r#""Installing additional ssh keys""#;
+    step("add_ssh_keys", &format!("{name}: {{add_ssh_keys:{{fingerprints:[]}}}}"));
+    step(
+        "add_ssh_keys: {fingerprints: ['SHA256:x', 'aa:01']}",
+        &format!("{name}: {{add_ssh_keys:{{fingerprints:[SHA256:x,aa:01]}}}}"),
+    );
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! Files that others had open for writing: whether anybody still has.
+
+use nix::libc;
+use std::{fs::File, io, os::fd::AsRawFd};
+
+/// Whether nobody has this file open for writing, and it is open here for reading only. Said by the kernel for files of
+/// the caller's own account, which then knows who could open it again.
+pub fn is_written_by_nobody(file: &File) -> bool {
+    let lease = |kind: libc::c_int| {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed, and the command takes a plain number.
+        match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // The kernel grants it only where there is no writer. It is given back at once, so that nobody ever breaks it.
+    let granted = lease(libc::F_RDLCK).is_ok();
+    let returned = lease(libc::F_UNLCK);
+    granted && returned.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_is_seen_until_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let writer = File::create(&path).unwrap();
+        let reader = File::open(&path).unwrap();
+        assert!(!is_written_by_nobody(&reader));
+        assert!(!is_written_by_nobody(&writer));
+        drop(writer);
+        assert!(is_written_by_nobody(&reader) && is_written_by_nobody(&reader));
+    }
+}
