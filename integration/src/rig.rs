@@ -25,6 +25,9 @@ use tempfile::TempDir;
 /// How long a program may take to be ready or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many lines of each log a failed test shows.
+const LAST_WORDS: usize = 40;
+
 const PROGRAMS: [&str; 2] = ["roundhouse", "roundhouse-task-agent"];
 
 /// A temporary directory that every account may enter, and the programs.
@@ -231,9 +234,24 @@ impl Default for Rig {
     }
 }
 
+impl Rig {
+    /// What its programs said last, for the report of a failed test: their directory is removed.
+    fn tell_logs(&self) {
+        let is_log = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "log");
+        for name in proc::names(self.root.path()).unwrap_or_default().iter().filter(|name| is_log(name)) {
+            let said = lines(&self.path(name));
+            let last = &said[said.len().saturating_sub(LAST_WORDS)..];
+            eprintln!("last in {name}:\n{}\nstill running: {:?}", last.join("\n"), self.leftovers());
+        }
+    }
+}
+
 impl Drop for Rig {
     /// Whatever a failed test left running ends here, jobs' processes below their task-agents too.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell_logs();
+        }
         proc::trees(self.leftovers()).into_iter().for_each(|process| process.signal(Signal::KILL));
     }
 }

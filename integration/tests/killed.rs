@@ -82,8 +82,9 @@ async fn a_job_that_ends_while_its_launch_agent_is_gone_is_told_all_the_same() {
     let mut agent = house.agent();
     let pipeline = house.server.job(CLASS, &count_to(60)).await;
     house.is_on_its_way(pipeline).await;
+    let task_agent = house.task_agents(&agent)[0];
     agent.program().kill();
-    wait::until("the job's end", SOON, || house.task_agents(&agent).is_empty().then_some(()));
+    wait::until("the job's end", SOON, || (!task_agent.is_alive()).then_some(()));
     let agent = house.agent();
     let view = house.server.ended(pipeline).await;
     assert_eq!(view.workflows[0].status, WorkflowStatus::Success, "{view:#?}");
@@ -127,9 +128,10 @@ async fn a_job_that_ended_while_its_launch_agent_was_gone_for_the_third_time_is_
     let mut agent = house.agent();
     let pipeline = house.server.job(CLASS, &count_to(60)).await;
     house.is_on_its_way(pipeline).await;
+    let task_agent = house.task_agents(&agent)[0];
     agent.program().kill();
     note_crashes(&agent, 2);
-    wait::until("the job's end", SOON, || house.task_agents(&agent).is_empty().then_some(()));
+    wait::until("the job's end", SOON, || (!task_agent.is_alive()).then_some(()));
     let agent = house.agent();
     let view = house.server.ended(pipeline).await;
     assert_eq!(view.workflows[0].status, WorkflowStatus::Success, "{view:#?}");
