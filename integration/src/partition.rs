@@ -1,11 +1,11 @@
-//! A network that fails at a chosen moment: a TCP proxy that falls silent when it sees certain words.
+//! A network that fails at a chosen moment: a TCP proxy that falls silent when it sees certain words, and counts.
 
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -17,13 +17,33 @@ pub enum Silence {
     BeforeRequest(&'static str),
     /// After a request with these words is passed on: its answer never comes.
     AfterRequest(&'static str),
+    /// At no moment.
+    Never,
 }
 
 /// The proxy. Once silent it takes everything and passes nothing on, as a network does that drops packets.
 #[derive(Debug)]
 pub struct Partition {
     address: SocketAddr,
-    silent: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+/// What all its connections share.
+#[derive(Debug, Default)]
+struct State {
+    silent: AtomicBool,
+    /// Bytes of requests that were passed on.
+    asked: AtomicU64,
+}
+
+impl State {
+    fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::SeqCst)
+    }
+
+    fn fall_silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Partition {
@@ -34,15 +54,15 @@ impl Partition {
     pub fn before(target: &str, silence: Silence) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let silent = Arc::<AtomicBool>::default();
-        let (target, moment) = (target.trim_start_matches("http://").to_owned(), silent.clone());
+        let state = Arc::<State>::default();
+        let (target, shared) = (target.trim_start_matches("http://").to_owned(), state.clone());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (target, moment) = (target.clone(), moment.clone());
-                thread::spawn(move || lead(client, &target, silence, &moment));
+                let (target, shared) = (target.clone(), shared.clone());
+                thread::spawn(move || lead(client, &target, silence, &shared));
             }
         });
-        Self { address, silent }
+        Self { address, state }
     }
 
     /// Where it listens.
@@ -52,48 +72,50 @@ impl Partition {
 
     /// Whether its moment has come.
     pub fn is_silent(&self) -> bool {
-        self.silent.load(Ordering::SeqCst)
+        self.state.is_silent()
     }
 
     /// The network is mended.
     pub fn mend(&self) {
-        self.silent.store(false, Ordering::SeqCst);
+        self.state.silent.store(false, Ordering::SeqCst);
+    }
+
+    /// Bytes of requests that were passed on.
+    pub fn asked(&self) -> u64 {
+        self.state.asked.load(Ordering::SeqCst)
     }
 }
 
-fn lead(client: TcpStream, target: &str, silence: Silence, silent: &Arc<AtomicBool>) -> io::Result<()> {
+fn lead(client: TcpStream, target: &str, silence: Silence, state: &Arc<State>) -> io::Result<()> {
     let server = TcpStream::connect(target)?;
-    let (answers, asker, moment) = (server.try_clone()?, client.try_clone()?, silent.clone());
-    thread::spawn(move || pass(answers, asker, None, &moment));
-    pass(client, server, Some(silence), silent)
+    let (answers, asker, shared) = (server.try_clone()?, client.try_clone()?, state.clone());
+    thread::spawn(move || pass(answers, asker, None, &shared));
+    pass(client, server, Some(silence), state)
 }
 
 /// Passes bytes on. What came while it was silent is lost, and so is the connection once the network is mended.
-fn pass(
-    mut from: TcpStream,
-    mut to: TcpStream,
-    silence: Option<Silence>,
-    silent: &AtomicBool,
-) -> io::Result<()> {
+fn pass(mut from: TcpStream, mut to: TcpStream, silence: Option<Silence>, state: &State) -> io::Result<()> {
     let (mut piece, mut lost) = (vec![0; 64 * 1024], false);
     loop {
-        let length = from.read(&mut piece)?;
+        // Who was killed may end a connection with an error.
+        let length = from.read(&mut piece).unwrap_or_default();
         let bytes = &piece[..length];
         let says = |words: &str| bytes.windows(words.len()).any(|window| window == words.as_bytes());
         if matches!(silence, Some(Silence::BeforeRequest(words)) if says(words)) {
-            silent.store(true, Ordering::SeqCst);
+            state.fall_silent();
         }
-        lost |= silent.load(Ordering::SeqCst);
-        if length == 0 || (lost && !silent.load(Ordering::SeqCst)) {
+        lost |= state.is_silent();
+        let is_over = length == 0 || (lost && !state.is_silent());
+        // The answer must not overtake the silence.
+        if !is_over && matches!(silence, Some(Silence::AfterRequest(words)) if says(words)) {
+            state.fall_silent();
+        }
+        if is_over || (!lost && to.write_all(bytes).is_err()) {
             let _ = from.shutdown(Shutdown::Both);
             return to.shutdown(Shutdown::Both);
         }
-        // The answer must not overtake the silence.
-        if matches!(silence, Some(Silence::AfterRequest(words)) if says(words)) {
-            silent.store(true, Ordering::SeqCst);
-        }
-        if !lost {
-            to.write_all(bytes)?;
+        if silence.is_some() && !lost {
+            state.asked.fetch_add(length as u64, Ordering::SeqCst);
         }
     }
 }

@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "launch-agent",
         &["protocol", "yaml", "client", "supervise", "sandbox", "containers", "archive", "failpoints"],
     ),
-    ("control-plane", &["protocol", "compiler", "store", "blobs", "failpoints"]),
+    ("control-plane", &["protocol", "masking", "compiler", "store", "blobs", "failpoints"]),
     ("fakes", &["protocol", "sandbox"]),
 ];
 

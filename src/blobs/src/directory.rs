@@ -1,6 +1,6 @@
 //! Contents as files of one directory.
 
-use crate::{BlobError, Content, Scope, held::Held};
+use crate::{BlobError, Content, Scope, held::Held, parts::Alone};
 use failpoints::Guard;
 use protocol::Digest;
 use std::{
@@ -29,6 +29,7 @@ pub(crate) struct Directory {
     /// Which folders of a scope are known to be on disk themselves, a bit each.
     settled: Mutex<HashMap<Scope, [u128; 2]>>,
     held: Mutex<Held>,
+    pub(crate) parts: Alone,
 }
 
 /// A file that is not a content yet; unlinked when dropped before it was placed.
@@ -59,7 +60,7 @@ impl Directory {
     /// The directory as it is: nothing is made, nothing is swept.
     pub(crate) fn at(path: PathBuf) -> Self {
         let (settled, held) = (Mutex::default(), Mutex::default());
-        Self { path, swept: 0, written: AtomicU64::new(0), settled, held }
+        Self { path, swept: 0, written: AtomicU64::new(0), settled, held, parts: Alone::default() }
     }
 
     pub(crate) fn swept(&self) -> usize {
@@ -149,11 +150,22 @@ impl Directory {
         scope: &Scope,
         digest: &Digest,
     ) -> Result<(), BlobError> {
+        self.place_file(&mut incoming.file, &incoming.path, scope, digest)
+    }
+
+    /// The same of a file that lies elsewhere on the same file system.
+    pub(crate) fn place_file(
+        &self,
+        file: &mut File,
+        path: &Path,
+        scope: &Scope,
+        digest: &Digest,
+    ) -> Result<(), BlobError> {
         let place = self.place(scope, digest);
         let folder = place.parent().expect("a content lies in a folder");
         self.held().insert(scope, digest);
         self.settle(scope, digest, folder)
-            .and_then(|()| sync_and_move(incoming, folder, &place))
+            .and_then(|()| sync_and_move((file, path), folder, &place))
             .map_err(|error| BlobError::system("store", &place, error))
     }
 
@@ -179,12 +191,12 @@ impl Directory {
     }
 }
 
-fn sync_and_move(incoming: &mut Incoming, folder: &Path, place: &Path) -> io::Result<()> {
+fn sync_and_move((file, path): (&mut File, &Path), folder: &Path, place: &Path) -> io::Result<()> {
     if !Guard::Fsync.is_out() {
-        incoming.file.sync_all()?;
+        file.sync_all()?;
     }
-    incoming.file.rewind()?;
-    fs::rename(&incoming.path, place)?;
+    file.rewind()?;
+    fs::rename(path, place)?;
     sync(folder)
 }
 
@@ -212,6 +224,6 @@ fn sweep(incoming: &Path) -> Result<usize, BlobError> {
     Ok(swept)
 }
 
-fn sync(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync(directory: &Path) -> io::Result<()> {
     if Guard::Fsync.is_out() { Ok(()) } else { File::open(directory)?.sync_all() }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <directory>/incoming/<process>-<n>                     being written; swept when the directory is opened
+//! <directory>/parts/…                                    large ones that come in parts; swept by age
 //! <directory>/<scope>/<2 hex digits>/<64 hex digits>     whole, verified and synced
 //! ```
 //!
@@ -10,11 +11,13 @@
 
 mod directory;
 mod held;
+mod parts;
 mod scope;
 mod signed;
 mod stored;
 mod writer;
 
+pub use parts::{Joined, PartWriter};
 pub use scope::Scope;
 pub use signed::{Access, SignatureError, Signer};
 pub use stored::{Folder, Stored};
@@ -41,6 +44,8 @@ pub struct Blobs {
 pub struct Content {
     file: File,
     size: u64,
+    /// Where what was not read yet ends; none: where the file does.
+    end: Option<u64>,
 }
 
 /// A content that could not be stored or read.
@@ -154,7 +159,7 @@ impl Blobs {
         let size =
             file.metadata().map_err(|error| BlobError::system("read", Path::new("a file"), error))?.len();
         let mut writer = Writer::begin(self.directory.clone(), scope.clone(), None, Some(size)).await?;
-        let mut content = Content { file, size };
+        let mut content = Content::new(file, size);
         while let Some(piece) = content.next().await? {
             writer.push(piece).await?;
         }
@@ -167,7 +172,16 @@ impl Content {
     const PIECE: usize = 256 * 1024;
 
     pub(crate) fn new(file: File, size: u64) -> Self {
-        Self { file, size }
+        Self { file, size, end: None }
+    }
+
+    /// These bytes of it alone, which it must have.
+    pub async fn part(mut self, range: std::ops::Range<u64>) -> Result<Self, BlobError> {
+        use io::Seek;
+        let (start, end) = (range.start, range.end);
+        let sought = blocking(move || self.file.seek(io::SeekFrom::Start(start)).map(|_| self)).await;
+        self = sought.map_err(|error| reading(&error))?;
+        Ok(Self { size: end - start, end: Some(end), ..self })
     }
 
     /// Bytes of the whole.
@@ -183,7 +197,8 @@ impl Content {
     /// The piece that follows the one before, read without blocking the caller; none at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
         let file = self.file.try_clone().map_err(|error| reading(&error))?;
-        let piece = blocking(move || read_piece(file)).await.map_err(|error| reading(&error))?;
+        let end = self.end;
+        let piece = blocking(move || read_piece(file, end)).await.map_err(|error| reading(&error))?;
         Ok(if piece.is_empty() { None } else { Some(piece.into()) })
     }
 }
@@ -192,10 +207,14 @@ fn reading(error: &io::Error) -> BlobError {
     BlobError::system("read", Path::new("a content"), io::Error::new(error.kind(), error.to_string()))
 }
 
-fn read_piece(file: File) -> io::Result<Vec<u8>> {
-    use io::Read;
+fn read_piece(mut file: File, end: Option<u64>) -> io::Result<Vec<u8>> {
+    use io::{Read, Seek};
+    let left = match end {
+        Some(end) => end.saturating_sub(file.stream_position()?),
+        None => u64::MAX,
+    };
     let mut piece = Vec::with_capacity(Content::PIECE);
-    file.take(Content::PIECE as u64).read_to_end(&mut piece)?;
+    file.take(left.min(Content::PIECE as u64)).read_to_end(&mut piece)?;
     Ok(piece)
 }
 

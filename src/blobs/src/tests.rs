@@ -1,6 +1,7 @@
 //! Tests of contents on a real directory.
 
 use super::*;
+use protocol::transfer::{PART, Parts};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -221,4 +222,123 @@ async fn an_old_content_is_removed_unless_it_was_asked_for_in_this_round_or_the_
     age(&blobs, &digest);
     assert_eq!(remove(), [size]);
     assert!(all(&blobs).is_empty() && remove().is_empty());
+}
+
+/// Three parts; the bytes of each begin with its number.
+fn large() -> Vec<u8> {
+    let mut bytes = vec![7; usize::try_from(2 * PART + 9).unwrap()];
+    for number in 0..3u8 {
+        bytes[usize::from(number) * usize::try_from(PART).unwrap()] = number;
+    }
+    bytes
+}
+
+fn content_of(bytes: &[u8]) -> protocol::transfer::Content {
+    protocol::transfer::Content { digest: digest_of(bytes), size: bytes.len() as u64 }
+}
+
+async fn send(blobs: &Blobs, bytes: &[u8], number: u32) -> Result<(), BlobError> {
+    let content = content_of(bytes);
+    let range = Parts::range(content.size, PART, number);
+    let part = &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+    let mut writer = blobs.part(&project(), &content, (number, digest_of(part))).await?;
+    for piece in part.chunks(1 << 20) {
+        writer.push(Bytes::copy_from_slice(piece)).await?;
+    }
+    writer.finish().await
+}
+
+#[tokio::test]
+async fn parts_come_in_any_order_and_over_lives_and_become_one_content() {
+    let folder = TempDir::new().unwrap();
+    let (bytes, project) = (large(), project());
+    let content = content_of(&bytes);
+    {
+        let blobs = blobs(&folder).await;
+        send(&blobs, &bytes, 2).await.unwrap();
+        send(&blobs, &bytes, 0).await.unwrap();
+    }
+    let blobs = blobs(&folder).await;
+    assert_eq!(blobs.parts(&project, &content).await.unwrap(), [0, 2]);
+    assert_eq!(blobs.join(&project, &content).await.unwrap(), Joined::Missing);
+    assert_eq!(blobs.size(&project, &content.digest).await.unwrap(), None, "not before all of it is there");
+    send(&blobs, &bytes, 1).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(blobs.join(&project, &content).await.unwrap(), Joined::Whole);
+    }
+    assert!(read(&blobs, &project, &content.digest).await.unwrap() == bytes);
+    assert!(blobs.unfinished().unwrap().is_empty(), "nothing of the parts is left");
+}
+
+#[tokio::test]
+async fn parts_that_are_not_the_content_are_sent_anew() {
+    let folder = TempDir::new().unwrap();
+    let blobs = blobs(&folder).await;
+    let (bytes, project) = (large(), project());
+    let wrong = protocol::transfer::Content { digest: digest_of(b"another"), size: bytes.len() as u64 };
+    for number in 0..3 {
+        let range = Parts::range(wrong.size, PART, number);
+        let part = &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+        let mut writer = blobs.part(&project, &wrong, (number, digest_of(part))).await.unwrap();
+        writer.push(Bytes::copy_from_slice(part)).await.unwrap();
+        writer.finish().await.unwrap();
+    }
+    assert!(blobs.join(&project, &wrong).await.unwrap_err().is_senders());
+    assert!(blobs.parts(&project, &wrong).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_part_that_is_cut_or_damaged_is_not_there() {
+    let folder = TempDir::new().unwrap();
+    let blobs = blobs(&folder).await;
+    let (bytes, project) = (large(), project());
+    let content = content_of(&bytes);
+    let part = async |digest| blobs.part(&project, &content, (2, digest)).await.unwrap();
+    let mut cut = part(digest_of(b"\x02")).await;
+    cut.push(Bytes::from_static(b"\x02")).await.unwrap();
+    assert!(matches!(cut.finish().await, Err(BlobError::Size { .. })));
+    let mut long = part(digest_of(&[2; 10])).await;
+    assert!(matches!(long.push(Bytes::from_static(&[2; 10])).await, Err(BlobError::Size { .. })));
+    let mut damaged = part(digest_of(b"x")).await;
+    damaged.push(Bytes::from_static(&[2; 9])).await.unwrap();
+    assert!(matches!(damaged.finish().await, Err(BlobError::Digest { .. })));
+    assert!(blobs.parts(&project, &content).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_comes_late_changes_no_part_that_is_there_and_no_content_that_is_whole() {
+    let folder = TempDir::new().unwrap();
+    let blobs = blobs(&folder).await;
+    let (bytes, project) = (large(), project());
+    let content = content_of(&bytes);
+    let wrong = [9; 9];
+    let late = async || {
+        let mut late = blobs.part(&project, &content, (2, digest_of(&wrong))).await.unwrap();
+        late.push(Bytes::copy_from_slice(&wrong)).await.unwrap();
+        late
+    };
+    // One ends between the parts, one after the whole: each brings a part that is what it says, but none of this content.
+    let (between, after) = (late().await, late().await);
+    for number in [0, 2] {
+        send(&blobs, &bytes, number).await.unwrap();
+    }
+    between.finish().await.unwrap();
+    send(&blobs, &bytes, 1).await.unwrap();
+    let (one, other) = tokio::join!(blobs.join(&project, &content), blobs.join(&project, &content));
+    assert_eq!((one.unwrap(), other.unwrap()), (Joined::Whole, Joined::Whole));
+    after.finish().await.unwrap();
+    assert!(read(&blobs, &project, &content.digest).await.unwrap() == bytes);
+    assert!(blobs.unfinished().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn parts_that_nobody_goes_on_with_are_swept_and_told() {
+    let folder = TempDir::new().unwrap();
+    let blobs = blobs(&folder).await;
+    send(&blobs, &large(), 2).await.unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    assert!(blobs.sweep_parts(long_ago).unwrap().is_empty());
+    assert_eq!(blobs.unfinished().unwrap().len(), 1);
+    assert_eq!(blobs.sweep_parts(SystemTime::now() + Duration::from_secs(1)).unwrap().len(), 1);
+    assert!(blobs.parts(&project(), &content_of(&large())).await.unwrap().is_empty());
 }

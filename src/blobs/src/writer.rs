@@ -74,20 +74,27 @@ impl Writer {
 
     /// Checks size and digest, syncs, and puts the content in its place. Whoever wrote the same at the same time
     /// put the same bytes there.
-    pub async fn finish(mut self) -> Result<(Digest, u64), BlobError> {
+    pub async fn finish(self) -> Result<(Digest, u64), BlobError> {
+        let (directory, scope, size) = (self.directory.clone(), self.scope.clone(), self.received);
+        let (mut incoming, found) = self.checked().await?;
+        let digest = found.clone();
+        blocking(move || directory.place_content(&mut incoming, &scope, &digest)).await?;
+        Ok((found, size))
+    }
+
+    /// All of it, of the size and the digest that were announced, in a file aside.
+    pub(crate) async fn checked(mut self) -> Result<(Incoming, Digest), BlobError> {
         if let Some(announced) = self.size.filter(|announced| self.received != *announced) {
             return Err(BlobError::Size { announced, found: self.received });
         }
         self.write_waiting().await?;
-        let Target { mut incoming, hash } = self.target.take().expect("the write before succeeded");
+        let Target { incoming, hash } = self.target.take().expect("the write before succeeded");
         let hash = hash.finish();
         let found = Digest::of_bytes(hash.as_ref().try_into().expect("a SHA-256 has 32 bytes"));
-        if let Some(announced) = self.announced.filter(|announced| *announced != found) {
-            return Err(BlobError::Digest { announced, found });
+        match self.announced.filter(|announced| *announced != found) {
+            Some(announced) => Err(BlobError::Digest { announced, found }),
+            None => Ok((incoming, found)),
         }
-        let (directory, scope, digest) = (self.directory.clone(), self.scope.clone(), found.clone());
-        blocking(move || directory.place_content(&mut incoming, &scope, &digest)).await?;
-        Ok((found, self.received))
     }
 }
 

@@ -70,11 +70,21 @@ pub(crate) async fn put(
     content: &Content,
     from: &File,
 ) -> Result<(), ClientError> {
+    put_from(link, target, content, (from, 0)).await
+}
+
+/// The same of bytes that begin somewhere in the file.
+pub(crate) async fn put_from(
+    link: &Link,
+    target: Target<'_>,
+    content: &Content,
+    (from, offset): (&File, u64),
+) -> Result<(), ClientError> {
     let file = Arc::new(from.try_clone().map_err(ClientError::File)?);
     let mut tries = Patience::new(link);
     loop {
         let broken = Rc::new(Cell::new(None));
-        match send(link, target, content, (&file, &broken)).await {
+        match send(link, target, content, (&file, offset, &broken)).await {
             Ok(()) => return Ok(()),
             Err(_) if let Some(error) = broken.take() => return Err(ClientError::File(error)),
             Err(failure) => tries.pause(failure).await?,
@@ -88,12 +98,13 @@ async fn send(
     link: &Link,
     target: Target<'_>,
     content: &Content,
-    (file, broken): (&Arc<File>, &Broken),
+    (file, offset, broken): (&Arc<File>, u64, &Broken),
 ) -> Result<(), Failure> {
     let (request, what) = target.request(link, &Method::PUT)?;
     let moved = Rc::new(Cell::new(Instant::now()));
     let body = FileBody {
         file: file.clone(),
+        start: offset,
         offset: 0,
         size: content.size,
         reading: None,
@@ -102,6 +113,26 @@ async fn send(
     };
     let sending = request.insert_header((CONTENT_TYPE, "application/octet-stream")).send_body(body);
     let sent = while_moving(sending, &moved, standstill(content.size), &what).await?;
+    let mut response = sent.map_err(|error| Failure::of_sending(&what, error))?;
+    settled(&mut response, link, what).await
+}
+
+/// Says that all parts of a content were sent.
+pub(crate) async fn join(link: &Link, target: Target<'_>, content: &Content) -> Result<(), ClientError> {
+    let mut tries = Patience::new(link);
+    loop {
+        match joined(link, target, content).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => tries.pause(failure).await?,
+        }
+    }
+}
+
+async fn joined(link: &Link, target: Target<'_>, content: &Content) -> Result<(), Failure> {
+    let (request, what) = target.request(link, &Method::PUT)?;
+    // Until it has read all of it.
+    let sending = tokio::time::timeout(standstill(content.size), request.send());
+    let sent = sending.await.map_err(|_| Failure::lost(&what, "the parts are not joined".to_owned()))?;
     let mut response = sent.map_err(|error| Failure::of_sending(&what, error))?;
     settled(&mut response, link, what).await
 }
@@ -191,6 +222,8 @@ impl Patience {
 /// A file as a request's body.
 struct FileBody {
     file: Arc<File>,
+    /// Where in the file it begins.
+    start: u64,
     offset: u64,
     size: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
@@ -200,8 +233,8 @@ struct FileBody {
 
 impl FileBody {
     fn read_next(&self) -> JoinHandle<io::Result<Bytes>> {
-        let (file, offset) = (self.file.clone(), self.offset);
-        let length = (self.size - offset).min(PIECE as u64) as usize;
+        let (file, offset) = (self.file.clone(), self.start + self.offset);
+        let length = (self.size - self.offset).min(PIECE as u64) as usize;
         spawn_blocking(move || {
             let mut piece = BytesMut::zeroed(length);
             file.read_exact_at(&mut piece, offset)?;

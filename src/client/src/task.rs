@@ -10,8 +10,8 @@ use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
     http::{
-        Artifacts, Begin, Destinations, End, Fail, FindCache, Granted, Layers, PersistLayer, SaveCache,
-        Store, Tests, Unclaim,
+        Artifacts, Begin, Destinations, End, Fail, FindCache, Granted, Layers, PersistLayer, PutBundle,
+        SaveCache, Store, Tests, Unclaim,
     },
     ids::Epoch,
     stream::Acknowledged,
@@ -99,6 +99,25 @@ impl TaskClient {
         file::put(&self.link, file::Target { path: url, token: None }, content, from).await
     }
 
+    /// Sends some bytes of a file as one part of a content that goes in parts ([`protocol::transfer::Parts`]).
+    pub async fn put_part(
+        &self,
+        url: &str,
+        number: u32,
+        part: &Content,
+        (from, offset): (&File, u64),
+    ) -> Result<(), ClientError> {
+        let url = format!("{url}&part={number}&sha256={}", part.digest);
+        file::put_from(&self.link, file::Target { path: &url, token: None }, part, (from, offset)).await
+    }
+
+    /// All parts of a content were sent; [`ClientError::Rejected`] with 409 where some of them are not there. Its size says
+    /// how long that may take.
+    pub async fn join_parts(&self, url: &str, content: &Content) -> Result<(), ClientError> {
+        let url = format!("{url}&join=true");
+        file::join(&self.link, file::Target { path: &url, token: None }, content).await
+    }
+
     /// Fetches a content from a signed URL into a file, from its start, and checks size and digest.
     pub async fn get(&self, url: &str, content: &Content, into: &File) -> Result<(), ClientError> {
         file::get(&self.link, file::Target { path: url, token: None }, content, into).await
@@ -107,6 +126,11 @@ impl TaskClient {
     /// Tells of artifacts whose contents are stored.
     pub async fn artifacts(&self, artifacts: &Artifacts) -> Result<(), ClientError> {
         self.under_lease("/api/v3/task/artifacts", artifacts).await?.done()
+    }
+
+    /// Tells of a bundle of artifacts whose content is stored.
+    pub async fn bundle(&self, bundle: &PutBundle) -> Result<(), ClientError> {
+        self.under_lease("/api/v3/task/bundles", bundle).await?.done()
     }
 
     /// Tells of test results.

@@ -1,23 +1,30 @@
 //! Contents over HTTP: signed URLs both ways, artifacts by name, and ranges of logs held open until they grow.
 
 use crate::{
-    logs::{LogName, Range},
+    bundle,
+    logs::{LogName, Range as LogRange},
     plane::{Plane, clock::wall_ms},
+    ranges::Asked,
     refusal::Refusal,
     web::session::Reading,
 };
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     error::Error,
     http::header::{self, HeaderName},
     web::{self, ServiceConfig, get, put},
 };
-use blobs::{Access, Content, Scope, SignatureError};
+use blobs::{Access, Content, Joined, Scope, SignatureError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use protocol::{Digest, JobId, StepNumber, http::SignedQuery, transfer::is_safe_path};
+use protocol::{
+    Digest, JobId, StepNumber,
+    http::{PartQuery, SignedQuery},
+    transfer::{self, PART, Parts, is_safe_path},
+};
 use serde::Deserialize;
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
+use store::FoundArtifact;
 
 /// The most bytes of one range of a log.
 const MOST: usize = 4 * 1024 * 1024;
@@ -69,6 +76,7 @@ async fn store(
     plane: web::Data<Plane>,
     named: web::Path<Named>,
     query: web::Query<SignedQuery>,
+    parts: web::Query<PartQuery>,
     request: HttpRequest,
     mut body: web::Payload,
 ) -> Result<HttpResponse, Error> {
@@ -78,7 +86,37 @@ async fn store(
         Access::Put { size } => Some(size),
         Access::Get => None,
     };
+    if let (PartQuery { part: Some(_), .. } | PartQuery { join: Some(true), .. }, Some(size)) =
+        (&*parts, size)
+    {
+        let content = transfer::Content { digest, size };
+        return store_part(&plane, (&scope, &content), parts.into_inner(), body).await;
+    }
     let mut writer = plane.blobs.write(&scope, digest, size).await.map_err(Refusal::from)?;
+    while let Some(piece) = body.next().await {
+        writer.push(piece?).await.map_err(Refusal::from)?;
+    }
+    writer.finish().await.map_err(Refusal::from)?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// A part, or the word that all of them were sent. What is whole already is not written again.
+async fn store_part(
+    plane: &Plane,
+    (scope, content): (&Scope, &transfer::Content),
+    query: PartQuery,
+    mut body: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let PartQuery { part: Some(number), sha256, .. } = query else {
+        return match plane.blobs.join(scope, content).await.map_err(Refusal::from)? {
+            Joined::Whole => Ok(HttpResponse::Ok().finish()),
+            Joined::Missing => Err(Refusal::Conflict("some parts are not here: ask which".to_owned()).into()),
+        };
+    };
+    let sha256 = sha256.filter(|_| !Parts::range(content.size, PART, number).is_empty());
+    let sha256 =
+        sha256.ok_or_else(|| Refusal::Bad("the content has no such part, or no `sha256`".to_owned()))?;
+    let mut writer = plane.blobs.part(scope, content, (number, sha256)).await.map_err(Refusal::from)?;
     while let Some(piece) = body.next().await {
         writer.push(piece?).await.map_err(Refusal::from)?;
     }
@@ -91,14 +129,24 @@ async fn fetch(
     plane: web::Data<Plane>,
     named: web::Path<Named>,
     query: web::Query<SignedQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
     let Signed { scope, digest, .. } = signed(&plane, false, named.into_inner(), &query)?;
     let content = plane.blobs.read(&scope, &digest).await.map_err(Refusal::from)?;
     let content = content.ok_or_else(|| Refusal::Missing(format!("there is no content {digest} here")))?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/octet-stream")
-        .no_chunking(content.size())
-        .streaming(pieces(content)))
+    let size = content.size();
+    let about = transfer::Content { digest, size };
+    let asked = Asked::of(&request, &about);
+    let mut answer = asked.answer(&about);
+    answer.content_type("application/octet-stream");
+    if asked == Asked::Known {
+        return Ok(answer.finish());
+    }
+    Ok(send(answer, content.part(asked.range(size)).await.map_err(Refusal::from)?))
+}
+
+fn send(mut answer: HttpResponseBuilder, content: Content) -> HttpResponse {
+    answer.no_chunking(content.size()).streaming(pieces(content))
 }
 
 fn pieces(content: Content) -> impl Stream<Item = Result<Bytes, Refusal>> {
@@ -120,15 +168,42 @@ async fn artifact(
     _: Reading,
     plane: web::Data<Plane>,
     name: web::Path<ArtifactName>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    let (scope, digest) = find(&plane, &name).await?.ok_or_else(no_artifact)?;
-    let content = plane.blobs.read(&scope, &digest).await?.ok_or_else(no_artifact)?;
-    let (kind, shown) = kind(&name.path);
-    let file = name.path.rsplit('/').next().unwrap_or("artifact");
+    let (scope, found) = find(&plane, &name).await?.ok_or_else(no_artifact)?;
+    let size = found.artifact.content.size;
+    let asked = Asked::of(&request, &found.artifact.content);
+    let range = asked.range(size);
+    let mut answer = asked.answer(&found.artifact.content);
+    tell(&mut answer, &name.path);
+    if range.is_empty() {
+        return Ok(answer.finish());
+    }
+    let digest = found.place.as_ref().map_or(&found.artifact.content.digest, |place| &place.bundle);
+    let content = plane.blobs.read(&scope, digest).await?.ok_or_else(no_artifact)?;
+    let Some(place) = found.place else { return Ok(send(answer, content.part(range).await?)) };
+    let frame = place.start..place.start.saturating_add(place.stored);
+    let read = web::block(move || bundle::member(&content.into_file(), &frame, size)).await;
+    let bytes = read.map_err(std::io::Error::other).flatten().map_err(|error| {
+        Refusal::Unavailable(format!("the artifact cannot be read from its bundle: {error}"))
+    })?;
+    Ok(answer.body(Bytes::from(bytes).slice(places(&range))))
+}
+
+/// Of a member, which is small.
+fn places(range: &Range<u64>) -> Range<usize> {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    place(range.start)..place(range.end)
+}
+
+/// What an artifact is, and that it can do nothing.
+fn tell(answer: &mut HttpResponseBuilder, path: &str) {
+    let (kind, shown) = kind(path);
+    let file = path.rsplit('/').next().unwrap_or("artifact");
     let file: String =
         file.chars().map(|c| if c.is_ascii_graphic() && !"\"\\;%".contains(c) { c } else { '_' }).collect();
     let disposition = format!("{}; filename=\"{file}\"", if shown { "inline" } else { "attachment" });
-    Ok(HttpResponse::Ok()
+    answer
         .content_type(kind)
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .insert_header((
@@ -136,23 +211,21 @@ async fn artifact(
             "sandbox; default-src 'none'; style-src 'unsafe-inline'",
         ))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
-        .no_chunking(content.size())
-        .streaming(pieces(content)))
+        .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "same-origin"));
 }
 
 fn no_artifact() -> Refusal {
     Refusal::Missing("there is no such artifact".to_owned())
 }
 
-async fn find(plane: &Plane, name: &ArtifactName) -> Result<Option<(Scope, Digest)>, Refusal> {
+async fn find(plane: &Plane, name: &ArtifactName) -> Result<Option<(Scope, FoundArtifact)>, Refusal> {
     let Ok(job) = name.job.parse::<JobId>() else { return Ok(None) };
     if !is_safe_path(&name.path) {
         return Ok(None);
     }
     let Some((_, _, project)) = plane.store.job(job).await? else { return Ok(None) };
-    let artifact = plane.store.artifact_of_job(job, name.index, &name.path).await?;
-    Ok(artifact.map(|artifact| (Scope::project(&project), artifact.content.digest)))
+    let found = plane.store.artifact_of_job(job, name.index, &name.path).await?;
+    Ok(found.map(|found| (Scope::project(&project), found)))
 }
 
 /// The type an artifact is sent as, and whether a browser may show it: text and plain pictures only.
@@ -188,7 +261,7 @@ async fn log(
     let missing = || Refusal::Missing("there is no such task".to_owned());
     let task = name.0.parse().map_err(|_| missing())?;
     let log = LogName { task, step: StepNumber(name.1) };
-    let range = Range { offset: query.offset, limit: query.limit.unwrap_or(MOST).clamp(1, MOST) };
+    let range = LogRange { offset: query.offset, limit: query.limit.unwrap_or(MOST).clamp(1, MOST) };
     let wait = Duration::from_millis(query.wait_ms).min(LONGEST_WAIT);
     let mut closing = plane.closing.clone();
     let piece = tokio::select! {

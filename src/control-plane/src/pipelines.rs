@@ -3,6 +3,7 @@
 pub(crate) mod continuation;
 mod create;
 pub(crate) mod credentials;
+mod hidden;
 pub(crate) mod orbs;
 pub(crate) mod rerun;
 mod spec;

@@ -44,6 +44,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+/// So many bundles are looked through at once.
+const BUNDLES: usize = 4;
+
 /// All that the routes share.
 #[derive(Debug)]
 pub(crate) struct Plane {
@@ -70,6 +73,8 @@ pub(crate) struct Plane {
     core: Mutex<Core>,
     /// Held by whoever looks up what a job is told of its former runs.
     looking_back: tokio::sync::Mutex<()>,
+    /// Held by those who look through bundles: what they have in memory is bounded.
+    bundles: tokio::sync::Semaphore,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
     /// Rung when a workflow is to be read again or run again, or a serial group to be served.
@@ -148,6 +153,7 @@ impl Plane {
             calls: watch::Sender::new(0),
             core: Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),
+            bundles: tokio::sync::Semaphore::new(BUNDLES),
             lease_news: watch::Sender::new(()),
             to_see_to: Notify::new(),
         })

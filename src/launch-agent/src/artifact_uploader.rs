@@ -4,6 +4,7 @@
 //! it is back; what can never succeed is answered with a sentence.
 
 mod carry;
+mod parts;
 mod received;
 
 use actix::prelude::*;
@@ -25,6 +26,13 @@ pub(crate) struct Carry(pub(crate) Request);
 pub(crate) enum UploadNews {
     /// A request is done.
     Answered(Answered),
+    /// So many bytes of a large content are with the control plane. A hint.
+    Sent {
+        /// The request that it is for.
+        request: u64,
+        /// Of the whole.
+        bytes: u64,
+    },
     /// The lease is over.
     LeaseLost(String),
 }

@@ -79,6 +79,13 @@ pub enum ToTaskAgent {
         /// Bytes from its start.
         offset: u64,
     },
+    /// So much of a large file is with the control plane. A hint.
+    Sent {
+        /// The request that handed it over.
+        request: u64,
+        /// Bytes.
+        bytes: u64,
+    },
     /// The answer to the request of this number.
     Answer {
         /// As in the request.
@@ -123,6 +130,9 @@ pub enum ToLaunchAgent {
         holds_task: bool,
         /// Whether it got [`ToTaskAgent::Begin`].
         begun: bool,
+        /// Whether it knows [`ToTaskAgent::Sent`] and [`Answer::Changed`], as those of earlier releases do not.
+        #[serde(default)]
+        follows: bool,
     },
     /// Journal or spools grew, or may have. A hint, at most a few a second.
     Progress,
@@ -144,6 +154,8 @@ pub enum Wanted {
         /// Its path on the artifacts page: relative, `/` between, no `.` or `..` parts.
         path: String,
     },
+    /// File: many small artifacts, a [`crate::bundle`].
+    StoreBundle,
     /// File: one [`crate::transfer::TestCase`] as JSON a line.
     StoreTestResults,
     /// A file without a name where the host keeps archives, to make one in: handed over read-only with a later request, it
@@ -202,6 +214,8 @@ pub enum Answer {
     },
     /// File: empty, open for reading and writing.
     Lent,
+    /// The file changed while it was read: nothing of it is stored, and it may be handed over again.
+    Changed,
     /// This key had been saved before: nothing was sent.
     AlreadySaved,
     /// No key of those asked is saved.
@@ -294,8 +308,13 @@ mod tests {
 
     #[test]
     fn frames_look_like_this_on_the_wire() {
-        let hello =
-            ToLaunchAgent::Hello { version: 1, key: Key("k".to_owned()), holds_task: false, begun: false };
+        let hello = ToLaunchAgent::Hello {
+            version: 1,
+            key: Key("k".to_owned()),
+            holds_task: false,
+            begun: false,
+            follows: true,
+        };
         let wanted = Wanted::SaveCache { key: "v1-deps".to_owned() };
         let frames = [
             encode(&hello).unwrap(),

@@ -12,6 +12,7 @@
 //! | `POST /api/v3/task/stream?epoch=` | task | items of [`crate::stream`] → 200 or 409 `Acknowledged` (409: cut anew from there) |
 //! | `POST /api/v3/task/blobs` | task | [`Store`] → [`Destinations`] |
 //! | `POST /api/v3/task/artifacts` | task | [`Artifacts`] → 200 |
+//! | `POST /api/v3/task/bundles` | task | [`PutBundle`] → 200 |
 //! | `POST /api/v3/task/tests` | task | [`Tests`] → 200 |
 //! | `GET /api/v3/task/tests` | task | → [`crate::former::Former`], the same for all tasks of a job |
 //! | `POST /api/v3/task/cache/find` | task | [`FindCache`] → 200 [`crate::transfer::Found`], 204 |
@@ -21,6 +22,7 @@
 //! | `GET /api/v3/task/source` | task | → [`crate::transfer::Found`] |
 //! | `POST /api/v3/task/end` | task | [`End`] → 200 |
 //! | `PUT`, `GET` of a signed URL | – | the raw content; PUT verifies the digest; 200, 403 bad signature or expired |
+//! | `PUT` of one with `part`, `join` ([`PartQuery`]) | – | a part of a large content ([`crate::transfer::Parts`]); join: 409 where some are missing |
 //!
 //! A refused token is answered 404 with an empty body, so that nobody learns what exists. A task token stands for one
 //! lease of one task; once fenced, every call with it is answered 409 [`Fenced`].
@@ -228,6 +230,17 @@ pub struct Artifacts {
     pub artifacts: Vec<Artifact>,
 }
 
+/// A bundle of artifacts ([`crate::bundle`]) whose content is stored. Keyed by (task, request): a repeat changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutBundle {
+    /// Of the lease.
+    pub epoch: Epoch,
+    /// The task-agent's request number.
+    pub request: u64,
+    /// The bundle.
+    pub content: Content,
+}
+
 /// Test results of one `store_test_results` request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tests {
@@ -316,6 +329,20 @@ pub struct SignedQuery {
     pub size: Option<u64>,
     /// Base64url HMAC-SHA256 over method, path, `expires` and `size`.
     pub signature: String,
+}
+
+/// What more the query of a PUT may have, for a content that goes in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartQuery {
+    /// Its number, from 0.
+    #[serde(default)]
+    pub part: Option<u32>,
+    /// Of the part.
+    #[serde(default)]
+    pub sha256: Option<Digest>,
+    /// All parts were sent.
+    #[serde(default)]
+    pub join: Option<bool>,
 }
 
 /// The digest of an empty content, which needs no upload to exist.

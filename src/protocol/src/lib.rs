@@ -9,6 +9,7 @@
 //! Pure: no I/O, no clock. Whatever crosses a process is here, and nothing else is.
 
 pub mod api;
+pub mod bundle;
 pub mod container;
 pub mod exit;
 pub mod feed;

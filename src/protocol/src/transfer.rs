@@ -19,6 +19,42 @@ pub struct Destination {
     pub digest: Digest,
     /// A signed URL for one PUT, absolute or relative to the API's own; none: the project has this content already.
     pub url: Option<String>,
+    /// Of a large content: it is put in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
+}
+
+/// A large content on its way: `PUT` of the URL with `&part=<n>&sha256=<digest of the part>` for each part that is not
+/// stored, in any order, then with `&join=true` and no body. Whoever goes on later asks again and is told what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Bytes of each but the last.
+    pub size: u64,
+    /// The numbers, from 0, of those that are on disk.
+    pub stored: Vec<u32>,
+}
+
+/// Bytes of a part.
+pub const PART: u64 = 16 * 1024 * 1024;
+/// The largest content that goes in one piece.
+pub const MAX_WHOLE: u64 = 2 * PART;
+
+impl Parts {
+    /// How many a content has.
+    pub fn number(content: u64, part: u64) -> u32 {
+        u32::try_from(content.div_ceil(part.max(1))).unwrap_or(u32::MAX)
+    }
+
+    /// Where one lies in its content; empty where the content has no such part.
+    pub fn range(content: u64, part: u64, number: u32) -> std::ops::Range<u64> {
+        let place = |number: u64| part.saturating_mul(number).min(content);
+        place(number.into())..place(u64::from(number) + 1)
+    }
+
+    /// Those that are not stored.
+    pub fn missing(&self, content: u64) -> Vec<u32> {
+        (0..Self::number(content, self.size)).filter(|number| !self.stored.contains(number)).collect()
+    }
 }
 
 /// An artifact, by content.
@@ -108,6 +144,17 @@ pub fn is_safe_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_cover_their_content_without_a_gap() {
+        for (content, number, last) in [(1, 1, 0..1), (10, 1, 0..10), (11, 2, 10..11), (30, 3, 20..30)] {
+            assert_eq!(Parts::number(content, 10), number);
+            assert_eq!(Parts::range(content, 10, number - 1), last);
+            assert!(Parts::range(content, 10, number).is_empty());
+        }
+        let parts = Parts { size: 10, stored: vec![0, 2] };
+        assert_eq!(parts.missing(35), [1, 3]);
+    }
 
     #[test]
     fn a_safe_path_stays_below_its_root() {

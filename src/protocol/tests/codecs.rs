@@ -38,8 +38,8 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 }
 
 fn to_launch_agent() -> impl Strategy<Value = ToLaunchAgent> {
-    let hello = (any::<(u32, String, bool, bool)>()).prop_map(|(version, key, holds_task, begun)| {
-        ToLaunchAgent::Hello { version, key: Key(key), holds_task, begun }
+    let hello = any::<(u32, String, [bool; 3])>().prop_map(|(version, key, [holds_task, begun, follows])| {
+        ToLaunchAgent::Hello { version, key: Key(key), holds_task, begun, follows }
     });
     let request = (any::<u64>(), wanted());
     let request = request.prop_map(|(request, wanted)| ToLaunchAgent::Request { request, wanted });
@@ -72,6 +72,7 @@ fn to_task_agent() -> impl Strategy<Value = ToTaskAgent> {
         step().prop_map(|first| ToTaskAgent::StepLogs { first }),
         Just(ToTaskAgent::Begin),
         (step(), any::<u64>()).prop_map(|(step, offset)| ToTaskAgent::Acknowledged { step, offset }),
+        any::<(u64, u64)>().prop_map(|(request, bytes)| ToTaskAgent::Sent { request, bytes }),
         (any::<u64>(), answer()).prop_map(|(request, answer)| ToTaskAgent::Answer { request, answer }),
         (reason, any::<u64>()).prop_map(|(why, grace_ms)| ToTaskAgent::Cancel { why, grace_ms }),
     ]

@@ -54,11 +54,12 @@ macro_rules! of_jobs {
 }
 
 /// What belongs to a task, the task last.
-const TASKS: [&str; 8] = [
+const TASKS: [&str; 9] = [
     of_tasks!("DELETE FROM chunks WHERE task IN"),
     of_tasks!("DELETE FROM logs WHERE task IN"),
     of_tasks!("DELETE FROM steps WHERE task IN"),
     of_tasks!("DELETE FROM artifacts WHERE task IN"),
+    of_tasks!("DELETE FROM bundles WHERE task IN"),
     of_tasks!("DELETE FROM layers WHERE task IN"),
     of_tasks!("DELETE FROM tests WHERE task IN"),
     of_tasks!("DELETE FROM leases WHERE task IN"),
@@ -151,7 +152,8 @@ impl Store {
 
     /// Whether anything names a content of this digest, in whatever project.
     pub async fn is_named(&self, digest: &Digest) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1) \
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1 AND bundle IS NULL) \
+                           OR EXISTS (SELECT 1 FROM bundles WHERE digest = ?1) \
                            OR EXISTS (SELECT 1 FROM layers WHERE digest = ?1) \
                            OR EXISTS (SELECT 1 FROM caches WHERE digest = ?1) \
                            OR EXISTS (SELECT 1 FROM logs WHERE digest = ?1) \

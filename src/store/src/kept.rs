@@ -3,11 +3,12 @@
 use crate::{
     ProjectId, Store, StoreError,
     batch::Batch,
-    columns::{bytes, count, digest, int, uuid},
+    columns::{bytes, count, digest, int, json, uuid},
     runs::Part,
 };
 use protocol::{
-    JobId, TaskId,
+    Digest, JobId, TaskId,
+    bundle::Member,
     transfer::{Artifact, Content},
 };
 use sqlx::{Row, sqlite::SqliteRow};
@@ -47,9 +48,43 @@ pub struct LayerRow {
     pub content: Content,
 }
 
+/// A bundle of artifacts.
+#[derive(Clone, Debug)]
+pub struct BundleRow {
+    /// Which task stored it.
+    pub task: TaskId,
+    /// The task-agent's number for it.
+    pub request: u64,
+    /// All of it.
+    pub content: Content,
+    /// What is in it.
+    pub members: Vec<Member>,
+}
+
+/// An artifact, and where its bytes lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundArtifact {
+    /// The whole of it.
+    pub artifact: Artifact,
+    /// The bundle it lies in; none: it is a content of its own.
+    pub place: Option<BundlePlace>,
+}
+
+/// A part of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundlePlace {
+    /// Which.
+    pub bundle: Digest,
+    /// Where the member's frame begins.
+    pub start: u64,
+    /// Bytes of the frame.
+    pub stored: u64,
+}
+
 pub(crate) fn artifact(batch: &mut Batch, task: TaskId, artifact: &Artifact) {
     const SQL: &str = "INSERT INTO artifacts (task, path, digest, size) VALUES (?, ?, ?, ?) \
-                       ON CONFLICT (task, path) DO UPDATE SET digest = excluded.digest, size = excluded.size";
+                       ON CONFLICT (task, path) DO UPDATE SET digest = excluded.digest, size = excluded.size, \
+                       bundle = NULL, start = NULL, stored = NULL";
     batch
         .statement(SQL)
         .bind(bytes(&task.0))
@@ -86,6 +121,24 @@ impl LayerRow {
     }
 }
 
+impl BundleRow {
+    /// The members in one statement: there are hundreds of them.
+    pub(crate) fn insert(&self, batch: &mut Batch) {
+        const BUNDLE: &str = "INSERT INTO bundles (task, request, digest, size) VALUES (?, ?, ?, ?) \
+                              ON CONFLICT (task, request) DO NOTHING";
+        const MEMBERS: &str = "INSERT INTO artifacts (task, path, digest, size, bundle, start, stored) \
+             SELECT ?, value ->> 'path', value ->> 'digest', value ->> 'size', ?, value ->> 'start', value ->> 'stored' \
+             FROM json_each(?) WHERE EXISTS (SELECT 1 FROM bundles WHERE task = ? AND request = ? AND digest = ?) ON CONFLICT (task, path) DO UPDATE SET digest = excluded.digest, \
+             size = excluded.size, bundle = excluded.bundle, start = excluded.start, stored = excluded.stored";
+        let (task, request) = (bytes(&self.task.0), int(self.request));
+        let Content { digest, size } = &self.content;
+        batch.statement(BUNDLE).bind(task).bind(request).bind(digest.as_str()).bind(int(*size));
+        // Of a repeat: those of another bundle would be looked for in the first.
+        let members = batch.statement(MEMBERS).bind(task).bind(request).bind(json(&self.members));
+        members.bind(task).bind(request).bind(digest.as_str());
+    }
+}
+
 fn content(row: &SqliteRow) -> Result<Content, StoreError> {
     Ok(Content { digest: digest(row, "digest")?, size: count(row, "size")? })
 }
@@ -95,6 +148,18 @@ fn read_artifact(row: &SqliteRow) -> Result<(TaskId, Artifact), StoreError> {
     Ok((TaskId(uuid(row, "task")?), artifact))
 }
 
+fn read_found(row: &SqliteRow) -> Result<FoundArtifact, StoreError> {
+    let (_, artifact) = read_artifact(row)?;
+    let place = match row.try_get::<Option<String>, _>("bundle_digest")? {
+        None => None,
+        Some(_) => {
+            let bundle = digest(row, "bundle_digest")?;
+            Some(BundlePlace { bundle, start: count(row, "start")?, stored: count(row, "stored")? })
+        }
+    };
+    Ok(FoundArtifact { artifact, place })
+}
+
 impl Store {
     /// The artifact of a job's task, by the task's index and its path.
     pub async fn artifact_of_job(
@@ -102,12 +167,12 @@ impl Store {
         job: JobId,
         index: u32,
         path: &str,
-    ) -> Result<Option<Artifact>, StoreError> {
-        const SQL: &str = "SELECT a.* FROM tasks t JOIN artifacts a ON a.task = t.id \
-                           WHERE t.job = ? AND t.node_index = ? AND a.path = ?";
+    ) -> Result<Option<FoundArtifact>, StoreError> {
+        const SQL: &str = "SELECT a.*, b.digest AS bundle_digest FROM tasks t JOIN artifacts a ON a.task = t.id \
+                           LEFT JOIN bundles b ON b.task = a.task AND b.request = a.bundle WHERE t.job = ? AND t.node_index = ? AND a.path = ?";
         let query = sqlx::query(SQL).bind(bytes(&job.0)).bind(index).bind(path);
         let row = query.fetch_optional(&self.readers).await?;
-        Ok(row.as_ref().map(read_artifact).transpose()?.map(|(_, artifact)| artifact))
+        row.as_ref().map(read_found).transpose()
     }
 
     /// The cache saved under exactly this key, or else the newest whose key begins with it.

@@ -31,7 +31,7 @@ mod writer;
 pub use access::{ClassRow, InstanceRow, TokenRow};
 pub use error::{OpenError, StoreError};
 pub use forget::Keep;
-pub use kept::{CacheRow, FoundCache, LayerRow};
+pub use kept::{BundlePlace, BundleRow, CacheRow, FoundArtifact, FoundCache, LayerRow};
 pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
 pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;

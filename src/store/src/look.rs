@@ -43,13 +43,31 @@ pub struct LogPlace {
     pub file_end: Option<u64>,
 }
 
-/// Each row that names a content: the words for it, the project, digest and size.
-const NAMED: &str = "\
+/// Each artifact that is a content of its own, and each bundle of artifacts: the words for it, the project, digest and size.
+const ARTIFACTS: &str = "\
     SELECT 'the artifact `' || a.path || '` of task ' AS words, a.task AS id, q.name AS project, a.digest, a.size \
     FROM artifacts a JOIN tasks t ON t.id = a.task JOIN jobs j ON j.id = t.job \
     JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline JOIN projects q ON q.id = p.project \
+    WHERE a.bundle IS NULL \
     UNION ALL \
-    SELECT 'the workspace layer ' || l.request || ' of task ', l.task, q.name, l.digest, l.size \
+    SELECT 'the bundle ' || b.request || ' of artifacts of task ', b.task, q.name, b.digest, b.size \
+    FROM bundles b JOIN tasks t ON t.id = b.task JOIN jobs j ON j.id = t.job \
+    JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline JOIN projects q ON q.id = p.project";
+
+/// The same of a store that is older than bundles.
+const ARTIFACTS_ALONE: &str = "\
+    SELECT 'the artifact `' || a.path || '` of task ' AS words, a.task AS id, q.name AS project, a.digest, a.size \
+    FROM artifacts a JOIN tasks t ON t.id = a.task JOIN jobs j ON j.id = t.job \
+    JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline JOIN projects q ON q.id = p.project";
+
+/// Artifacts that no bundle has where their rows say, one line each.
+const BUNDLE_FAULTS: &str = "SELECT a.task, a.path FROM artifacts a LEFT JOIN bundles b ON b.task = a.task \
+    AND b.request = a.bundle WHERE a.bundle IS NOT NULL \
+    AND (b.size IS NULL OR a.start IS NULL OR a.stored IS NULL OR a.start + a.stored > b.size)";
+
+/// Each other row that names a content.
+const NAMED: &str = "\
+    SELECT 'the workspace layer ' || l.request || ' of task ' AS words, l.task AS id, q.name AS project, l.digest, l.size \
     FROM layers l JOIN tasks t ON t.id = l.task JOIN jobs j ON j.id = t.job \
     JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline JOIN projects q ON q.id = p.project \
     UNION ALL \
@@ -116,7 +134,17 @@ impl Look {
             let rows = sqlx::query(sql).fetch_all(&mut self.connection).await?;
             faults.extend(rows.iter().map(log_fault).collect::<Result<Vec<_>, _>>()?);
         }
+        if self.has("bundles").await? {
+            let rows = sqlx::query(BUNDLE_FAULTS).fetch_all(&mut self.connection).await?;
+            faults.extend(rows.iter().map(bundle_fault).collect::<Result<Vec<_>, _>>()?);
+        }
         Ok(faults)
+    }
+
+    /// Whether a store of its age has a table.
+    async fn has(&mut self, table: &str) -> Result<bool, StoreError> {
+        let known = sqlx::query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").bind(table);
+        Ok(known.fetch_optional(&mut self.connection).await?.is_some())
     }
 
     async fn foreign_keys(&mut self) -> Result<Vec<String>, StoreError> {
@@ -132,17 +160,19 @@ impl Look {
 
     /// Shows each content that a row names.
     pub async fn contents(&mut self, mut each: impl FnMut(NamedContent)) -> Result<(), StoreError> {
-        let mut rows = sqlx::query(NAMED).fetch(&mut self.connection);
-        while let Some(row) = rows.try_next().await? {
-            each(named(&row)?);
+        let artifacts = if self.has("bundles").await? { ARTIFACTS } else { ARTIFACTS_ALONE };
+        for sql in [artifacts, NAMED] {
+            let mut rows = sqlx::query(sql).fetch(&mut self.connection);
+            while let Some(row) = rows.try_next().await? {
+                each(named(&row)?);
+            }
         }
         Ok(())
     }
 
     /// Shows each published orb; none of a store that is older than orbs.
     pub async fn orbs(&mut self, mut each: impl FnMut(OrbRow)) -> Result<(), StoreError> {
-        let known = sqlx::query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'orbs'");
-        if known.fetch_optional(&mut self.connection).await?.is_none() {
+        if !self.has("orbs").await? {
             return Ok(());
         }
         let mut rows = sqlx::query("SELECT * FROM orbs ORDER BY name, version").fetch(&mut self.connection);
@@ -183,6 +213,11 @@ impl Look {
         sqlx::query("VACUUM INTO ?").bind(path).execute(&mut self.connection).await?;
         Ok(())
     }
+}
+
+fn bundle_fault(row: &SqliteRow) -> Result<String, StoreError> {
+    let (task, path) = (TaskId(uuid(row, "task")?), row.try_get::<String, _>("path")?);
+    Ok(format!("the artifact `{path}` of task {task} lies in no bundle that is there"))
 }
 
 fn log_fault(row: &SqliteRow) -> Result<String, StoreError> {

@@ -1,9 +1,9 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId, SshKeyRow,
-    TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs, runs,
-    ssh_keys, steps, tasks, tested,
+    BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId,
+    SshKeyRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs,
+    runs, ssh_keys, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -156,6 +156,8 @@ pub enum Write {
     LogSealed(TaskId, StepNumber, protocol::transfer::Content),
     /// An artifact; the same path again replaces.
     Artifact(TaskId, Artifact),
+    /// A bundle of artifacts and all its members; a repeat changes nothing.
+    Bundle(Box<BundleRow>),
     /// A cache; its number is 0 where the key was saved before.
     Cache(CacheRow),
     /// A workspace layer; a repeat changes nothing.
@@ -288,6 +290,7 @@ impl Write {
             Self::LogLength(task, step, length) => logs::length(batch, *task, *step, *length),
             Self::LogSealed(task, step, content) => logs::sealed(batch, *task, *step, content),
             Self::Artifact(task, artifact) => kept::artifact(batch, *task, artifact),
+            Self::Bundle(row) => row.insert(batch),
             Self::Cache(row) => row.insert(batch),
             Self::Layer(row) => row.insert(batch),
             Self::Tests(row) => row.insert(batch),

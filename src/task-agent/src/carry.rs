@@ -16,6 +16,11 @@ pub(crate) struct Ended;
 pub(crate) trait Carry: Send + Sync {
     /// Asks, and waits for the answer as long as it takes. Any number of threads may ask at once.
     fn ask(&self, wanted: Wanted, file: Option<File>) -> Result<(Answer, Option<File>), Ended>;
+
+    /// Bytes of the large files that wait for their answers which have left already, as far as that is known.
+    fn carried(&self) -> u64 {
+        0
+    }
 }
 
 /// What a file to make an archive in comes to: it lies where the host keeps archives, and not among the job's files.

@@ -52,6 +52,8 @@ struct Asked {
     wanted: Wanted,
     file: Option<Arc<OwnedFd>>,
     sent: bool,
+    /// How much of the file is with the control plane, as far as that was told.
+    carried: u64,
 }
 
 /// No task ever came whole.
@@ -118,11 +120,17 @@ impl Wire {
         });
     }
 
+    fn sent(&self, request: u64, bytes: u64) {
+        if let Some(asked) = self.lock().asked.get_mut(&request) {
+            asked.carried = asked.carried.max(bytes);
+        }
+    }
+
     fn post(&self, wanted: Wanted, file: Option<File>) -> u64 {
         let mut desk = self.lock();
         desk.last += 1;
         let (request, file) = (desk.last, file.map(|file| Arc::new(file.into())));
-        desk.asked.insert(request, Asked { wanted, file, sent: false });
+        desk.asked.insert(request, Asked { wanted, file, sent: false, carried: 0 });
         drop(desk);
         self.hints.bell.ring();
         request
@@ -143,5 +151,9 @@ impl Carry for Wire {
             }
             desk = self.wait(desk);
         }
+    }
+
+    fn carried(&self) -> u64 {
+        self.lock().asked.values().map(|asked| asked.carried).sum()
     }
 }

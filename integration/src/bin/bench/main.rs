@@ -12,6 +12,7 @@ mod follow;
 mod leases;
 mod masking;
 mod memory;
+mod stored;
 mod table;
 
 #[path = "../../../tests/containers/images.rs"]
@@ -47,11 +48,21 @@ pub(crate) struct Scale {
     pub(crate) adopted: usize,
     /// Tasks in containers at once.
     pub(crate) contained: usize,
+    /// Files of a cache; a fifth as many artifacts.
+    pub(crate) files: usize,
 }
 
-const FULL: Scale =
-    Scale { samples: 200, jobs: 1000, output: 1 << 30, tasks: 500, adopted: 100, contained: 50 };
-const QUICK: Scale = Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20, adopted: 20, contained: 10 };
+const FULL: Scale = Scale {
+    samples: 200,
+    jobs: 1000,
+    output: 1 << 30,
+    tasks: 500,
+    adopted: 100,
+    contained: 50,
+    files: 50_000,
+};
+const QUICK: Scale =
+    Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20, adopted: 20, contained: 10, files: 5_000 };
 
 /// Measures some rows.
 type Measure = fn(Scale) -> Vec<Row>;
@@ -60,7 +71,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 9] = [
+    let rows: [(&str, Measure); 11] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
@@ -70,10 +81,12 @@ fn main() -> ExitCode {
         ("compile", compile::rows),
         ("containers", containers::rows),
         ("masking", masking::rows),
+        ("artifacts", stored::artifacts),
+        ("cache", stored::cache),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
         eprintln!(
-            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking [--quick]"
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking, artifacts, cache [--quick]"
         );
         return ExitCode::from(2);
     }

@@ -13,8 +13,8 @@ use actix_web::{
 use protocol::{
     Epoch,
     http::{
-        Artifacts, Begin, Destinations, End, FindCache, Granted, Layers, Lease, PersistLayer, SaveCache,
-        Store, StreamQuery, Tests,
+        Artifacts, Begin, Destinations, End, FindCache, Granted, Layers, Lease, PersistLayer, PutBundle,
+        SaveCache, Store, StreamQuery, Tests,
     },
     stream::Acknowledged,
     transfer::Found,
@@ -26,6 +26,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/stream").route(get().to(acknowledged)).route(post().to(stream)))
         .service(resource("/blobs").route(post().to(store)))
         .service(resource("/artifacts").route(post().to(artifacts)))
+        .service(resource("/bundles").app_data(json(MAX_WORDS)).route(post().to(bundle)))
         .service(resource("/tests").route(get().to(former_tests)).route(post().to(tests)))
         .service(resource("/cache/find").app_data(json(MAX_WORDS)).route(post().to(find_cache)))
         .service(resource("/cache").route(post().to(save_cache)))
@@ -67,6 +68,11 @@ async fn store(task: Task, plane: Data<Plane>, body: Json<Store>) -> Result<Json
 
 async fn artifacts(task: Task, plane: Data<Plane>, body: Json<Artifacts>) -> Result<HttpResponse, Refusal> {
     plane.add_artifacts(under(&task, body.epoch)?, body.into_inner()).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+async fn bundle(task: Task, plane: Data<Plane>, body: Json<PutBundle>) -> Result<HttpResponse, Refusal> {
+    plane.add_bundle(under(&task, body.epoch)?, body.into_inner()).await?;
     Ok(HttpResponse::Ok().finish())
 }
 

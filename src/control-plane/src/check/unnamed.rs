@@ -20,6 +20,7 @@ impl Checking {
                     .map(|content| content.size),
             );
         }
+        unnamed.extend(self.blobs.unfinished()?);
         for (log, bytes) in logs::all_files(&self.data_dir.join(LOGS)) {
             unnamed.extend(Some(bytes).filter(|_| !self.files.contains(&(log.task, log.step))));
         }

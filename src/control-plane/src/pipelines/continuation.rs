@@ -6,7 +6,7 @@
 use super::create::{Plan, missing_contexts};
 use crate::{
     engine::workflow::Event,
-    pipelines::credentials,
+    pipelines::{credentials, hidden},
     plane::{
         Plane, Written,
         live::{Change, Pipeline},
@@ -176,8 +176,9 @@ impl Plane {
             Refusal::Diagnosed(refused) => refused.diagnostics.clone(),
             other => vec![format!("{PATH}: error: {other}\n")],
         };
-        let errors =
-            said.into_iter().map(|text| without_secrets(text, &attempt.pipeline.variables)).collect();
+        // A configuration that a job made may have what only the job is to know, and diagnostics show its lines.
+        let masker = hidden::masker(&attempt.pipeline.variables);
+        let errors = said.into_iter().map(|text| hidden::hide(text, &masker)).collect();
         let id = attempt.pipeline.id;
         self.write(vec![continued(id, PipelineState::Errored, errors, attempt.call)]).await?;
         self.feeds.renew(id);
@@ -248,17 +249,10 @@ fn text_of(name: &str, value: Value) -> Result<String, Refusal> {
     }
 }
 
-/// A configuration that a job made may have what only the job is to know, and diagnostics show its lines.
-fn without_secrets(text: String, variables: &Variables) -> String {
-    let all = variables.environment.iter().chain(variables.contexts.values().flatten());
-    let secrets = all.filter(|variable| variable.secret && variable.value.len() >= 4);
-    secrets.fold(text, |text, secret| text.replace(&secret.value, "****"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::task::{Source, Variable};
+    use protocol::task::Source;
     use uuid::Uuid;
 
     fn row(state: PipelineState, continued: Option<[u8; 32]>) -> PipelineRow {
@@ -312,13 +306,5 @@ mod tests {
             conflict.starts_with("Conflicting pipeline parameters") && conflict.contains("old"),
             "{conflict}"
         );
-    }
-
-    #[test]
-    fn what_is_remembered_of_an_error_has_no_secret_of_the_job() {
-        let secret = Variable { name: "T".to_owned(), value: "hunter2".to_owned(), secret: true };
-        let variables = Variables { environment: vec![secret], ..Variables::default() };
-        let said = without_secrets("1 | run: login hunter2".to_owned(), &variables);
-        assert_eq!(said, "1 | run: login ****");
     }
 }

@@ -6,7 +6,10 @@ use crate::{
         hold::Holds,
         workflow::{Event, Workflow},
     },
-    pipelines::credentials::{self, Passwords},
+    pipelines::{
+        credentials::{self, Passwords},
+        hidden,
+    },
     plane::{
         Plane, Written,
         clock::{rfc3339, wall_ms},
@@ -273,8 +276,12 @@ impl Plan<'_> {
             reruns,
             setup: self.is_setup,
         }));
+        let masker = hidden::masker(&pipeline.variables);
         let mut jobs = Vec::with_capacity(compiled.jobs.len());
-        for (job, class) in compiled.jobs.into_iter().zip(classes) {
+        for (mut job, class) in compiled.jobs.into_iter().zip(classes) {
+            for step in &mut job.steps {
+                step.name = hidden::hide(std::mem::take(&mut step.name), &masker);
+            }
             jobs.push(self.job(guard.workflow, jobs.len(), job, class, change));
         }
         let (pipeline, name, first) = (pipeline.clone(), compiled.name, guard.workflow);

@@ -34,6 +34,8 @@ pub(crate) struct Round {
     pub(crate) caches: u64,
     pub(crate) logs: u64,
     pub(crate) contents: u64,
+    /// Contents of which only some parts ever came.
+    pub(crate) unfinished: u64,
     pub(crate) bytes: u64,
 }
 
@@ -57,7 +59,7 @@ impl Plane {
                 Ok(round) if round == Round::default() => {}
                 Ok(round) => info!(self.log, "what nobody keeps is forgotten";
                     "pipelines" => round.pipelines, "caches" => round.caches, "logs" => round.logs,
-                    "contents" => round.contents, "bytes" => round.bytes),
+                    "contents" => round.contents, "unfinished" => round.unfinished, "bytes" => round.bytes),
                 Err(refusal) => warn!(self.log, "not all that nobody keeps could be forgotten";
                     "error" => %refusal),
             }
@@ -95,7 +97,9 @@ impl Plane {
         let span = Span { began, limit: time(before(rules.unnamed_for)) };
         let logs = self.logs.sweep(span.began..span.limit).await?;
         let (contents, bytes) = if with_contents { self.sweep_contents(span).await? } else { (0, 0) };
-        Ok(Round { pipelines, caches: caches[0], logs, contents, bytes })
+        let parts = self.sweep_parts(span).await?;
+        let bytes = bytes + parts.iter().sum::<u64>();
+        Ok(Round { pipelines, caches: caches[0], logs, contents, unfinished: parts.len() as u64, bytes })
     }
 
     async fn forget_pipelines(&self, keep: Keep) -> Result<u64, Refusal> {
@@ -136,6 +140,12 @@ impl Plane {
             }
         }
         Ok((contents, bytes))
+    }
+
+    async fn sweep_parts(&self, span: Span) -> Result<Vec<u64>, Refusal> {
+        let (blobs, removals) = (self.blobs.clone(), self.removals.clone());
+        let sweep = move || removals.now(|| blobs.sweep_parts(span.limit));
+        Ok(blocking(move || sweep().unwrap_or(Ok(Vec::new()))).await?)
     }
 
     async fn sweep_folder(&self, folder: Folder, span: Span) -> Result<Vec<u64>, Refusal> {

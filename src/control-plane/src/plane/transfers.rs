@@ -5,19 +5,23 @@ use super::{
     clock::wall_ms,
     live::{Live, LiveJob, Pipeline},
 };
-use crate::refusal::Refusal;
+use crate::{
+    bundle::{self, Faulty},
+    refusal::Refusal,
+};
 use blobs::Scope;
 use protocol::{
     JobId,
     http::{
-        Artifacts, Destinations, FindCache, Layers, Lease, PersistLayer, SaveCache, Tests, is_empty_content,
+        Artifacts, Destinations, FindCache, Layers, Lease, PersistLayer, PutBundle, SaveCache, Tests,
+        is_empty_content,
     },
     pipeline::Requirement,
     task::Source,
-    transfer::{Content, Destination, Found, MAX_CACHE_KEY, Writer, is_safe_path},
+    transfer::{Content, Destination, Found, MAX_CACHE_KEY, MAX_WHOLE, PART, Parts, Writer, is_safe_path},
 };
 use std::sync::Arc;
-use store::{CacheRow, FoundCache, LayerRow, ProjectId, TestsRow, Write};
+use store::{BundleRow, CacheRow, FoundCache, LayerRow, ProjectId, TestsRow, Write};
 
 /// How long a signed URL is good.
 const URL_MS: i64 = 6 * 60 * 60 * 1000;
@@ -34,14 +38,17 @@ impl Plane {
     ) -> Result<Destinations, Refusal> {
         let scope = self.scope(lease)?;
         let stored = self.are_stored(&scope, contents.clone()).await?;
-        let sign = |Content { digest, size }: &Content| {
-            self.signer.put_url(&scope, digest, *size, wall_ms() + URL_MS)
-        };
-        let destinations = contents.into_iter().zip(stored).map(|(content, is_there)| {
-            let url = (!is_there).then(|| sign(&content));
-            Destination { digest: content.digest, url }
-        });
-        Ok(Destinations { destinations: destinations.collect() })
+        let mut destinations = Vec::with_capacity(contents.len());
+        for (content, is_there) in contents.into_iter().zip(stored) {
+            let Content { digest, size } = &content;
+            let url = (!is_there).then(|| self.signer.put_url(&scope, digest, *size, wall_ms() + URL_MS));
+            let parts = match !is_there && *size > MAX_WHOLE {
+                true => Some(Parts { size: PART, stored: self.blobs.parts(&scope, &content).await? }),
+                false => None,
+            };
+            destinations.push(Destination { digest: content.digest, url, parts });
+        }
+        Ok(Destinations { destinations })
     }
 
     /// Remembers artifacts.
@@ -57,6 +64,22 @@ impl Plane {
         let task = lease.task_id;
         let rows = artifacts.artifacts.into_iter().map(|artifact| Write::Artifact(task, artifact));
         self.write_held(lease, rows.collect()).await.map(drop)
+    }
+
+    /// Remembers a bundle of artifacts, once each member was found to be what the bundle says.
+    pub(crate) async fn add_bundle(&self, lease: Lease, bundle: PutBundle) -> Result<(), Refusal> {
+        let PutBundle { request, content, .. } = bundle;
+        let scope = self.scope(lease)?;
+        self.want_stored(&scope, vec![content.clone()]).await?;
+        let stored = self.blobs.read(&scope, &content.digest).await?;
+        let stored =
+            stored.ok_or_else(|| Refusal::Unavailable("the bundle is gone: send it again".to_owned()))?;
+        let size = content.size;
+        let _turn = self.bundles.acquire().await.expect("it is never closed");
+        let looked = tokio::task::spawn_blocking(move || bundle::members(&stored.into_file(), size)).await;
+        let members = looked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let row = BundleRow { task: lease.task_id, request, content, members };
+        self.write_held(lease, vec![Write::Bundle(row.into())]).await.map(drop)
     }
 
     /// Remembers test results.
@@ -169,6 +192,12 @@ impl Plane {
     fn found(&self, scope: &Scope, name: String, content: Content) -> Found {
         let url = self.signer.get_url(scope, &content.digest, wall_ms() + URL_MS);
         Found { name, content, url }
+    }
+}
+
+impl From<Faulty> for Refusal {
+    fn from(fault: Faulty) -> Self {
+        if fault.is_senders() { Self::Bad(fault.to_string()) } else { Self::Unavailable(fault.to_string()) }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Contents, artifacts, caches, workspace layers and test results over the wire.
 
-use crate::house::{House, ONE_JOB, claim_one, end, new_pipeline};
+use crate::house::{House, ONE_JOB, OPERATOR, claim_one, end, get, new_pipeline};
 use client::{ClientError, Saved, TaskClient};
 use protocol::{
     Epoch, Outcome,
-    http::{Artifacts, Claimed, FindCache, Layers, PersistLayer, SaveCache, Store, Tests},
+    bundle::{Member, index},
+    http::{Artifacts, Claimed, FindCache, Layers, PersistLayer, PutBundle, SaveCache, Store, Tests},
     ids::Digest,
     task::Source,
-    transfer::{Artifact, Content, TestCase, TestResult},
+    transfer::{Artifact, Content, MAX_WHOLE, PART, Parts, TestCase, TestResult},
 };
 use std::{fs::File, io::Write};
 
@@ -66,6 +67,127 @@ async fn an_artifact_is_there_once_its_content_is() {
     assert_eq!(job.tasks[0].artifacts, artifacts.artifacts);
     let fetched = tempfile::tempfile().unwrap();
     house.operator.artifact((job.id, 0), "out/log.txt", &content, &fetched).await.unwrap();
+    house.running.stop().await;
+}
+
+/// A bundle of these files.
+fn bundle(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut frames, mut members) = (Vec::new(), Vec::new());
+    for (path, bytes) in files {
+        let frame = zstd::bulk::compress(bytes, 3).unwrap();
+        let artifact = Artifact { path: (*path).to_owned(), content: file(bytes).1 };
+        members.push(Member { artifact, start: frames.len() as u64, stored: frame.len() as u64 });
+        frames.extend(frame);
+    }
+    let table = zstd::bulk::compress(&serde_json::to_vec(&members).unwrap(), 3).unwrap();
+    [frames, index(&table)].concat()
+}
+
+#[actix_web::test]
+async fn each_artifact_of_a_bundle_is_listed_and_fetched_alone() {
+    let house = House::new().await;
+    let pipeline = house.pipeline(ONE_JOB).await.id;
+    let (_, task) = begun(&house).await;
+    let files = [("out/a.txt", &b"one"[..]), ("out/b/c.bin", &[7; 9000]), ("out/empty", b"")];
+    let content = store(&task, &bundle(&files)).await;
+    let bundle = PutBundle { epoch: EPOCH, request: 1, content: content.clone() };
+    for _ in 0..2 {
+        task.bundle(&bundle).await.unwrap();
+    }
+    let job = house.view(pipeline).await.workflows.remove(0).jobs.remove(0);
+    let listed: Vec<_> = job.tasks[0].artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
+    assert_eq!(listed, files.map(|(path, _)| path));
+    for (path, bytes) in files {
+        let fetched = tempfile::tempfile().unwrap();
+        // Checks the digest.
+        house.operator.artifact((job.id, 0), path, &file(bytes).1, &fetched).await.unwrap();
+    }
+    let asked = Store { epoch: EPOCH, contents: vec![content] };
+    assert_eq!(task.store(&asked).await.unwrap()[0].url, None, "the same bundle is not sent again");
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_large_content_goes_in_parts_and_none_of_them_twice() {
+    let house = House::new().await;
+    let pipeline = house.pipeline(ONE_JOB).await.id;
+    let (_, task) = begun(&house).await;
+    let bytes = vec![5; usize::try_from(MAX_WHOLE + 3).unwrap()];
+    let (file, content) = file(&bytes);
+    let asked = Store { epoch: EPOCH, contents: vec![content.clone()] };
+    let ask = async || task.store(&asked).await.unwrap().remove(0);
+    let put = async |url: &str, number: u32| {
+        let range = Parts::range(content.size, PART, number);
+        let bytes = &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+        task.put_part(url, number, &self::file(bytes).1, (&file, range.start)).await
+    };
+    let url = ask().await.url.unwrap();
+    put(&url, 0).await.unwrap();
+    put(&url, 2).await.unwrap();
+    let again = ask().await;
+    assert_eq!(again.parts, Some(Parts { size: PART, stored: vec![0, 2] }));
+    let early = task.join_parts(&url, &content).await.unwrap_err();
+    assert!(matches!(early, ClientError::Rejected { status: 409, .. }), "{early}");
+    assert!(matches!(put(&url, 3).await, Err(ClientError::Rejected { .. })), "it has no such part");
+    put(&again.url.unwrap(), 1).await.unwrap();
+    for _ in 0..2 {
+        task.join_parts(&url, &content).await.unwrap();
+    }
+    assert_eq!(ask().await.url, None, "it is there");
+    let artifact = Artifact { path: "large".to_owned(), content: content.clone() };
+    task.artifacts(&Artifacts { epoch: EPOCH, artifacts: vec![artifact] }).await.unwrap();
+    let job = house.view(pipeline).await.workflows.remove(0).jobs.remove(0).id;
+    let fetched = tempfile::tempfile().unwrap();
+    house.operator.artifact((job, 0), "large", &content, &fetched).await.unwrap();
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_part_of_an_artifact_is_what_of_it_was_asked_for() {
+    let house = House::new().await;
+    let pipeline = house.pipeline(ONE_JOB).await.id;
+    let (_, task) = begun(&house).await;
+    let alone = store(&task, b"0123456789").await;
+    let artifact = Artifact { path: "alone".to_owned(), content: alone };
+    task.artifacts(&Artifacts { epoch: EPOCH, artifacts: vec![artifact] }).await.unwrap();
+    let content = store(&task, &bundle(&[("within", b"0123456789")])).await;
+    task.bundle(&PutBundle { epoch: EPOCH, request: 2, content }).await.unwrap();
+    let job = house.view(pipeline).await.workflows.remove(0).jobs.remove(0).id;
+    for path in ["alone", "within"] {
+        for (range, status, text) in [
+            ("bytes=2-4", 206, "234"),
+            ("bytes=7-", 206, "789"),
+            ("bytes=-1", 206, "9"),
+            ("bytes=0-1,4-5", 200, "0123456789"),
+            ("bytes=10-", 416, ""),
+        ] {
+            let headers = format!("{OPERATOR}\r\nRange: {range}");
+            let at = format!("/api/v3/artifacts/{job}/0/{path}");
+            let got = get(&house, &at, Some(("Circle-Token", &headers))).await;
+            assert_eq!(got, (status, text.to_owned()), "{path} {range}");
+        }
+    }
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_bundle_that_lies_is_refused_and_names_nothing() {
+    let house = House::new().await;
+    let pipeline = house.pipeline(ONE_JOB).await.id;
+    let (_, task) = begun(&house).await;
+    let good = bundle(&[("a", b"one")]);
+    let digest = file(b"one").1.digest;
+    let table = format!(
+        r#"[{{"path":"a","digest":"{digest}","size":3,"start":0,"stored":9}},{{"path":"../b","digest":"{digest}","size":3,"start":0,"stored":9}}]"#
+    );
+    let lying = [&good[..], &index(&zstd::bulk::compress(table.as_bytes(), 3).unwrap())].concat();
+    for bytes in [&b"no bundle"[..], &good[..good.len() - 1], &lying] {
+        let content = store(&task, bytes).await;
+        let error = task.bundle(&PutBundle { epoch: EPOCH, request: 1, content }).await.unwrap_err();
+        assert!(matches!(error, ClientError::Rejected { .. }), "{error}");
+    }
+    let job = house.view(pipeline).await.workflows.remove(0).jobs.remove(0);
+    assert!(job.tasks[0].artifacts.is_empty());
     house.running.stop().await;
 }
 

@@ -131,7 +131,7 @@ impl Link {
             (shared.holds_task || shared.task.is_some(), shared.begun)
         };
         let key = invitation.key.clone();
-        let hello = ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun };
+        let hello = ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun, follows: true };
         connection.send(&encode(&hello).map_err(io::Error::other)?, &[])?;
         self.lock().connection = Some(connection.clone());
         let pending: Vec<_> = self.lock().pending.keys().copied().collect();
@@ -150,7 +150,7 @@ impl Link {
             ToTaskAgent::Task { .. } => shared.task = descriptors.next().zip(descriptors.next()),
             ToTaskAgent::StepLogs { .. } => shared.spools.extend(descriptors),
             ToTaskAgent::Begin => shared.begun = true,
-            ToTaskAgent::Acknowledged { .. } => {}
+            ToTaskAgent::Acknowledged { .. } | ToTaskAgent::Sent { .. } => {}
             ToTaskAgent::Answer { request, answer } => {
                 if shared.pending.remove(&request).is_some() {
                     shared.answers.insert(request, (answer, descriptors.next()));

@@ -12,13 +12,14 @@ use actix_web::{
     web::{Bytes, Data, Json, Path, Query, ServiceConfig, get, post, put},
 };
 use protocol::{
+    bundle::{Member, table_range},
     http::{
         Artifacts, Begin, Claim, ClaimedMany, Destinations, End, ErrorBody, Fail, Fenced, FindCache, Granted,
-        Heartbeat, HeartbeatAnswer, Layers, MAX_UNCLAIMS, PersistLayer, SaveCache, SignedQuery, Store,
-        StreamQuery, Tests, Unclaim,
+        Heartbeat, HeartbeatAnswer, Layers, MAX_UNCLAIMS, PersistLayer, PutBundle, SaveCache, SignedQuery,
+        Store, StreamQuery, Tests, Unclaim,
     },
     ids::{Digest, Epoch, TaskId},
-    transfer::Destination,
+    transfer::{Artifact, Destination},
 };
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub(crate) fn all(config: &mut ServiceConfig) {
         .route("/api/v3/task/stream", post().to(stream))
         .route("/api/v3/task/blobs", post().to(store))
         .route("/api/v3/task/artifacts", post().to(artifacts))
+        .route("/api/v3/task/bundles", post().to(bundle))
         .route("/api/v3/task/tests", get().to(former_tests))
         .route("/api/v3/task/tests", post().to(tests))
         .route("/api/v3/task/cache/find", post().to(find_cache))
@@ -203,6 +205,7 @@ async fn store(plane: Plane, request: HttpRequest, body: Json<Store>) -> HttpRes
         let destination = |digest: &Digest| Destination {
             digest: digest.clone(),
             url: state.blobs.get(digest).is_none().then(|| Blobs::url(digest)),
+            parts: None,
         };
         let destinations = body.contents.iter().map(|content| destination(&content.digest)).collect();
         HttpResponse::Ok().json(Destinations { destinations })
@@ -223,6 +226,24 @@ async fn artifacts(plane: Plane, request: HttpRequest, body: Json<Artifacts>) ->
 
 async fn former_tests(plane: Plane, request: HttpRequest) -> HttpResponse {
     under_lease(&plane, &request, None, |_, _| HttpResponse::Ok().json(protocol::former::Former::default()))
+}
+
+async fn bundle(plane: Plane, request: HttpRequest, body: Json<PutBundle>) -> HttpResponse {
+    let PutBundle { epoch, content, .. } = body.into_inner();
+    under_lease(&plane, &request, Some(epoch), |state, id| {
+        match state.blobs.get(&content.digest).and_then(artifacts_in) {
+            Some(artifacts) => state.task(id).take_artifacts(artifacts),
+            None => state.broken.push(format!("the content {} is no bundle", content.digest)),
+        }
+        done()
+    })
+}
+
+fn artifacts_in(bundle: &[u8]) -> Option<Vec<Artifact>> {
+    let table = table_range(bundle.len() as u64, *bundle.last_chunk()?).ok()?;
+    let part = bundle.get(usize::try_from(table.start).ok()?..usize::try_from(table.end).ok()?)?;
+    let members: Vec<Member> = serde_json::from_slice(&zstd::decode_all(part).ok()?).ok()?;
+    Some(members.into_iter().map(|member| member.artifact).collect())
 }
 
 async fn tests(plane: Plane, request: HttpRequest, body: Json<Tests>) -> HttpResponse {

@@ -1,7 +1,7 @@
 //! How each kind of request is carried, by the control plane's API and the host's shelf of contents.
 
 use super::{
-    Answered,
+    Answered, UploadNews,
     received::{Known, Request, hash, test_cases, whole},
 };
 use crate::{host::Host, shelf::ShelfError};
@@ -9,11 +9,12 @@ use client::{ClientError, Saved, TaskClient};
 use futures_util::{StreamExt, stream};
 use protocol::{
     frame::{Answer, Wanted},
-    http::{Artifacts, FindCache, Layers, Lease, PersistLayer, SaveCache, Store, Tests},
+    http::{Artifacts, FindCache, Layers, Lease, PersistLayer, PutBundle, SaveCache, Store, Tests},
     repository::Method,
-    transfer::{Artifact, Content, Found},
+    transfer::{Artifact, Content, Destination, Found},
 };
 use std::{fs::File, io, sync::Arc, time::Duration};
+use supervise::Above;
 use tokio::task::spawn_blocking;
 
 /// What carrying needs.
@@ -23,6 +24,8 @@ pub(crate) struct Carrier {
     pub(crate) client: TaskClient,
     /// The name of the copy of its repository that the task may use and make; none: neither.
     pub(crate) mirror: Option<String>,
+    /// Who hears how much of a large content was sent.
+    pub(crate) task: Above<UploadNews>,
 }
 
 /// Why nothing more is carried for this task.
@@ -32,10 +35,12 @@ pub(super) enum Failure {
 }
 
 /// Why one try came to nothing.
-enum Obstacle {
+pub(super) enum Obstacle {
     LeaseLost(String),
     /// The control plane is away.
     Passing,
+    /// The file is not what it was when it was read first.
+    Changed,
     /// It can never succeed: a sentence.
     Refused(String),
 }
@@ -62,6 +67,7 @@ impl Carrier {
                 Ok(answers) => return Ok(answers),
                 Err(Obstacle::LeaseLost(why)) => return Err(Failure::LeaseLost(why)),
                 Err(Obstacle::Passing) => tokio::time::sleep(PAUSE).await,
+                Err(Obstacle::Changed) => return Ok(requests.iter().map(changed).collect()),
                 Err(Obstacle::Refused(message)) => {
                     return Ok(requests.iter().map(|request| refused(request, &message)).collect());
                 }
@@ -72,6 +78,7 @@ impl Carrier {
     async fn one(&self, request: &Request) -> Result<Vec<Answered>, Obstacle> {
         let (answer, file) = match request.wanted() {
             Wanted::StoreArtifact { .. } => return self.artifacts(std::slice::from_ref(request)).await,
+            Wanted::StoreBundle => self.bundle(request).await,
             Wanted::StoreTestResults => self.tests(request).await,
             Wanted::FormerTests => self.former_tests().await,
             Wanted::LendFile => self.lend_file().await,
@@ -95,7 +102,9 @@ impl Carrier {
         for request in requests {
             match self.hashed(request).await {
                 Ok(known) => stored.push((request, known)),
-                Err(message) => answers.push(refused(request, &message)),
+                Err(Obstacle::Changed) => answers.push(changed(request)),
+                Err(Obstacle::Refused(message)) => answers.push(refused(request, &message)),
+                Err(obstacle) => return Err(obstacle),
             }
         }
         failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
@@ -105,7 +114,7 @@ impl Carrier {
         let contents = stored.iter().map(|(_, known)| known.content.clone()).collect();
         let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
         let puts = stored.into_iter().zip(destinations).map(|((request, known), destination)| async move {
-            let put = self.put(destination.url.as_deref(), known).await;
+            let put = self.put(Some(&destination), request, known).await;
             (request, &known.content, put)
         });
         let puts: Vec<_> = stream::iter(puts).buffered(SIDE_BY_SIDE).collect().await;
@@ -117,6 +126,7 @@ impl Carrier {
                     answers.push(stored_answer(request, content));
                     artifacts.push(artifact(request, content.clone()));
                 }
+                Err(Obstacle::Changed) => answers.push(changed(request)),
                 Err(Obstacle::Refused(message)) => answers.push(refused(request, &message)),
                 Err(obstacle) => return Err(obstacle),
             }
@@ -126,12 +136,42 @@ impl Carrier {
         Ok(answers)
     }
 
+    /// A bundle is one content: the control plane looks into it by itself.
+    async fn bundle(&self, request: &Request) -> Attempt {
+        let known = self.hashed(request).await?;
+        failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
+        let content = known.content.clone();
+        let contents = vec![content.clone()];
+        let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
+        self.put(destinations.first(), request, known).await?;
+        failpoints::hit("artifact_uploader:put", self.lease.task_id);
+        let size = content.size;
+        let bundle = PutBundle { epoch: self.lease.epoch, request: request.number(), content };
+        self.client.bundle(&bundle).await?;
+        failpoints::hit("artifact_uploader:told", self.lease.task_id);
+        Ok((Answer::Stored { size }, None))
+    }
+
     /// One transfer of the host's, from its first byte to the answer.
-    async fn put(&self, url: Option<&str>, known: &Known) -> Result<(), Obstacle> {
+    async fn put(
+        &self,
+        destination: Option<&Destination>,
+        request: &Request,
+        known: &Known,
+    ) -> Result<(), Obstacle> {
         // Without one the project has a content of this digest.
-        let Some(url) = url else { return Ok(()) };
-        let _transfer = self.transfer().await;
-        self.client.put(url, &known.content, &known.source).await?;
+        let Some((url, parts)) = destination.and_then(|to| Some((to.url.as_deref()?, to.parts.as_ref())))
+        else {
+            return Ok(());
+        };
+        if let Some(parts) = parts {
+            let sent = |bytes| self.task.tell(UploadNews::Sent { request: request.number(), bytes });
+            self.put_parts(url, parts, known, &sent).await?;
+        } else {
+            let _transfer = self.transfer().await;
+            let put = self.client.put(url, &known.content, &known.source).await;
+            put.map_err(Obstacle::of_content)?;
+        }
         self.host.board.count(|counts| {
             (counts.uploads, counts.upload_bytes) =
                 (counts.uploads + 1, counts.upload_bytes + known.content.size);
@@ -139,15 +179,14 @@ impl Carrier {
         Ok(())
     }
 
-    async fn hashed<'r>(&self, request: &'r Request) -> Result<&'r Known, String> {
+    async fn hashed<'r>(&self, request: &'r Request) -> Result<&'r Known, Obstacle> {
         if let Some(known) = request.known() {
             return Ok(known);
         }
         let _transfer = self.transfer().await;
         let (file, size) = (request.file(), request.size());
         let hashed = spawn_blocking(move || hash(&file, size)).await.map_err(io::Error::other).flatten();
-        let hashed =
-            hashed.map_err(|error| format!("the file cannot be read as it was handed over: {error}"))?;
+        let hashed = hashed.map_err(|error| Obstacle::of_content(ClientError::File(error)))?;
         Ok(request.is_known(hashed, request.file()))
     }
 
@@ -174,7 +213,7 @@ impl Carrier {
         failpoints::hit("artifact_uploader:hashed", self.lease.task_id);
         let contents = vec![known.content.clone()];
         let destinations = self.client.store(&Store { epoch: self.lease.epoch, contents }).await?;
-        self.put(destinations.first().and_then(|destination| destination.url.as_deref()), known).await?;
+        self.put(destinations.first(), request, known).await?;
         Ok(&known.content)
     }
 
@@ -292,8 +331,23 @@ impl Carrier {
         }
     }
 
-    async fn transfer(&self) -> tokio::sync::SemaphorePermit<'_> {
+    pub(super) async fn transfer(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.host.transfers.acquire().await.expect("the limit of transfers is never closed")
+    }
+}
+
+/// What a control plane says that got other bytes than were announced.
+const BAD: u16 = 400;
+
+impl Obstacle {
+    /// Of sending what a file has in it.
+    pub(super) fn of_content(error: ClientError) -> Self {
+        match error {
+            ClientError::Rejected { status: BAD, .. } => Self::Changed,
+            ClientError::File(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Changed,
+            ClientError::File(error) => Self::Refused(format!("the file cannot be read: {error}")),
+            error => error.into(),
+        }
     }
 }
 
@@ -314,6 +368,16 @@ impl From<ClientError> for Obstacle {
 fn refused(request: &Request, message: &str) -> Answered {
     let answer = Answer::Refused { message: message.to_owned() };
     Answered { request: request.number(), answer, file: None }
+}
+
+/// Of an artifact it is said so that it can be handed over anew; nothing else is handed over before it is all written.
+fn changed(request: &Request) -> Answered {
+    match request.wanted() {
+        Wanted::StoreArtifact { .. } => {
+            Answered { request: request.number(), answer: Answer::Changed, file: None }
+        }
+        _ => refused(request, "the file changed while it was stored"),
+    }
 }
 
 fn stored_answer(request: &Request, content: &Content) -> Answered {

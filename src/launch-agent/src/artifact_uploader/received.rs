@@ -2,6 +2,7 @@
 
 use protocol::{
     api::MAX_CONTINUE,
+    bundle::MAX_BUNDLE,
     frame::Wanted,
     ids::Digest,
     transfer::{Content, MAX_TESTS, TestCase, is_safe_path},
@@ -54,11 +55,12 @@ impl Request {
         let limit = match wanted {
             Wanted::StoreTestResults => MAX_TESTS as u64,
             Wanted::ContinuePipeline => MAX_CONTINUE as u64,
+            Wanted::StoreBundle => MAX_BUNDLE,
             _ => MAX_CONTENT,
         };
         if size > limit {
             return Err(
-                "the file is over the limit: 64 GiB for a content, 31 MiB for test results, 4 MiB for a continuation",
+                "the file is over the limit: 64 GiB for a content, 81 MiB for a bundle, 31 MiB for test results, 4 MiB for a continuation",
             );
         }
         Ok(Self { number, wanted, file: file.map(Arc::new), size, known: Arc::default() })
@@ -104,6 +106,7 @@ fn is_upload(wanted: &Wanted) -> bool {
     matches!(
         wanted,
         Wanted::StoreArtifact { .. }
+            | Wanted::StoreBundle
             | Wanted::StoreTestResults
             | Wanted::SaveCache { .. }
             | Wanted::PersistLayer
@@ -127,11 +130,16 @@ fn checked_size(file: &File) -> Result<u64, &'static str> {
 
 /// Reads all of it once. A file that has become shorter is an error; what was added since is not read.
 pub(super) fn hash(file: &File, size: u64) -> io::Result<Content> {
+    hash_part(file, 0, size)
+}
+
+/// The same of so many bytes from a place on.
+pub(super) fn hash_part(file: &File, start: u64, size: u64) -> io::Result<Content> {
     let (mut hash, mut offset) = (Sha256::new(), 0);
     let mut piece = vec![0; PIECE.min(usize::try_from(size).unwrap_or(PIECE))];
     while offset < size {
         let length = piece.len().min(usize::try_from(size - offset).unwrap_or(PIECE));
-        file.read_exact_at(&mut piece[..length], offset)?;
+        file.read_exact_at(&mut piece[..length], start + offset)?;
         hash.update(&piece[..length]);
         offset += length as u64;
     }

@@ -55,8 +55,8 @@ impl TaskActor {
         let seat =
             self.uploader_seat.get_or_insert_with(|| Seat::new::<ArtifactUploader>("", super::TOLERANCE));
         self.uploader.get_or_insert_with(|| {
-            let task = Above::of(ctx);
-            let carrier = Carrier { host, lease, client, mirror };
+            let task: Above<UploadNews> = Above::of(ctx);
+            let carrier = Carrier { host, lease, client, mirror, task: task.clone() };
             let make = move |_: &mut _| ArtifactUploader::new(carrier, renewal, task);
             start_beside(ctx, seat, Part::Uploads, make)
         })
@@ -136,6 +136,9 @@ impl Handler<UploadNews> for TaskActor {
         failpoints::hit("task:upload_news", self.task);
         match news {
             UploadNews::Answered(answered) => self.answered(answered, ctx),
+            UploadNews::Sent { request, bytes } => {
+                self.say(&ToTaskAgent::Sent { request, bytes }, Vec::new(), ctx);
+            }
             UploadNews::LeaseLost(why) => self.lost_lease(why, ctx),
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Conversation {
     next: u64,
     wants_task: bool,
     has_connected: bool,
+    /// Whether the one that is connected knows what only newer ones are told.
+    follows: bool,
 }
 
 impl Conversation {
@@ -145,8 +147,9 @@ impl TaskActor {
         let is_proven = self.conversation.line.as_ref().is_some_and(|(proven, _)| *proven == number);
         let is_candidate = self.conversation.candidates.contains_key(&number);
         match frame {
-            ToLaunchAgent::Hello { version, key, holds_task, begun } => {
+            ToLaunchAgent::Hello { version, key, holds_task, begun, follows } => {
                 self.prove(number, version, &key.0)?;
+                self.conversation.follows = follows;
                 self.greet(holds_task, begun, ctx);
             }
             _ if is_candidate => return Err("it did not say hello first".to_owned()),
@@ -286,6 +289,9 @@ impl TaskActor {
     pub(super) fn say(&mut self, frame: &ToTaskAgent, descriptors: Vec<OwnedFd>, ctx: &mut Context<Self>) {
         let Some((number, _)) = self.conversation.line else { return };
         let bytes = encode(frame).expect("what a launch-agent says fits a frame");
+        if matches!(frame, ToTaskAgent::Sent { .. }) && !self.is_progress_heard() {
+            return;
+        }
         let is_hint = matches!(frame, ToTaskAgent::Acknowledged { .. });
         if is_hint && self.conversation.outgoings.are_waiting() {
             self.conversation.owes_hints = true;
@@ -296,6 +302,11 @@ impl TaskActor {
         } else {
             self.hang_up(number);
         }
+    }
+
+    /// What one of an earlier release does not know is not said to it, and the next word of a progress says more.
+    fn is_progress_heard(&self) -> bool {
+        self.conversation.follows && !self.conversation.outgoings.are_waiting()
     }
 
     /// What waits goes to whoever is connected now: the line for whose sake it waited may be gone.
@@ -353,8 +364,11 @@ impl TaskActor {
     }
 
     pub(super) fn answer(&mut self, answered: Answered, ctx: &mut Context<Self>) {
-        let Answered { request, answer, file } = answered;
+        let Answered { request, mut answer, file } = answered;
         self.requests.remove(&request);
+        if answer == Answer::Changed && !self.conversation.follows {
+            answer = Answer::Refused { message: "the file changed while it was stored".to_owned() };
+        }
         let descriptors = file.into_iter().map(OwnedFd::from).collect();
         self.say(&ToTaskAgent::Answer { request, answer }, descriptors, ctx);
     }

@@ -1,8 +1,8 @@
 //! What is forgotten, and what never is.
 
 use super::*;
-use crate::{CacheRow, Keep, LayerRow};
-use protocol::transfer::Artifact;
+use crate::{BundleRow, CacheRow, Keep, LayerRow};
+use protocol::{bundle::Member, transfer::Artifact};
 
 const ALL: Keep = Keep { since_ms: Some(i64::MAX), newest: 0 };
 
@@ -29,6 +29,7 @@ async fn two_pipelines(store: &Store) {
 async fn store_everything(store: &Store) {
     let step = StepNumber(1);
     let artifact = Artifact { path: "a".to_owned(), content: content("1") };
+    let bundle = BundleRow { task: TASK, request: 3, content: content("4"), members: vec![member("b", "6")] };
     let layer = LayerRow { task: TASK, request: 0, content: content("2") };
     let tests = crate::TestsRow { task: TASK, request: 0, cases: vec![] };
     let rows = vec![
@@ -38,10 +39,16 @@ async fn store_everything(store: &Store) {
         Write::Chunk(chunk(0, 10)),
         Write::LogLength(TASK, step, 10),
         Write::Artifact(TASK, artifact),
+        Write::Bundle(bundle.into()),
         Write::Layer(layer),
         Write::Tests(tests.into()),
     ];
     store.write(None, rows).await.unwrap();
+}
+
+fn member(path: &str, digit: &str) -> Member {
+    let artifact = Artifact { path: path.to_owned(), content: content(digit) };
+    Member { artifact, start: 5, stored: 9 }
 }
 
 async fn end(store: &Store) {
@@ -67,11 +74,31 @@ async fn a_pipeline_that_is_over_is_forgotten_with_all_that_belongs_to_it() {
     assert_eq!(forget(&store).await, [1, 1]);
     assert!(store.pipeline(PIPELINE).await.unwrap().is_none() && store.task(TASK).await.unwrap().is_none());
     assert_eq!(store.lease(&[1; 32]).await.unwrap(), None);
-    for digit in ["1", "2"] {
+    for digit in ["1", "2", "4"] {
         assert!(!store.is_named(&content(digit).digest).await.unwrap());
     }
     assert!(store.is_named(&content("5").digest).await.unwrap(), "the source of the other one");
     assert_eq!(forget(&store).await, [0, 0], "again changes nothing");
+}
+
+#[tokio::test]
+async fn an_artifact_in_a_bundle_is_found_there_and_keeps_the_bundle() {
+    let (_folder, store) = store().await;
+    two_pipelines(&store).await;
+    store_everything(&store).await;
+    let row = BundleRow { task: TASK, request: 3, content: content("4"), members: vec![member("b", "6")] };
+    store.write(None, vec![Write::Bundle(row.into())]).await.unwrap();
+    let found = async |path| store.artifact_of_job(JOB, 0, path).await.unwrap().unwrap();
+    let place = found("b").await.place.unwrap();
+    assert_eq!((place.bundle, place.start, place.stored), (content("4").digest, 5, 9));
+    assert_eq!(found("b").await.artifact, member("b", "6").artifact);
+    assert_eq!(found("a").await.place, None);
+    assert!(store.is_named(&content("4").digest).await.unwrap());
+    assert!(!store.is_named(&content("6").digest).await.unwrap(), "nothing lies under its own name");
+    // The same path again, alone now.
+    store.write(None, vec![Write::Artifact(TASK, member("b", "7").artifact)]).await.unwrap();
+    assert_eq!(found("b").await.place, None);
+    assert!(store.is_named(&content("7").digest).await.unwrap());
 }
 
 #[tokio::test]

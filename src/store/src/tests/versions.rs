@@ -74,6 +74,10 @@ async fn a_store_of_version_1_is_migrated_and_read_whole() {
     assert_eq!((rows.jobs.len(), rows.tasks.len(), rows.steps.len(), rows.logs.len()), (2, 2, 6, 7));
     assert_eq!((rows.artifacts.len(), rows.tests.len()), (1, 1));
     let task = rows.artifacts[0].0;
+    let path = &rows.artifacts[0].1.path;
+    let job = rows.tasks.iter().find(|row| row.id == task).unwrap().job;
+    let found = store.artifact_of_job(job, 0, path).await.unwrap().unwrap();
+    assert_eq!((&found.artifact, found.place), (&rows.artifacts[0].1, None), "a content of its own");
     let part = store.pipeline_with(row.id, rows.jobs[1].id).await.unwrap().unwrap();
     assert_eq!((part.workflows.len(), part.jobs.len(), part.tasks.len(), part.steps.len()), (1, 1, 1, 0));
     assert_eq!(part.jobs[0].definition.name, "waits");

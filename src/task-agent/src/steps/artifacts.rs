@@ -1,39 +1,25 @@
-//! `store_artifacts`: files on their way to the artifacts page, many at once.
+//! `store_artifacts`: files on their way to the artifacts page, small ones many at a time.
+
+mod bundle;
+mod carried;
 
 use crate::{
     carry::Carry,
     place::Place,
-    steps::{StepError, amount, open_regular},
+    steps::{StepError, amount},
 };
-use protocol::{
-    frame::{Answer, Wanted},
-    transfer::is_safe_path,
-};
+use carried::Tally;
 use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    thread,
 };
-
-/// How many files are on their way at once.
-const IN_FLIGHT: usize = 16;
 
 /// A file and its path on the artifacts page.
 #[derive(Debug, PartialEq, Eq)]
 struct Upload {
     file: PathBuf,
     artifact: String,
-}
-
-/// What came of all of them.
-#[derive(Default)]
-struct Tally {
-    files: u64,
-    bytes: u64,
-    notes: Vec<String>,
-    error: Option<StepError>,
 }
 
 /// Stores a file, or every file of a directory. A path that does not exist is said and is no failure.
@@ -58,10 +44,10 @@ pub(crate) fn store(
     } else {
         uploads.push(Upload { file: from, artifact: prefix });
     }
-    let tally = upload(uploads, carry);
-    notes.iter().chain(&tally.notes).try_for_each(|note| writeln!(log, "{note}"))?;
-    writeln!(log, "Stored {} artifacts, {}.", tally.files, amount(tally.bytes))?;
-    tally.error.map_or(Ok(()), Err)
+    let Tally { notes: told, files, bytes, error, .. } = carried::upload(uploads, carry, log)?;
+    notes.iter().chain(&told).try_for_each(|note| writeln!(log, "{note}"))?;
+    writeln!(log, "Stored {files} artifacts, {}.", amount(bytes))?;
+    error.map_or(Ok(()), Err)
 }
 
 /// The path as written, without what would leave the artifacts: a leading `~`, `/`, and `.` and `..` parts.
@@ -95,57 +81,6 @@ fn walk(
     }
     uploads.sort_by(|one, other| one.artifact.cmp(&other.artifact));
     Ok(())
-}
-
-fn upload(uploads: Vec<Upload>, carry: &dyn Carry) -> Tally {
-    let workers = uploads.len().min(IN_FLIGHT);
-    let (queue, tally) = (Mutex::new(uploads.into_iter()), Mutex::new(Tally::default()));
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| work(&queue, &tally, carry));
-        }
-    });
-    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn work(queue: &Mutex<std::vec::IntoIter<Upload>>, tally: &Mutex<Tally>, carry: &dyn Carry) {
-    loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let Some(upload) = next else { return };
-        let stored = send(&upload, carry);
-        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        if tally.error.is_some() {
-            return;
-        }
-        tally.count(&upload, stored);
-    }
-}
-
-fn send(upload: &Upload, carry: &dyn Carry) -> Result<u64, StepError> {
-    if !is_safe_path(&upload.artifact) {
-        return Err(StepError::Refused(format!("`{}` can be no artifact's path", upload.artifact)));
-    }
-    let file = open_regular(&upload.file).map_err(StepError::file(&upload.file))?;
-    match carry.ask(Wanted::StoreArtifact { path: upload.artifact.clone() }, Some(file))?.0 {
-        Answer::Stored { size } => Ok(size),
-        other => Err(StepError::of_answer(other)),
-    }
-}
-
-impl Tally {
-    /// A file that cannot be read is one note; what the machinery refuses ends the step.
-    fn count(&mut self, upload: &Upload, stored: Result<u64, StepError>) {
-        match stored {
-            Ok(size) => (self.files, self.bytes) = (self.files + 1, self.bytes + size),
-            Err(StepError::File { path, cause }) => {
-                self.notes.push(format!("{}: {cause}: left out.", path.display()));
-            }
-            Err(StepError::Refused(why)) => {
-                self.error = Some(StepError::Refused(format!("{}: {why}", upload.artifact)));
-            }
-            Err(error) => self.error = Some(error),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -196,6 +131,39 @@ mod tests {
         fs::write(root.path().join("project/app.zip"), "z").unwrap();
         store("app.zip", Some("release"), &place, &carry, &mut Vec::new()).unwrap();
         assert_eq!(carry.names(), ["release"]);
+    }
+
+    #[test]
+    fn many_small_files_go_together_and_a_large_one_goes_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let (place, carry, mut log) = (place(root.path()), Scripted::default(), Vec::new());
+        let dist = root.path().join("project/dist");
+        fs::create_dir_all(&dist).unwrap();
+        for number in 0..600 {
+            fs::write(dist.join(format!("{number:03}")), format!("file {number}")).unwrap();
+        }
+        fs::write(dist.join("large"), vec![7; 1 << 20]).unwrap();
+        store("dist", None, &place, &carry, &mut log).unwrap();
+        assert_eq!((carry.names().len(), *carry.bundles.lock().unwrap()), (601, 2));
+        let stored = carry.stored.lock().unwrap();
+        assert_eq!(stored["dist/599"], b"file 599");
+        assert_eq!(stored["dist/large"].len(), 1 << 20);
+        assert!(told(&log, root.path()).ends_with("Stored 601 artifacts, 1.0 MiB.\n"));
+    }
+
+    #[test]
+    fn a_file_that_the_jobs_user_may_not_read_is_left_out_and_named() {
+        let root = tempfile::tempdir().unwrap();
+        let (place, carry, mut log) = (place(root.path()), Scripted::default(), Vec::new());
+        let dist = root.path().join("project/dist");
+        fs::create_dir_all(&dist).unwrap();
+        // Nobody can read it from its start, root neither.
+        symlink("/proc/1/mem", dist.join("secret")).unwrap();
+        fs::write(dist.join("a"), "a").unwrap();
+        fs::write(dist.join("b"), "b").unwrap();
+        store("dist", None, &place, &carry, &mut log).unwrap();
+        assert_eq!(carry.names(), ["dist/a", "dist/b"]);
+        assert!(told(&log, root.path()).contains("dist/secret: "), "{}", told(&log, root.path()));
     }
 
     #[test]

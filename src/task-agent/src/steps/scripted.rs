@@ -26,6 +26,8 @@ pub(crate) struct Scripted {
     pub(crate) engine: PathBuf,
     /// Of the layers.
     pub(crate) writers: Mutex<Vec<Writer>>,
+    /// How many bundles of artifacts came.
+    pub(crate) bundles: Mutex<usize>,
     /// Answers every request with this refusal.
     pub(crate) refusal: Option<String>,
 }
@@ -62,6 +64,24 @@ impl Scripted {
         }
     }
 
+    fn unbundle(&self, bundle: &[u8]) -> (Answer, Option<File>) {
+        let tail = *bundle.last_chunk().unwrap();
+        let range = protocol::bundle::table_range(bundle.len() as u64, tail).unwrap();
+        let part = |start: u64, end: u64| {
+            zstd::decode_all(&bundle[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()]).unwrap()
+        };
+        let members: Vec<protocol::bundle::Member> =
+            serde_json::from_slice(&part(range.start, range.end)).unwrap();
+        protocol::bundle::check(&members, &range).unwrap();
+        for member in &members {
+            let content = part(member.start, member.start + member.stored);
+            assert_eq!(content.len() as u64, member.artifact.content.size);
+            self.keep(&member.artifact.path, &content);
+        }
+        *self.bundles.lock().unwrap() += 1;
+        (Answer::Stored { size: bundle.len() as u64 }, None)
+    }
+
     fn store(&self, name: &str, content: Vec<u8>) -> (Answer, Option<File>) {
         let size = content.len() as u64;
         self.keep(name, &content);
@@ -82,6 +102,7 @@ impl Carry for Scripted {
         Ok(match wanted {
             Wanted::LendFile => (Answer::Lent, Some(tempfile::tempfile().unwrap())),
             Wanted::StoreArtifact { path } => self.store(&path, content),
+            Wanted::StoreBundle => self.unbundle(&content),
             Wanted::StoreTestResults => self.store("tests", content),
             Wanted::FormerTests => {
                 let former = self.stored.lock().unwrap().get("former").cloned().unwrap_or(b"{}".to_vec());

@@ -142,7 +142,13 @@ impl Line<'_> {
 
     fn greet(&self, invitation: &Invitation) -> Result<(), Lost> {
         let (holds_task, begun) = self.wire.progress();
-        let hello = ToLaunchAgent::Hello { version: VERSION, key: invitation.key.clone(), holds_task, begun };
+        let hello = ToLaunchAgent::Hello {
+            version: VERSION,
+            key: invitation.key.clone(),
+            holds_task,
+            begun,
+            follows: true,
+        };
         Ok(self.connection.send(&encode(&hello)?, &[])?)
     }
 
@@ -217,6 +223,7 @@ impl Line<'_> {
                     spools.acknowledge(step, offset);
                 }
             }
+            ToTaskAgent::Sent { request, bytes } => self.wire.sent(request, bytes),
             ToTaskAgent::Answer { request, answer } => {
                 self.wire.answer(request, answer, descriptors.into_iter().next().map(File::from));
             }

@@ -158,7 +158,7 @@ impl Host {
         assert!(readable(&[listener.as_fd()], Some(LONG)).unwrap()[0], "nobody connects");
         self.connection = Some(listener.accept().unwrap());
         match self.receive_any().0 {
-            ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun } if key.0 == KEY => {
+            ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun, .. } if key.0 == KEY => {
                 (holds_task, begun)
             }
             other => panic!("no hello: {other:?}"),

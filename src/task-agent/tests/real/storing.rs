@@ -2,6 +2,7 @@
 
 use crate::host::{Host, built_in, run};
 use protocol::{
+    bundle::{Member, table_range},
     frame::{Answer, Wanted},
     repository::Method,
     status::{Outcome, StepStatus},
@@ -104,23 +105,43 @@ fn a_workspace_goes_from_job_to_job() {
 }
 
 #[test]
-fn artifacts_are_handed_over_as_descriptors() {
+fn small_artifacts_are_handed_over_together_and_a_large_one_alone() {
     let store = Action::StoreArtifacts { path: "out".to_owned(), destination: Some("site".to_owned()) };
-    let make = "mkdir -p out/sub; for i in 1 2 3; do echo $i > out/sub/$i; done; ln -s / out/all";
+    let make = "mkdir -p out/sub; for i in 1 2 3; do echo $i > out/sub/$i; done; ln -s / out/all; \
+                head -c 200000 /dev/zero > out/large";
     let host = Host::new(vec![run(make), built_in(store)]).begun();
-    let mut stored = Vec::new();
-    while stored.len() < 3 {
-        let (request, Wanted::StoreArtifact { path }, Some(file)) = host.request() else {
-            panic!("an artifact")
-        };
+    let (mut paths, mut contents) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let (request, wanted, Some(mut file)) = host.request() else { panic!("an artifact") };
+        match wanted {
+            Wanted::StoreBundle => contents = members(&mut file),
+            Wanted::StoreArtifact { path } => paths.push((path, file.metadata().unwrap().len())),
+            other => panic!("{other:?}"),
+        }
         host.answer(request, Answer::Stored { size: 2 }, None);
-        stored.push((path, text(file)));
     }
-    stored.sort();
     let expected = ["1", "2", "3"].map(|name| (format!("site/sub/{name}"), format!("{name}\n")));
     let left = host.finish();
-    assert_eq!(stored, expected, "{}", left.log(2));
+    assert_eq!(contents, expected, "{}", left.log(2));
+    assert_eq!(paths, [("site/large".to_owned(), 200_000)]);
     assert_eq!(left.outcome(), Some(Outcome::Success));
+}
+
+/// Paths and contents of a bundle.
+fn members(file: &mut File) -> Vec<(String, String)> {
+    let mut bundle = Vec::new();
+    file.read_to_end(&mut bundle).unwrap();
+    let table = table_range(bundle.len() as u64, *bundle.last_chunk().unwrap()).unwrap();
+    let part = |start: u64, end: u64| {
+        let range = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
+        zstd::decode_all(&bundle[range]).unwrap()
+    };
+    let members: Vec<Member> = serde_json::from_slice(&part(table.start, table.end)).unwrap();
+    let content = |member: Member| {
+        let content = part(member.start, member.start + member.stored);
+        (member.artifact.path, String::from_utf8(content).unwrap())
+    };
+    members.into_iter().map(content).collect()
 }
 
 #[test]
