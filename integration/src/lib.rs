@@ -7,5 +7,6 @@ pub mod machine;
 pub mod partition;
 pub mod pipelines;
 pub mod proc;
+pub mod python;
 pub mod rig;
 pub mod wait;

@@ -3,11 +3,19 @@
 mod admin;
 pub(crate) mod auth;
 pub(crate) mod base64;
+mod health;
+mod job;
+mod me;
+mod metrics;
 mod operator;
 mod orbs;
+mod paging;
+mod project;
 mod rerun;
 mod runner;
+mod slug;
 mod ssh_keys;
+mod tagged;
 mod task;
 mod workflow;
 
@@ -41,7 +49,12 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(orbs::routes)
         .configure(ssh_keys::routes)
         .configure(workflow::routes)
-        .configure(rerun::routes);
+        .configure(rerun::routes)
+        .configure(health::routes)
+        .configure(me::routes)
+        .configure(project::routes)
+        .configure(job::routes)
+        .configure(project::project_route);
 }
 
 /// How bodies of JSON are read, up to that many bytes.

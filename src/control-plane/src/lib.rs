@@ -29,6 +29,7 @@ mod secrets;
 mod settings;
 mod ssh_keys;
 mod start;
+mod tallies;
 mod web;
 
 pub use backup::{BackedUp, BackupError, backup};

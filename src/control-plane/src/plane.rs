@@ -22,6 +22,7 @@ pub(crate) mod transfers;
 
 use crate::{
     bodies::Bodies, data_dir::Removals, logs::Logs, refusal::Refusal, secrets::Vault, settings::Retention,
+    tallies::Tallies,
 };
 use access::Access;
 use clock::{Clock, Moment};
@@ -70,6 +71,7 @@ pub(crate) struct Plane {
     pub(crate) closing: watch::Receiver<bool>,
     /// How many calls are being answered.
     pub(crate) calls: watch::Sender<usize>,
+    pub(crate) tallies: Tallies,
     core: Mutex<Core>,
     /// Held by whoever looks up what a job is told of its former runs.
     looking_back: tokio::sync::Mutex<()>,
@@ -151,6 +153,7 @@ impl Plane {
             swept: parts.swept,
             closing: parts.closing,
             calls: watch::Sender::new(0),
+            tallies: Tallies::default(),
             core: Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),
             bundles: tokio::sync::Semaphore::new(BUNDLES),
@@ -215,6 +218,11 @@ impl Plane {
 
     /// Tells what is on disk now.
     pub(crate) fn tell(&self, pipeline: PipelineId, news: Vec<News>, ended: &[TaskId]) {
+        for one in &news {
+            if let News::TaskEnded { outcome, .. } = one {
+                self.tallies.ended(*outcome);
+            }
+        }
         self.feeds.publish(pipeline, news);
         for task in ended {
             self.logs.changed(*task);

@@ -24,7 +24,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use store::{OpenError, Store};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -231,7 +231,12 @@ async fn counted(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let plane = request.app_data::<Data<Plane>>().expect("every server has its plane").clone();
     let _call = Call::begin(&plane.calls);
-    next.call(request).await
+    let began = Instant::now();
+    let answered = next.call(request).await;
+    if let Ok(answer) = &answered {
+        plane.tallies.answered(answer.request(), answer.status(), began.elapsed());
+    }
+    answered
 }
 
 /// A call that is being answered, or was dropped because its caller went away.

@@ -18,6 +18,8 @@ mod response;
 pub(crate) mod session;
 mod words;
 
+pub(crate) use job::in_url;
+
 use actix_web::web::{ServiceConfig, get, post};
 
 /// The one stylesheet, in every page.

@@ -1,7 +1,7 @@
 //! How a launch-agent stands, as plain data for whoever shows it, and the local socket where it is asked for.
 //!
 //! ```text
-//! Supervisor ──publishes at each tick and each question──▶ Board ──▶ Status ──▶ GET /status, GET /metrics
+//! Supervisor ──publishes at each tick and each question──▶ Board ──▶ Status ──▶ GET /status, /metrics, /healthz, /readyz
 //! actors ──count what they do─────────────────────────────▶   ▲
 //! supervise::Tree ──states, restarts, mailboxes, failures─────┘
 //! ```
@@ -10,6 +10,7 @@ mod ask;
 mod board;
 mod metrics;
 mod socket;
+mod verdict;
 
 pub use ask::{AskError, ask};
 pub(crate) use board::{Board, Standing, millis};
@@ -22,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where a launch-agent with this state directory answers `GET /status` and `GET /metrics`.
+/// Where a launch-agent with this state directory answers `GET /status`, `/metrics`, `/healthz` and `/readyz`.
 pub fn socket_path(state_dir: &Path) -> PathBuf {
     state_dir.join("status.sock")
 }

@@ -184,7 +184,7 @@ impl PipelineRow {
             .bind(self.state.to_string());
     }
 
-    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
         Ok(Self {
             id: PipelineId(uuid(row, "id")?),
             project: ProjectId(row.try_get("project")?),
@@ -456,7 +456,8 @@ impl Store {
         .transpose()
     }
 
-    async fn pipeline_row(&self, id: PipelineId) -> Result<Option<(String, PipelineRow)>, StoreError> {
+    /// One pipeline's own row, with its project's name.
+    pub async fn pipeline_row(&self, id: PipelineId) -> Result<Option<(String, PipelineRow)>, StoreError> {
         const SQL: &str = "SELECT p.*, j.name AS project_name FROM pipelines p \
                            JOIN projects j ON j.id = p.project WHERE p.id = ?";
         let row = sqlx::query(SQL).bind(bytes(&id.0)).fetch_optional(&self.readers).await?;

@@ -60,7 +60,8 @@ async fn cancel(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result
     Ok(accepted())
 }
 
-fn accepted() -> HttpResponse {
+/// What was asked for is under way.
+pub(super) fn accepted() -> HttpResponse {
     HttpResponse::Accepted().json(json!({ "message": "Accepted." }))
 }
 
@@ -69,7 +70,7 @@ async fn workflow(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Resu
     Ok(Json(shown_workflow(&pipeline, &pipeline.workflows[place])))
 }
 
-fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -> Value {
+pub(super) fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -> Value {
     let ended = workflow.jobs.iter().filter_map(|job| job.ended_ms).max();
     json!({
         "id": workflow.id,

@@ -4,7 +4,7 @@
 //! same order.
 
 use super::{
-    live::{Change, Live, LiveTask, Pipeline, Place, Want},
+    live::{Change, Live, LiveJob, LiveTask, Pipeline, Place, Want},
     token::TokenHash,
 };
 use crate::{
@@ -152,16 +152,21 @@ impl Core {
         }
     }
 
-    /// How many tasks of a class wait, and how many are held.
-    pub(crate) fn count(&self, class: &ResourceClass) -> (u64, u64) {
-        let jobs =
-            self.live.values().flat_map(|live| &live.jobs).filter(|job| job.class.as_ref() == Some(class));
-        let (mut queued, mut held) = (0, 0);
-        for task in jobs.flat_map(|job| &job.tasks) {
-            queued += u64::from(task.machine.state == State::Queued);
-            held += u64::from(task.machine.is_held());
+    /// How many workflows run.
+    pub(crate) fn running(&self) -> usize {
+        self.live.len() + self.lost.len()
+    }
+
+    /// How many tasks wait, and how many are held, of each class that has any.
+    pub(crate) fn counts(&self) -> HashMap<&ResourceClass, (u64, u64)> {
+        let mut counts: HashMap<_, (u64, u64)> = HashMap::new();
+        for job in self.live.values().flat_map(|live| &live.jobs) {
+            let Some(class) = job.class.as_ref().filter(|_| !job.tasks.is_empty()) else { continue };
+            let (queued, held) = counts.entry(class).or_default();
+            *queued += count(job, |task| task.machine.state == State::Queued);
+            *held += count(job, |task| task.machine.is_held());
         }
-        (queued, held)
+        counts
     }
 
     /// All tasks that somebody holds.
@@ -280,6 +285,10 @@ impl Core {
             open.remove(&workflow);
         });
     }
+}
+
+fn count(job: &LiveJob, is_one: impl Fn(&LiveTask) -> bool) -> u64 {
+    job.tasks.iter().map(|task| u64::from(is_one(task))).sum()
 }
 
 fn push(queues: &mut HashMap<Want, Queue>, task: TaskId, want: Want) {

@@ -1,9 +1,10 @@
 //! What operators ask of running pipelines: their feeds, and to cancel them.
 
-use super::Plane;
+use super::{Plane, Written, core::Core};
 use crate::{engine::workflow::Event, refusal::Refusal};
-use protocol::{PipelineId, WorkflowId, feed::Feed};
+use protocol::{JobId, JobStatus, PipelineId, WorkflowId, feed::Feed};
 use std::{sync::Arc, time::Duration};
+use store::JobRow;
 use tokio::time::Instant;
 
 /// The longest that a feed is held open.
@@ -49,7 +50,35 @@ impl Plane {
         }
     }
 
-    fn cancel_workflows(self: &Arc<Self>, pipeline: PipelineId) -> Result<Vec<super::Written>, Refusal> {
+    /// Cancels one job that has begun; those that require it to succeed will not run. One that is over stays as it is.
+    pub(crate) async fn cancel_job(self: &Arc<Self>, id: JobId) -> Result<(), Refusal> {
+        let missing = || Refusal::Missing(format!("there is no job {id}"));
+        let (row, ..) = self.store.job(id).await?.ok_or_else(missing)?;
+        let canceled = self.cancel_tasks(&mut self.core(), &row);
+        match canceled {
+            Some(written) => written.on_disk().await,
+            None if row.status.is_terminal() => Ok(()),
+            None if matches!(row.status, JobStatus::Queued | JobStatus::Running) => {
+                Err(Refusal::being_read())
+            }
+            None => Err(Refusal::Conflict(format!(
+                "the job `{}` has not begun: cancel its workflow, or what it waits for",
+                row.definition.name
+            ))),
+        }
+    }
+
+    /// None: it has no task here.
+    fn cancel_tasks(self: &Arc<Self>, core: &mut Core, row: &JobRow) -> Option<Written> {
+        let jobs = &core.workflow(row.workflow)?.jobs;
+        let job = jobs.iter().position(|job| job.id == row.id && !job.tasks.is_empty())?;
+        let canceled = self.change(core, row.workflow, |live, moment, change| {
+            live.cancel_tasks(job, moment, change);
+        });
+        canceled.map(|((), written)| written)
+    }
+
+    fn cancel_workflows(self: &Arc<Self>, pipeline: PipelineId) -> Result<Vec<Written>, Refusal> {
         let mut core = self.core();
         core.cancel_expected(pipeline);
         let mut written = Vec::new();

@@ -296,7 +296,7 @@ impl Plane {
 
     /// How many tasks of a class wait, and how many are held.
     pub(crate) fn count(&self, class: &ResourceClass) -> (u64, u64) {
-        self.core().count(class)
+        self.core().counts().get(class).copied().unwrap_or_default()
     }
 }
 

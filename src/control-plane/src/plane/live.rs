@@ -317,7 +317,7 @@ impl Live {
         }
     }
 
-    fn cancel_tasks(&mut self, job: usize, moment: Moment, change: &mut Change) {
+    pub(super) fn cancel_tasks(&mut self, job: usize, moment: Moment, change: &mut Change) {
         for index in 0..self.jobs[job].tasks.len() {
             self.task_event((job, index), task::Event::Cancel, (None, None), moment, change);
         }

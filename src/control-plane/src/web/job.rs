@@ -259,7 +259,7 @@ fn files(job: JobId, task: &TaskView) -> Vec<File> {
 }
 
 /// A path as it stands in a URL: everything but letters, digits and a few marks percent-encoded.
-fn in_url(path: &str) -> String {
+pub(crate) fn in_url(path: &str) -> String {
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
     let encoded = |byte: u8| if kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     path.bytes().map(encoded).collect()

@@ -3,10 +3,14 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod api_v2;
+#[cfg(test)]
 mod approvals;
 #[cfg(test)]
 mod continuation;
 mod former;
+#[cfg(test)]
+mod health;
 #[cfg(test)]
 mod house;
 #[cfg(test)]

@@ -33,13 +33,14 @@ jobs:
 
 /// An answer as it came.
 pub(crate) struct Answer {
-    status: u16,
+    pub(crate) status: u16,
     head: String,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    /// One of its headers.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let named = |line: &'_ str| {
             let (key, _) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some(())

@@ -29,7 +29,7 @@ async fn begun(house: &House) -> (Claimed, TaskClient) {
 }
 
 /// Stores some bytes as a content of the task's project.
-async fn store(task: &TaskClient, bytes: &[u8]) -> Content {
+pub(crate) async fn store(task: &TaskClient, bytes: &[u8]) -> Content {
     let (file, content) = file(bytes);
     let asked = Store { epoch: EPOCH, contents: vec![content.clone()] };
     if let Some(url) = &task.store(&asked).await.unwrap()[0].url {

@@ -164,7 +164,19 @@ async fn respond(request: &Request, asked: &Asked) -> Response<BoxBody> {
             Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
         },
         "/metrics" => said(StatusCode::OK, metrics::CONTENT_TYPE, metrics::exposition(&asked.status().await)),
-        path => said(StatusCode::NOT_FOUND, TEXT, format!("no {path} here: ask for /status or /metrics\n")),
+        "/healthz" => judged("it lives", asked.status().await.is_dead_of()),
+        "/readyz" => judged("it is ready", asked.status().await.is_unready_for()),
+        path => {
+            let others = "/status, /metrics, /healthz or /readyz";
+            said(StatusCode::NOT_FOUND, TEXT, format!("no {path} here: ask for {others}\n"))
+        }
+    }
+}
+
+fn judged(well: &str, otherwise: Option<String>) -> Response<BoxBody> {
+    match otherwise {
+        None => said(StatusCode::OK, TEXT, format!("{well}\n")),
+        Some(reason) => said(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
     }
 }
 
@@ -203,7 +215,16 @@ mod tests {
     use super::*;
     use crate::status::{Standing, ask, socket_path};
     use slog::{Discard, o};
+    use std::io::{Read, Write};
     use supervise::Tree;
+
+    fn answered(state_dir: &Path, path: &str) -> String {
+        let mut stream = std::os::unix::net::UnixStream::connect(socket_path(state_dir)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
 
     #[test]
     fn a_supervisor_that_hangs_is_said_to_hang_with_what_was_last_known_of_it() {
@@ -221,6 +242,10 @@ mod tests {
         let status = ask(dir.path()).unwrap();
         assert_eq!((status.host.as_str(), status.slots, status.taken, status.hung), ("Serving", 4, 3, true));
         assert_eq!(status.tree.state, "Hung, was New");
+        for path in ["/healthz", "/readyz"] {
+            let answer = answered(dir.path(), path);
+            assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("hangs: no sign"), "{answer}");
+        }
         drop(server);
         assert!(ask(dir.path()).is_err());
     }

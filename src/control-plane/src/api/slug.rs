@@ -1,0 +1,63 @@
+//! What people call a project: `host/organization/repository`, its host also as CircleCI calls it.
+
+use crate::{plane::Plane, refusal::Refusal};
+
+/// The names of one host each: whoever knows a project by one finds it by the others.
+const HOSTS: [[&str; 3]; 3] =
+    [["gh", "github", "github.com"], ["bb", "bitbucket", "bitbucket.org"], ["gl", "gitlab", "gitlab.com"]];
+
+/// A name as it was given, and then with each other name of its host.
+fn names(asked: &str) -> impl Iterator<Item = String> {
+    let (host, rest) = asked.split_once('/').unwrap_or(("", asked));
+    let same = HOSTS.iter().find(|names| names.contains(&host)).into_iter().flatten();
+    let others = same.filter(move |name| **name != host).map(move |name| format!("{name}/{rest}"));
+    std::iter::once(asked.to_owned()).chain(others)
+}
+
+/// The own name of the project that is asked for.
+pub(super) async fn project(plane: &Plane, asked: &str) -> Result<String, Refusal> {
+    for name in names(asked) {
+        if plane.store.has_project(&name).await? {
+            return Ok(name);
+        }
+    }
+    Err(Refusal::Missing(format!("there is no project {asked}")))
+}
+
+/// What the own names of an organization's projects begin with.
+pub(super) async fn projects_of(plane: &Plane, asked: &str) -> Result<String, Refusal> {
+    for name in names(asked) {
+        let begin = format!("{name}/");
+        if !plane.store.projects(&begin, 1).await?.is_empty() {
+            return Ok(begin);
+        }
+    }
+    Err(Refusal::Missing(format!("no project of the organization {asked} is known")))
+}
+
+/// Of `gh/acme/app` that is `gh/acme`.
+pub(super) fn organization(project: &str) -> &str {
+    project.rsplit_once('/').map_or(project, |(organization, _)| organization)
+}
+
+/// Its last part.
+pub(super) fn last(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_looked_for_by_every_name_of_its_host() {
+        for (asked, wanted) in [
+            ("gh/acme/app", &["gh/acme/app", "github/acme/app", "github.com/acme/app"][..]),
+            ("gitlab.com/a/b/c", &["gitlab.com/a/b/c", "gl/a/b/c", "gitlab/a/b/c"]),
+            ("git.acme.example/acme/app", &["git.acme.example/acme/app"]),
+            ("app", &["app"]),
+        ] {
+            assert_eq!(names(asked).collect::<Vec<_>>(), wanted);
+        }
+    }
+}

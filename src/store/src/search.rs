@@ -1,0 +1,94 @@
+//! Pipelines and jobs, found by what people call them: their project, their number, their branch.
+
+use crate::{
+    PipelineRow, Store, StoreError,
+    columns::{bytes, int, structure, uuid},
+};
+use protocol::{JobId, PipelineId, transfer::TestCase};
+use sqlx::Row;
+
+/// Which pipelines are looked for, from the newest on.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'w> {
+    /// Of this project alone.
+    pub project: Option<&'w str>,
+    /// Of projects whose names begin like this.
+    pub begins: Option<&'w str>,
+    /// Of this branch alone.
+    pub branch: Option<&'w str>,
+    /// Only those that are older than the one made at this time, of this name.
+    pub before: Option<(i64, PipelineId)>,
+}
+
+impl Store {
+    /// The newest pipelines of those wanted with their projects' names, at most that many.
+    pub async fn pipelines(
+        &self,
+        wanted: Wanted<'_>,
+        most: u32,
+    ) -> Result<Vec<(String, PipelineRow)>, StoreError> {
+        const SQL: &str = "SELECT p.*, j.name AS project_name FROM pipelines p JOIN projects j ON j.id = p.project \
+                           WHERE (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR json_extract(p.git, '$.branch') = ?2) \
+                           AND (?3 IS NULL OR (p.created_ms, p.id) < (?3, ?4)) \
+                           AND (?5 IS NULL OR substr(j.name, 1, length(?5)) = ?5) \
+                           ORDER BY p.created_ms DESC, p.id DESC LIMIT ?6";
+        let (time, id) = wanted.before.map(|(time, id)| (time, bytes(&id.0).to_vec())).unzip();
+        let query = sqlx::query(SQL).bind(wanted.project).bind(wanted.branch).bind(time).bind(id);
+        let rows = query.bind(wanted.begins).bind(most).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.try_get("project_name")?, PipelineRow::read(row)?))).collect()
+    }
+
+    /// The pipeline of this number in its project.
+    pub async fn pipeline_by_number(
+        &self,
+        project: &str,
+        number: u64,
+    ) -> Result<Option<PipelineId>, StoreError> {
+        const SQL: &str = "SELECT p.id FROM pipelines p JOIN projects j ON j.id = p.project \
+                           WHERE j.name = ? AND p.number = ?";
+        let row = sqlx::query(SQL).bind(project).bind(int(number)).fetch_optional(&self.readers).await?;
+        row.map(|row| uuid(&row, "id").map(PipelineId)).transpose()
+    }
+
+    /// The job of this number in its project, and its pipeline: where reruns have kept it, the one that ran.
+    pub async fn job_by_number(
+        &self,
+        project: &str,
+        number: u64,
+    ) -> Result<Option<(JobId, PipelineId)>, StoreError> {
+        const SQL: &str = "SELECT j.id, w.pipeline FROM jobs j JOIN workflows w ON w.id = j.workflow \
+                           JOIN pipelines p ON p.id = w.pipeline JOIN projects o ON o.id = p.project \
+                           WHERE j.number = ? AND j.origin IS NULL AND o.name = ?";
+        let row = sqlx::query(SQL).bind(int(number)).bind(project).fetch_optional(&self.readers).await?;
+        row.map(|row| Ok((JobId(uuid(&row, "id")?), PipelineId(uuid(&row, "pipeline")?)))).transpose()
+    }
+
+    /// Test results of a job in the order in which its tasks stored them: as many as this, behind so many others.
+    pub async fn test_cases(&self, job: JobId, behind: u64, most: u32) -> Result<Vec<TestCase>, StoreError> {
+        const SQL: &str = "SELECT json(c.value) AS test FROM tasks t JOIN tests r ON r.task = t.id \
+                           JOIN json_each(r.cases) c WHERE t.job = ? \
+                           ORDER BY t.node_index, r.request, c.key LIMIT ? OFFSET ?";
+        let query = sqlx::query(SQL).bind(bytes(&job.0)).bind(most).bind(int(behind));
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| structure(row, "test")).collect()
+    }
+
+    /// Reads something: whether it can be read at all.
+    pub async fn answers(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM projects LIMIT 1").fetch_optional(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Whether there is a project of this name.
+    pub async fn has_project(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.project(name).await?.is_some())
+    }
+
+    /// The names of projects that begin like this, at most that many.
+    pub async fn projects(&self, begin: &str, most: u32) -> Result<Vec<String>, StoreError> {
+        const SQL: &str =
+            "SELECT name FROM projects WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT ?2";
+        let rows = sqlx::query(SQL).bind(begin).bind(most).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(row.try_get("name")?)).collect()
+    }
+}
