@@ -7,6 +7,7 @@ mod health;
 mod job;
 mod me;
 mod metrics;
+mod openapi;
 mod operator;
 mod orbs;
 mod paging;
@@ -21,7 +22,7 @@ mod workflow;
 
 use crate::{bodies::MAX_JSON, refusal::Refusal};
 use actix_web::{
-    HttpRequest,
+    HttpRequest, HttpResponse, ResponseError,
     error::{JsonPayloadError, PathError, QueryPayloadError},
     web::{JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig},
 };
@@ -51,10 +52,16 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(workflow::routes)
         .configure(rerun::routes)
         .configure(health::routes)
+        .configure(openapi::routes)
         .configure(me::routes)
         .configure(project::routes)
         .configure(job::routes)
         .configure(project::project_route);
+}
+
+/// What no route takes.
+pub(crate) async fn nowhere() -> HttpResponse {
+    Refusal::Missing("there is no such call: GET /api/openapi.json has them all".to_owned()).error_response()
 }
 
 /// How bodies of JSON are read, up to that many bytes.

@@ -206,6 +206,7 @@ fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, 
             .configure(api::routes)
             .configure(blob_routes::routes)
             .configure(web::routes)
+            .default_service(actix_web::web::to(api::nowhere))
     })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)

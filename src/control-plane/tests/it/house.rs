@@ -1,5 +1,6 @@
 //! A control plane of its own for one test, and the callers around it.
 
+use crate::openapi;
 use client::{Operator, Runner, TaskClient, Transport};
 use control_plane::{KeySource, Running, Settings, start};
 use protocol::{
@@ -211,7 +212,8 @@ pub(crate) async fn ask(
     token: Option<(&str, &str)>,
 ) -> (u16, String) {
     let header = token.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    call(house, format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n")).await
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+    call(house, (method, path), request).await
 }
 
 /// The same of an operator's call with a body.
@@ -219,6 +221,7 @@ pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String)
     let length = body.len();
     call(
         house,
+        ("POST", path),
         format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nCircle-Token: {OPERATOR}\r\nContent-Length: {length}\r\n\
              Connection: close\r\n\r\n{body}"
@@ -227,7 +230,8 @@ pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String)
     .await
 }
 
-async fn call(house: &House, request: String) -> (u16, String) {
+/// Every answer is held to the OpenAPI document.
+async fn call(house: &House, (method, path): (&str, &str), request: String) -> (u16, String) {
     use std::io::{Read, Write};
     let address = house.running.address;
     let asking = std::thread::spawn(move || {
@@ -239,5 +243,7 @@ async fn call(house: &House, request: String) -> (u16, String) {
     });
     let answer = actix_web::web::block(|| asking.join().unwrap()).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
+    let status = head[9..12].parse().unwrap();
+    openapi::conforms(method, path, status, body);
+    (status, body.to_owned())
 }

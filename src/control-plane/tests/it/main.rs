@@ -16,6 +16,8 @@ mod house;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod orbs;
 #[cfg(test)]
 mod page;
