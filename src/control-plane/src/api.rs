@@ -3,6 +3,7 @@
 mod admin;
 pub(crate) mod auth;
 pub(crate) mod base64;
+mod compile;
 mod health;
 mod job;
 mod me;
@@ -51,6 +52,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(ssh_keys::routes)
         .configure(workflow::routes)
         .configure(rerun::routes)
+        .configure(compile::routes)
         .configure(health::routes)
         .configure(openapi::routes)
         .configure(me::routes)

@@ -5,6 +5,7 @@ mod create;
 pub(crate) mod credentials;
 mod hidden;
 pub(crate) mod orbs;
+pub(crate) mod processed;
 pub(crate) mod rerun;
 mod spec;
 pub(crate) mod view;

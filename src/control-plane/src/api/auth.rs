@@ -6,7 +6,14 @@ use crate::{
     plane::{Plane, token},
     refusal::Refusal,
 };
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, ResponseError,
+    body::MessageBody,
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::header::AUTHORIZATION,
+    middleware::Next,
+    web::Data,
+};
 use protocol::{ResourceClass, http::Lease};
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -110,6 +117,9 @@ impl FromRequest for Task {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if let Some(known) = request.extensions_mut().remove::<Self>() {
+            return Box::pin(std::future::ready(Ok(known)));
+        }
         let (plane, token) = (plane(request).clone(), token(request));
         let room = plane.bodies.admit(request);
         Box::pin(async move {
@@ -119,6 +129,22 @@ impl FromRequest for Task {
             Ok(Self { lease, token, _room: room? })
         })
     }
+}
+
+/// Looks at the token of a call before anything else of it: a token may have to be looked up, and a stranger is not to
+/// hear meanwhile what is wrong with their body.
+pub(super) async fn holder_first(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    match request.extract::<Task>().await {
+        Ok(task) => drop(request.extensions_mut().insert(task)),
+        Err(refusal) => {
+            let response = refusal.error_response();
+            return Ok(request.into_response(response).map_into_right_body());
+        }
+    }
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 impl Plane {

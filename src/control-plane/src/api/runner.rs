@@ -1,7 +1,7 @@
 //! Calls of launch-agents: claims, heartbeats, and the public calls about a claimed task.
 
 use super::{
-    auth::{Runner, Task},
+    auth::{Runner, Task, holder_first},
     base64,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 };
 use actix_web::{
     HttpResponse,
+    middleware::from_fn,
     web::{Data, Json, ServiceConfig, get, post, resource},
 };
 use protocol::{
@@ -25,9 +26,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/api/v3/runner/claim").route(post().to(claim)))
         .service(resource("/api/v3/runner/heartbeat").route(post().to(heartbeat)))
-        .service(resource("/api/v3/runner/unclaim").route(post().to(unclaim)))
-        .service(resource("/api/v2/task/config").route(get().to(config_of_task)))
-        .service(resource("/api/v2/task/event/fail").route(post().to(fail)));
+        .service(resource("/api/v3/runner/unclaim").wrap(from_fn(holder_first)).route(post().to(unclaim)))
+        .service(resource("/api/v2/task/config").wrap(from_fn(holder_first)).route(get().to(config_of_task)))
+        .service(resource("/api/v2/task/event/fail").wrap(from_fn(holder_first)).route(post().to(fail)));
 }
 
 /// The platform of the task-agent that is published: it was built beside us.

@@ -1,6 +1,10 @@
 //! Calls of a task's holder: begin, stream, transfers, end.
 
-use super::{MAX_WORDS, auth::Task, json};
+use super::{
+    MAX_WORDS,
+    auth::{Task, holder_first},
+    json,
+};
 use crate::{
     plane::{Plane, leases::Ending, stream::Streamed},
     refusal::Refusal,
@@ -8,6 +12,7 @@ use crate::{
 use actix_web::{
     HttpResponse,
     http::header::ContentType,
+    middleware::from_fn,
     web::{Bytes, Data, Json, Query, ServiceConfig, get, post, resource, scope},
 };
 use protocol::{
@@ -22,6 +27,7 @@ use protocol::{
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     let routes = scope("/api/v3/task")
+        .wrap(from_fn(holder_first))
         .service(resource("/begin").app_data(json(MAX_WORDS)).route(post().to(begin)))
         .service(resource("/stream").route(get().to(acknowledged)).route(post().to(stream)))
         .service(resource("/blobs").route(post().to(store)))

@@ -238,7 +238,8 @@ fn parameters(
     given.into_iter().map(read).collect()
 }
 
-fn text_of(name: &str, value: Value) -> Result<String, Refusal> {
+/// A plain value as typed on a command line.
+pub(super) fn text_of(name: &str, value: Value) -> Result<String, Refusal> {
     match value {
         Value::String(text) => Ok(text),
         Value::Bool(value) => Ok(value.to_string()),

@@ -7,6 +7,8 @@ mod api_v2;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod compile;
+#[cfg(test)]
 mod continuation;
 mod former;
 #[cfg(test)]
@@ -31,6 +33,8 @@ mod restarts;
 mod serial;
 #[cfg(test)]
 mod ssh_keys;
+#[cfg(test)]
+mod strangers;
 #[cfg(test)]
 mod stream;
 #[cfg(test)]

@@ -9,14 +9,16 @@ use std::{
     sync::LazyLock,
 };
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+/// As it is served.
+pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../assets/openapi.json")).expect("the document is JSON")
 });
 
 /// A method and a path with its places in braces.
-type Call = (String, String);
+pub(crate) type Call = (String, String);
 
-fn documented() -> BTreeSet<Call> {
+/// All calls of the document.
+pub(crate) fn documented() -> BTreeSet<Call> {
     let paths = DOCUMENT["paths"].as_object().unwrap().iter();
     let calls = paths.flat_map(|(path, item)| {
         item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
@@ -93,7 +95,7 @@ fn every_route_is_in_the_document_and_nothing_else_is() {
 }
 
 /// A path with something in each of its places.
-fn filled(path: &str) -> String {
+pub(crate) fn filled(path: &str) -> String {
     let mut filled = path.to_owned();
     for (place, value) in [("number", "7"), ("index", "0"), ("step", "1"), ("digest", &"0".repeat(64))] {
         filled = filled.replace(&format!("{{{place}}}"), value);
