@@ -162,7 +162,8 @@ fn fuzzed(rig: &Rig, python: &Path, server: &Server, token: &str, settings: &str
     };
     let settings = rig.write("schemathesis.toml", settings);
     let mut command = Command::new(python);
-    command.args(["-m", "schemathesis.cli", "--config-file"]).arg(settings);
+    // It keeps notes where it runs.
+    command.current_dir(rig.path("")).args(["-m", "schemathesis.cli", "--config-file"]).arg(settings);
     command.args(["run", &format!("{}/api/openapi.json", server.url)]).args(which);
     // Both: of the one that is missing it would make something up.
     command.args(["--header", &format!("Authorization: Bearer {token}")]);
