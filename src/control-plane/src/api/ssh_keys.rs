@@ -1,6 +1,6 @@
 //! Calls of operators about the SSH keys of projects, ours and those of the public API v2.
 
-use super::auth::Operator;
+use super::{auth::Operator, tagged::Tagged};
 use crate::{
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
@@ -82,12 +82,12 @@ async fn checkout_keys(
     plane: Data<Plane>,
     project: Path<String>,
     digest: Query<Digest>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Tagged<Value>, Refusal> {
     let keys = plane.ssh_keys(&project).await?;
     let last = keys.iter().rposition(|key| key.checkout);
     let all = keys.iter().enumerate().filter(|(_, key)| key.checkout);
     let items: Vec<_> = all.map(|(place, key)| public(key, Some(place) == last, &digest)).collect();
-    Ok(Json(json!({ "items": items, "next_page_token": null })))
+    Ok(Tagged(json!({ "items": items, "next_page_token": null })))
 }
 
 /// The newest of them is the one that is used.
@@ -139,9 +139,9 @@ async fn checkout_key(
     plane: Data<Plane>,
     path: Path<(String, String)>,
     digest: Query<Digest>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Tagged<Value>, Refusal> {
     let (key, preferred) = found(&plane, &path.0, &path.1).await?;
-    Ok(Json(public(&key, preferred, &digest)))
+    Ok(Tagged(public(&key, preferred, &digest)))
 }
 
 async fn remove_checkout_key(

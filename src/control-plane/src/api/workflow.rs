@@ -3,6 +3,7 @@
 use super::{
     MAX_WORDS,
     auth::{Approver, Operator},
+    tagged::Tagged,
 };
 use crate::{
     plane::{Plane, clock::rfc3339},
@@ -65,9 +66,9 @@ pub(super) fn accepted() -> HttpResponse {
     HttpResponse::Accepted().json(json!({ "message": "Accepted." }))
 }
 
-async fn workflow(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Json<Value>, Refusal> {
+async fn workflow(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Tagged<Value>, Refusal> {
     let (pipeline, place) = found(&plane, *id).await?;
-    Ok(Json(shown_workflow(&pipeline, &pipeline.workflows[place])))
+    Ok(Tagged(shown_workflow(&pipeline, &pipeline.workflows[place])))
 }
 
 pub(super) fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -> Value {
@@ -84,11 +85,11 @@ pub(super) fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -
     })
 }
 
-async fn jobs(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Json<Value>, Refusal> {
+async fn jobs(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Tagged<Value>, Refusal> {
     let (pipeline, place) = found(&plane, *id).await?;
     let jobs = &pipeline.workflows[place].jobs;
     let items: Vec<Value> = jobs.iter().map(|job| shown_job(&pipeline.project, jobs, job)).collect();
-    Ok(Json(json!({ "items": items, "next_page_token": null })))
+    Ok(Tagged(json!({ "items": items, "next_page_token": null })))
 }
 
 fn shown_job(project: &str, jobs: &[JobView], job: &JobView) -> Value {

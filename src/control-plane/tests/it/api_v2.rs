@@ -232,6 +232,24 @@ async fn who_has_an_answer_already_is_not_sent_it_again() {
     let tag = first.header("ETag").unwrap().to_owned();
     let again = crate::page::get(&house, &path, &format!("{token}If-None-Match: \"x\", {tag}\r\n")).await;
     assert_eq!((again.status, again.header("ETag"), again.text().as_str()), (304, Some(tag.as_str()), ""));
+    let workflow = house.view(pipeline).await.workflows[0].id;
+    for path in [
+        "me".to_owned(),
+        "me/collaborations".to_owned(),
+        "pipeline".to_owned(),
+        format!("pipeline/{pipeline}"),
+        format!("workflow/{workflow}"),
+        format!("workflow/{workflow}/job"),
+        "project/gh/acme/shop".to_owned(),
+        "project/gh/acme/shop/job/1".to_owned(),
+        "project/gh/acme/shop/1/tests".to_owned(),
+        "project/gh/acme/shop/checkout-key".to_owned(),
+    ] {
+        let any =
+            crate::page::get(&house, &format!("/api/v2/{path}"), &format!("{token}If-None-Match: *\r\n"))
+                .await;
+        assert!(any.status == 304 && any.header("ETag").is_some(), "{path}: {}", any.status);
+    }
     finish(&house.runner().await, Outcome::Success).await;
     let changed = crate::page::get(&house, &path, &format!("{token}If-None-Match: {tag}\r\n")).await;
     assert!(changed.status == 200 && changed.header("ETag") != Some(&tag), "{}", changed.text());
