@@ -16,6 +16,7 @@ use protocol::{
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
     transfer::Content,
+    webhook::{NewRepository, Repository},
 };
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -113,6 +114,27 @@ impl Operator {
     pub async fn delete_ssh_key(&self, project: &str, fingerprint: &str) -> Result<(), ClientError> {
         let (project, fingerprint) = (escaped_path(project), escaped(fingerprint));
         let path = format!("/api/v3/ssh-keys/{project}?fingerprint={fingerprint}");
+        self.delete(path).send(&self.link).await?.done()
+    }
+
+    /// The repositories of projects, without their secrets.
+    pub async fn repositories(&self) -> Result<Vec<Repository>, ClientError> {
+        Ok(self.get("/api/v3/repositories").send(&self.link).await?.read::<Items<Repository>>()?.items)
+    }
+
+    /// Names the repository of a project; with the secret that was made, if none came.
+    pub async fn name_repository(
+        &self,
+        project: &str,
+        new: &NewRepository,
+    ) -> Result<Repository, ClientError> {
+        let path = format!("/api/v3/repositories/{}", escaped_path(project));
+        Call::new(Method::PUT, path, &self.token).json(new).send(&self.link).await?.read()
+    }
+
+    /// Takes it away from the project again.
+    pub async fn forget_repository(&self, project: &str) -> Result<(), ClientError> {
+        let path = format!("/api/v3/repositories/{}", escaped_path(project));
         self.delete(path).send(&self.link).await?.done()
     }
 

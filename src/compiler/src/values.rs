@@ -64,6 +64,14 @@ const EMPTY: [&str; 55] = [
     "pipeline.trigger_parameters.webhook.body",
 ];
 
+/// What says of a pipeline that a call had it made.
+const ABOUT_CALLS: [&str; 4] = [
+    "pipeline.trigger_source",
+    "pipeline.integration_source",
+    "pipeline.event.name",
+    "pipeline.event.action",
+];
+
 /// Below these every name is taken as known and empty: they are the triggering system's own.
 const OPEN: [&str; 2] = ["pipeline.trigger_parameters.", "pipeline.event.github."];
 
@@ -99,6 +107,28 @@ fn is_file(name: &str) -> bool {
     [".yml", ".yaml"].iter().any(|extension| name.ends_with(extension))
 }
 
+/// What had the pipeline made: a webhook, else a call.
+fn triggered(inputs: &Inputs) -> Vec<(&'static str, String)> {
+    let Some(trigger) = &inputs.git.trigger else {
+        return ABOUT_CALLS.map(|name| (name, "api".to_owned())).to_vec();
+    };
+    let address = trigger.pull_request.clone().unwrap_or_default();
+    let is_default = inputs.git.branch.is_some() && inputs.git.branch == inputs.git.default_branch;
+    vec![
+        ("pipeline.trigger_source", "webhook".to_owned()),
+        ("pipeline.integration_source", trigger.provider.clone()),
+        ("pipeline.event.name", trigger.event.clone()),
+        ("pipeline.event.action", trigger.action.clone()),
+        ("pipeline.event.context.github.pr_url", address.clone()),
+        ("pipeline.event.github.pull_request.url", address),
+        ("pipeline.git.branch.is_default", is_default.to_string()),
+        ("pipeline.trigger.type", trigger.provider.clone()),
+        ("pipeline.trigger_parameters.circleci.event_type", trigger.event.clone()),
+        ("pipeline.trigger_parameters.circleci.trigger_type", trigger.provider.clone()),
+        ("pipeline.trigger_parameters.circleci.event_time", inputs.received_at.clone().unwrap_or_default()),
+    ]
+}
+
 /// The pipeline's values by their full names.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
@@ -121,11 +151,7 @@ impl Values {
             ("pipeline.project.git_url", given(&git.url)),
             ("pipeline.project.slug", inputs.project.clone()),
             ("pipeline.project.type", system(&inputs.project).to_owned()),
-            ("pipeline.trigger_source", "api".to_owned()),
             ("pipeline.trigger.received_at", given(&inputs.received_at)),
-            ("pipeline.integration_source", "api".to_owned()),
-            ("pipeline.event.name", "api".to_owned()),
-            ("pipeline.event.action", "api".to_owned()),
             ("pipeline.git.branch", given(&git.branch)),
             ("pipeline.git.tag", given(&git.tag)),
             ("pipeline.git.revision", given(&git.revision)),
@@ -137,7 +163,8 @@ impl Values {
             ("pipeline.git.commit.author_name", git.commit.author_name.clone()),
             ("pipeline.git.commit.author_email", git.commit.author_email.clone()),
         ];
-        let texts = texts.into_iter().map(|(name, text)| (name.to_owned(), Node::string(span, text)));
+        let texts = texts.into_iter().chain(triggered(inputs));
+        let texts = texts.map(|(name, text)| (name.to_owned(), Node::string(span, text)));
         let known = texts.chain([("pipeline.number".to_owned(), number)]).collect();
         Self { known, empty: Node::string(span, "") }
     }

@@ -19,6 +19,7 @@ mod slug;
 mod ssh_keys;
 mod tagged;
 mod task;
+mod webhooks;
 mod workflow;
 
 use crate::{bodies::MAX_JSON, refusal::Refusal};
@@ -50,6 +51,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(operator::routes)
         .configure(orbs::routes)
         .configure(ssh_keys::routes)
+        .configure(webhooks::routes)
         .configure(workflow::routes)
         .configure(rerun::routes)
         .configure(compile::routes)

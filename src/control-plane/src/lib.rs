@@ -30,6 +30,7 @@ mod settings;
 mod ssh_keys;
 mod start;
 mod tallies;
+mod triggers;
 mod web;
 
 pub use backup::{BackedUp, BackupError, backup};

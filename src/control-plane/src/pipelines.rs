@@ -1,7 +1,7 @@
 //! Pipelines: made from a configuration, run again, given to task-agents as specs, shown as views.
 
 pub(crate) mod continuation;
-mod create;
+pub(crate) mod create;
 pub(crate) mod credentials;
 mod hidden;
 pub(crate) mod orbs;

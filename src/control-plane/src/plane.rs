@@ -21,8 +21,14 @@ pub(crate) mod token;
 pub(crate) mod transfers;
 
 use crate::{
-    bodies::Bodies, data_dir::Removals, logs::Logs, refusal::Refusal, secrets::Vault, settings::Retention,
+    bodies::Bodies,
+    data_dir::Removals,
+    logs::Logs,
+    refusal::Refusal,
+    secrets::Vault,
+    settings::Retention,
     tallies::Tallies,
+    triggers::{Fetches, Working},
 };
 use access::Access;
 use clock::{Clock, Moment};
@@ -72,6 +78,9 @@ pub(crate) struct Plane {
     /// How many calls are being answered.
     pub(crate) calls: watch::Sender<usize>,
     pub(crate) tallies: Tallies,
+    pub(crate) fetches: Fetches,
+    /// Webhooks that are being worked on.
+    pub(crate) working: Working,
     core: Mutex<Core>,
     /// Held by whoever looks up what a job is told of its former runs.
     looking_back: tokio::sync::Mutex<()>,
@@ -111,6 +120,7 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) instances: Instances,
     pub(crate) rules: Rules,
+    pub(crate) fetches: Fetches,
     pub(crate) removals: Arc<Removals>,
     pub(crate) swept: PathBuf,
     pub(crate) closing: watch::Receiver<bool>,
@@ -154,6 +164,8 @@ impl Plane {
             closing: parts.closing,
             calls: watch::Sender::new(0),
             tallies: Tallies::default(),
+            fetches: parts.fetches,
+            working: Working::default(),
             core: Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),
             bundles: tokio::sync::Semaphore::new(BUNDLES),

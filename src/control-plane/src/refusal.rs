@@ -16,6 +16,9 @@ pub(crate) enum Refusal {
     /// No valid operator's token.
     #[error("Unauthorized: give the operator's token as `Authorization: Bearer`")]
     Unauthorized,
+    /// A webhook that is not the provider's: nobody is to learn why.
+    #[error("the signature is not valid")]
+    Unsigned,
     /// The lease is over.
     #[error("{0}")]
     Fenced(String),
@@ -77,7 +80,7 @@ impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Unknown | Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::Unsigned => StatusCode::UNAUTHORIZED,
             Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,

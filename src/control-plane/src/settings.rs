@@ -31,6 +31,8 @@ pub struct Settings {
     pub orbs: Option<Arc<dyn Orbs>>,
     /// Lines of `known_hosts` for tasks that use SSH, beside those of the hosts that everybody uses.
     pub known_hosts: String,
+    /// Whether configurations are fetched over http as well, and from paths of this host.
+    pub insecure_fetch: bool,
 }
 
 /// What is kept of what is over. What goes on is kept whatever this says, and so is the newest pipeline of a project.
@@ -112,6 +114,7 @@ impl Settings {
             retention: Retention::SERVER,
             orbs: None,
             known_hosts: String::new(),
+            insecure_fetch: false,
         }
     }
 }

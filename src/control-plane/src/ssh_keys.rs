@@ -92,6 +92,12 @@ impl Plane {
         Ok(ssh)
     }
 
+    /// The key that the project's checkouts use.
+    pub(crate) async fn checkout_key(&self, project: ProjectId) -> Result<Option<SshKey>, Refusal> {
+        let rows = self.store.ssh_keys(project).await?;
+        rows.into_iter().rfind(|row| row.checkout).map(|row| self.opened(row)).transpose()
+    }
+
     fn opened(&self, row: SshKeyRow) -> Result<SshKey, Refusal> {
         let unreadable = || {
             Refusal::Unavailable(format!(

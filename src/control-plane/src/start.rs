@@ -5,6 +5,7 @@ use crate::{
     plane::{Parts, Plane, Rules, access::Access, instances::Instances, token},
     secrets::{KeyError, Vault},
     settings::Settings,
+    triggers::Fetches,
     web,
 };
 use actix_web::{
@@ -168,7 +169,10 @@ async fn open(
         known_hosts: settings.known_hosts.clone(),
     };
     let swept = directory.join(data_dir::SWEPT);
-    let parts = Parts { store, blobs, logs, vault, log, access, instances, rules, removals, swept, closing };
+    let fetches = Fetches::open(directory, settings.insecure_fetch)
+        .map_err(StartError::directory("empty", &directory.join("fetches")))?;
+    let parts =
+        Parts { store, blobs, logs, vault, log, access, instances, rules, fetches, removals, swept, closing };
     Ok((Plane::new(parts), token))
 }
 

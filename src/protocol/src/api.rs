@@ -308,6 +308,23 @@ pub struct GitValues {
     /// What the commit says of itself.
     #[serde(default)]
     pub commit: CommitValues,
+    /// What told of it, where a webhook did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+}
+
+/// The webhook that a pipeline was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Who keeps the repository: `github`, `gitlab`, `bitbucket`, `gitea`.
+    pub provider: String,
+    /// `push` or `pull_request`.
+    pub event: String,
+    /// As the provider calls what happened to a pull request; else `push`.
+    pub action: String,
+    /// The address of the pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
 }
 
 /// What a commit says of itself; empty where that is not known.

@@ -28,6 +28,7 @@ pub mod status;
 pub mod stream;
 pub mod task;
 pub mod transfer;
+pub mod webhook;
 
 pub use ids::{Digest, Epoch, JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId};
 pub use status::{JobStatus, Outcome, PipelineState, StepStatus, WorkflowStatus};

@@ -28,6 +28,9 @@ impl Method {
 /// The protocols that a repository may be fetched over, as `GIT_ALLOW_PROTOCOL` has them.
 pub const PROTOCOLS: &str = "file:git:http:https:ssh";
 
+/// Keys of the hosts that everybody uses, as these publish them: lines of `known_hosts`.
+pub const KNOWN_HOSTS: &str = include_str!("repository/known_hosts");
+
 /// How a repository is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {

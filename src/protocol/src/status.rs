@@ -28,7 +28,7 @@ pub enum PipelineState {
     Created,
     /// Its setup workflow is there, and has not continued it.
     Setup,
-    /// It was continued with a configuration that is not valid: there will be no more.
+    /// Its configuration, or the one it was continued with, could not be had or is not valid: there will be no more.
     Errored,
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod operator;
 mod orb;
 mod orb_store;
+mod project;
 mod rerun;
 mod selection;
 mod ssh_key;
@@ -19,6 +20,7 @@ pub(crate) use operator::{
 };
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
+pub(crate) use project::{Project, ProjectCommand};
 pub(crate) use rerun::Rerun;
 pub(crate) use selection::{Output, Selection};
 pub(crate) use ssh_key::{KeyFile, SshKeyCommand, SshKeys};
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Token(Token),
     /// Give projects of a control plane SSH keys, list them and take them away
     SshKey(SshKeys),
+    /// Name the repositories of projects, of whose pushes a control plane makes pipelines
+    Project(Project),
     /// Start and follow pipelines of a control plane
     Pipeline(Box<Pipeline>),
     /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them
@@ -212,6 +216,7 @@ mod tests {
             "status",
             "resource-class",
             "token",
+            "project",
             "pipeline",
             "approve",
             "rerun",

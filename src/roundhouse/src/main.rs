@@ -17,6 +17,7 @@ mod orb;
 mod orders;
 mod pipeline;
 mod program;
+mod projects;
 mod report;
 mod request;
 mod rerun;
@@ -73,6 +74,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
         Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
+        Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),
         Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),
         Command::Rerun(options) => rerun::rerun(options),
         Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),

@@ -109,7 +109,7 @@ fn git_values(git: snapshot::Git) -> GitValues {
     let tag = tag.filter(|_| branch.is_none());
     let snapshot::Commit { subject, body, author_name, author_email } = commit;
     let commit = CommitValues { subject, body, author_name, author_email };
-    GitValues { revision, branch, tag, default_branch, url, commit }
+    GitValues { revision, branch, tag, default_branch, url, commit, trigger: None }
 }
 
 #[cfg(test)]

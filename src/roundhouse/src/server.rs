@@ -42,6 +42,7 @@ fn serve(options: &Server) -> Result<(), Failure> {
     let mut settings = Settings::new(options.data_dir.clone(), options.listen, program);
     settings.lease = options.lease;
     settings.retention = options.retention();
+    settings.insecure_fetch = options.allow_insecure_fetch;
     if let Some(path) = &options.known_hosts {
         settings.known_hosts =
             fs::read_to_string(path).or_usage(format!("--known-hosts {}", path.display()))?;

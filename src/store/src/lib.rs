@@ -20,6 +20,7 @@ mod logs;
 mod look;
 mod open;
 mod orbs;
+mod repositories;
 mod runs;
 mod search;
 mod ssh_keys;
@@ -36,6 +37,7 @@ pub use kept::{BundlePlace, BundleRow, CacheRow, FoundArtifact, FoundCache, Laye
 pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
 pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;
+pub use repositories::RepositoryRow;
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use search::Wanted;
 pub use ssh_keys::SshKeyRow;

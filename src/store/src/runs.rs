@@ -172,7 +172,8 @@ pub(crate) fn next_numbers(batch: &mut Batch, project: ProjectId, pipeline: u64,
 
 impl PipelineRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO pipelines (id, project, number, created_ms, source, git, state) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO pipelines (id, project, number, created_ms, source, git, state, errors) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -181,7 +182,8 @@ impl PipelineRow {
             .bind(self.created_ms)
             .bind(json(&self.source))
             .bind(json(&self.git))
-            .bind(self.state.to_string());
+            .bind(self.state.to_string())
+            .bind(json(&self.errors));
     }
 
     pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {

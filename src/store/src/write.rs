@@ -2,8 +2,8 @@
 
 use crate::{
     BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId,
-    SshKeyRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget, kept, logs,
-    runs, ssh_keys, steps, tasks, tested,
+    RepositoryRow, SshKeyRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget,
+    kept, logs, repositories, runs, ssh_keys, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -183,6 +183,12 @@ pub enum Write {
     SshKey(Box<SshKeyRow>),
     /// Takes one away again, by its fingerprint.
     RemoveSshKey(ProjectId, String),
+    /// The repository of a project, in the place of the one it has.
+    Repository(Box<RepositoryRow>),
+    /// A project has none any more.
+    RemoveRepository(ProjectId),
+    /// A webhook of a project was seen at this time, by its hash.
+    Delivered(ProjectId, [u8; 32], i64),
     /// Publishes an orb; its number is 0 where the version is there with another source.
     Orb(Box<OrbRow>),
     /// A runner instance was seen.
@@ -301,6 +307,9 @@ impl Write {
             Self::RemoveToken(id) => access::remove_token(batch, *id),
             Self::SshKey(row) => row.insert(batch),
             Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),
+            Self::Repository(row) => row.insert(batch),
+            Self::RemoveRepository(project) => repositories::remove(batch, *project),
+            Self::Delivered(project, hash, at_ms) => repositories::delivered(batch, *project, hash, *at_ms),
             Self::Orb(row) => row.publish(batch),
             Self::Instance(class, row) => row.upsert(batch, class),
             other => other.add_to_the_past(batch),

@@ -58,6 +58,36 @@ impl Plane {
         Ok(Created { id, number, warnings })
     }
 
+    /// Remembers a pipeline that does not come to be, and why.
+    pub(crate) async fn create_failed(
+        self: &Arc<Self>,
+        failed: Failed,
+    ) -> Result<(PipelineId, u64), Refusal> {
+        let Failed { new, errors } = failed;
+        let project = self.projects.get(&self.store, &new.project).await?;
+        let numbers = project.numbers.clone().lock_owned().await;
+        let (id, number) = (PipelineId(Uuid::now_v7()), numbers.pipeline);
+        let next = Numbers { pipeline: number + 1, job: numbers.job };
+        let row = PipelineRow {
+            id,
+            project: project.id,
+            number,
+            created_ms: wall_ms(),
+            // Nothing of it is ever checked out.
+            source: Source::None,
+            git: new.git,
+            state: PipelineState::Errored,
+            errors,
+            continued: None,
+        };
+        let project = project.id;
+        let mut change = Change::default();
+        change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
+        change.writes.push(Write::Pipeline(row.into()));
+        self.queue_new(id, Vec::new(), change, (numbers, next)).on_disk().await?;
+        Ok((id, number))
+    }
+
     async fn check_source(&self, new: &NewPipeline) -> Result<(), Refusal> {
         let (digest, size) = match &new.source {
             Source::Archive { digest, size } => (digest, size),
@@ -200,6 +230,14 @@ impl Plane {
         self.store.submit(Command { guard: None, writes, done });
         Written::new(told)
     }
+}
+
+/// A pipeline that does not come to be.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) new: NewPipeline,
+    /// Why.
+    pub(crate) errors: Vec<String>,
 }
 
 /// Of each job of a workflow, where its tasks go, if it is any.

@@ -135,8 +135,11 @@ fn of_project(pipeline: &Pipeline) -> Vec<Variable> {
 fn of_commit(pipeline: &Pipeline) -> Vec<Variable> {
     let git = &pipeline.git;
     let branch = git.branch.as_ref().filter(|_| git.tag.is_none());
+    let pull_request = git.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
     let known = [
         ("CIRCLE_BRANCH", branch),
+        ("CIRCLE_PULL_REQUEST", pull_request),
+        ("CIRCLE_PULL_REQUESTS", pull_request),
         ("CIRCLE_REPOSITORY_URL", git.url.as_ref()),
         ("CIRCLE_SHA1", git.revision.as_ref()),
         ("CIRCLE_TAG", git.tag.as_ref()),

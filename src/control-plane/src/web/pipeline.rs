@@ -98,6 +98,7 @@ fn setup(pipeline: &PipelineView) -> &'static str {
         PipelineState::Created => "",
         PipelineState::Setup if runs => "its setup workflow decides what else runs",
         PipelineState::Setup => "its setup workflow ended without continuing the pipeline: nothing else runs",
+        PipelineState::Errored if pipeline.workflows.is_empty() => "nothing of it runs",
         PipelineState::Errored => "it was continued with a configuration that is not valid",
     }
 }

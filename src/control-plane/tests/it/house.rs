@@ -230,6 +230,21 @@ pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String)
     .await
 }
 
+/// The same of anybody's call with these headers.
+pub(crate) async fn post_with(
+    house: &House,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    call(house, ("POST", path), request).await
+}
+
 /// Every answer is held to the OpenAPI document.
 async fn call(house: &House, (method, path): (&str, &str), request: String) -> (u16, String) {
     use std::io::{Read, Write};

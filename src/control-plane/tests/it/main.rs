@@ -39,3 +39,5 @@ mod strangers;
 mod stream;
 #[cfg(test)]
 mod transfers;
+#[cfg(test)]
+mod webhooks;

@@ -45,6 +45,10 @@ pub(crate) struct Server {
     #[arg(long, value_name = "FILE")]
     pub(crate) known_hosts: Option<PathBuf>,
 
+    /// Fetch configurations over http too, and from paths of this host: not only over https and ssh
+    #[arg(long)]
+    pub(crate) allow_insecure_fetch: bool,
+
     /// How long a lease of a task lasts without a heartbeat, as 60s or 2m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease, hide = true)]
     pub(crate) lease: Duration,

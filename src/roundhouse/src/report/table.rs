@@ -56,10 +56,11 @@ fn continuation(view: &PipelineView) -> Vec<String> {
         }
         PipelineState::Errored => {
             let said = view.errors.iter().map(|error| error.trim_end().to_owned());
-            ["the pipeline was continued with a configuration that is not valid:".to_owned()]
-                .into_iter()
-                .chain(said)
-                .collect()
+            let what = match view.workflows.is_empty() {
+                true => "nothing of the pipeline runs:",
+                false => "the pipeline was continued with a configuration that is not valid:",
+            };
+            [what.to_owned()].into_iter().chain(said).collect()
         }
     }
 }

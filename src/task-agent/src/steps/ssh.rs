@@ -12,7 +12,7 @@
 
 use crate::{place::Place, steps::StepError};
 use protocol::{
-    repository::{self, Ssh, SshKey, Transport},
+    repository::{self, KNOWN_HOSTS, Ssh, SshKey, Transport},
     task::{Source, TaskSpec},
 };
 use std::{
@@ -21,9 +21,6 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
-
-/// Keys of hosts as these publish them.
-const KNOWN_HOSTS: &str = include_str!("ssh/known_hosts");
 
 /// A program that names the task's files to the real one.
 const PROGRAM: &str = include_str!("ssh/program.sh");

@@ -1,0 +1,116 @@
+//! Pushes that become pipelines, with the real programs: a bare repository that git serves, a signed webhook, and a
+//! launch-agent that runs what comes of it.
+
+use integration::{
+    fleet::{CLASS, Fleet, checkouts},
+    git::{Http, Repository, Sshd},
+    pipelines::job,
+    rig::Rig,
+};
+use protocol::{status::JobStatus, webhook::Received};
+use ring::hmac;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+const PROJECT: &str = "github.com/acme/app";
+
+/// What stands behind the signature header of a provider.
+fn signature(secret: &str, body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hmac::sign(&key, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Sends a webhook as a provider would; the status and what came of it.
+fn send(fleet: &Fleet, header: &str, body: &str) -> (String, String) {
+    let address = fleet.server.url.strip_prefix("http://").expect("it is plain");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let length = body.len();
+    write!(
+        stream,
+        "POST /api/v3/webhooks/{PROJECT} HTTP/1.1\r\nHost: x\r\n{header}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    (head[9..12].to_owned(), body.to_owned())
+}
+
+fn push(reference: &str, revision: &str) -> String {
+    format!(
+        "{{\"ref\": \"{reference}\", \"after\": \"{revision}\", \"head_commit\": {{\"id\": \"{revision}\", \"message\": \"x\"}}, \
+         \"repository\": {{\"default_branch\": \"main\"}}}}"
+    )
+}
+
+/// Pushes have no author but the provider: the configuration is that of the revision, and so are the files.
+async fn pushed(fleet: &Fleet, repository: &Repository, secret: &str) {
+    let look = "cat f; git rev-parse HEAD; echo $CIRCLE_BRANCH $CIRCLE_SHA1";
+    repository.commit("f", "one", "refs/heads/main");
+    let config = checkouts(&[("only", "", look)]);
+    let revision = repository.commit(".circleci/config.yml", &config, "refs/heads/main");
+    repository.commit(".circleci/config.yml", "version: 2.1\njobs: {}\n", "refs/heads/main");
+    let body = push("refs/heads/main", &revision);
+    let forged = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature("other", &body));
+    assert_eq!(send(fleet, &forged, &body).0, "401");
+    let header = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &body));
+    let (status, told) = send(fleet, &header, &body);
+    assert_eq!(status, "200", "{told}");
+    let received: Received = serde_json::from_str(&told).expect("it is in the shape");
+    assert_eq!(received.pipelines.len(), 1, "{told}");
+    let view = fleet.server.ended(received.pipelines[0].id).await;
+    assert!(view.errors.is_empty(), "{:?}", view.errors);
+    let log = fleet.log(&view, "only", "Checkout code").await;
+    assert_eq!(job(&view, "only").status, JobStatus::Success, "{log}");
+    let expected = format!("one{revision}\nmain {revision}\n");
+    assert_eq!(fleet.log(&view, "only", "it").await, expected);
+    let (_, again) = send(fleet, &header, &body);
+    assert!(again.contains("came before"), "{again}");
+}
+
+#[actix_rt::test]
+async fn a_push_to_a_repository_served_over_http_runs_green_on_a_launch_agent() {
+    let fleet = Fleet::start(&["--allow-insecure-fetch"]).await;
+    let repository = Repository::new(&fleet.rig.path("git"));
+    let http = Http::serve(&fleet.rig.path("git"));
+    let url = format!("{}/app.git", http.url);
+    let made = fleet.roundhouse(&["project", "create", PROJECT, "--url", &url, "--provider", "github"]);
+    assert_eq!(made.status, 0, "{}", made.errors);
+    pushed(&fleet, &repository, made.output.trim()).await;
+    let listed = fleet.roundhouse(&["project", "list"]).output;
+    assert!(
+        listed.contains(PROJECT) && listed.contains(&url) && !listed.contains(made.output.trim()),
+        "{listed}"
+    );
+    assert_eq!(fleet.roundhouse(&["project", "delete", PROJECT]).status, 0);
+    assert_eq!(send(&fleet, "X-GitHub-Event: push", "{}").0, "404");
+}
+
+#[actix_rt::test]
+async fn a_push_to_a_private_repository_is_fetched_with_the_projects_key_and_from_a_known_host_alone() {
+    let rig = Rig::new();
+    let Some(sshd) = Sshd::start(&rig.path("sshd")) else { return };
+    let hosts = rig.write("hosts", &sshd.known_host).display().to_string();
+    let fleet = Fleet::start(&["--known-hosts", &hosts]).await;
+    let repository = Repository::new(&fleet.rig.path("git"));
+    let url = format!("{}{}", sshd.url, repository.bare.display());
+    let arguments =
+        ["project", "create", PROJECT, "--url", &url, "--provider", "github", "--resource-class", CLASS];
+    let made = fleet.roundhouse(&arguments);
+    assert_eq!(made.status, 0, "{}", made.errors);
+    let secret = made.output.trim();
+    let strange = push("refs/heads/main", &"1".repeat(40));
+    let header =
+        format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &strange));
+    let (status, told) = send(&fleet, &header, &strange);
+    assert!(status == "200" && told.contains("cannot fetch 1111") && told.contains("denied"), "{told}");
+    let key = fleet.roundhouse(&["ssh-key", "create", PROJECT, "--checkout"]);
+    assert_eq!(key.status, 0, "{}", key.errors);
+    sshd.admit(&key.output);
+    pushed(&fleet, &repository, secret).await;
+    let left = std::fs::read_dir(fleet.server.data.join("fetches")).expect("it is there").count();
+    assert_eq!(left, 0, "a key lies in a fetch's own directory, and goes with it");
+}

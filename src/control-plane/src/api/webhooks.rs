@@ -1,0 +1,68 @@
+//! Repositories of projects, as operators name them, and the webhooks that tell of pushes to them.
+
+use super::auth::{Anybody, Operator};
+use crate::{plane::Plane, refusal::Refusal, triggers::Told};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Bytes, Data, Json, Path, PayloadConfig, ServiceConfig, delete, get, post, put, resource},
+};
+use protocol::{
+    api::Items,
+    webhook::{NewRepository, Received, Repository},
+};
+use serde_json::{Value, json};
+
+/// The longest body of a webhook.
+const MOST: usize = 8 * 1024 * 1024;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/api/v3/repositories").route(get().to(list)))
+        .service(
+            resource("/api/v3/repositories/{project:.+}").route(put().to(name)).route(delete().to(forget)),
+        )
+        .service(
+            resource("/api/v3/webhooks/{project:.+}")
+                .app_data(PayloadConfig::new(MOST))
+                .route(post().to(receive)),
+        );
+}
+
+async fn list(_: Operator, plane: Data<Plane>) -> Result<Json<Items<Repository>>, Refusal> {
+    Ok(Json(Items { items: plane.repositories().await? }))
+}
+
+async fn name(
+    _: Operator,
+    plane: Data<Plane>,
+    project: Path<String>,
+    new: Json<NewRepository>,
+) -> Result<Json<Repository>, Refusal> {
+    Ok(Json(plane.name_repository(&project, new.into_inner()).await?))
+}
+
+async fn forget(_: Operator, plane: Data<Plane>, project: Path<String>) -> Result<Json<Value>, Refusal> {
+    plane.forget_repository(&project).await?;
+    Ok(Json(json!({ "message": "Deleted." })))
+}
+
+/// From anybody: what it may do is in its signature.
+async fn receive(
+    _: Anybody,
+    plane: Data<Plane>,
+    project: Path<String>,
+    request: HttpRequest,
+    body: Result<Bytes, actix_web::Error>,
+) -> Result<HttpResponse, Refusal> {
+    let body = body.map_err(|error| Refusal::Bad(format!("the body: {error}")))?;
+    let headers = request.headers().iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.to_owned())));
+    let told = Told::new(headers, body.to_vec());
+    Ok(match plane.receive(&project, told).await? {
+        Some(received) => HttpResponse::Ok().json(received),
+        None => HttpResponse::Accepted().json(Received {
+            message: "the configuration is being fetched: the pipeline comes when it is there".to_owned(),
+            ..Received::default()
+        }),
+    })
+}

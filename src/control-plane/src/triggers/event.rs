@@ -1,0 +1,69 @@
+//! What happened to a repository, whoever tells of it.
+
+/// So much of a message is looked at for a word that skips it.
+const LOOKED_AT: usize = 250;
+/// The most events of one webhook.
+pub(super) const MOST: usize = 10;
+
+/// What a webhook tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing that makes a pipeline, and why.
+    Nothing(String),
+    /// What does.
+    Events(Vec<Event>),
+}
+
+/// A commit that is there now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Its full id.
+    pub(super) revision: String,
+    /// Branch xor tag.
+    pub(super) branch: Option<String>,
+    /// Branch xor tag.
+    pub(super) tag: Option<String>,
+    /// The one that others come from, where it was told.
+    pub(super) default_branch: Option<String>,
+    /// Of the commit, or the title of the pull request.
+    pub(super) message: String,
+    /// `push`, or what happened to the pull request.
+    pub(super) action: String,
+    pub(super) pull_request: Option<Proposal>,
+}
+
+/// A pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Proposal {
+    pub(super) url: String,
+    /// Whether its commits come from another repository.
+    pub(super) is_fork: bool,
+}
+
+impl Event {
+    /// Whether its message begins with words that want no pipeline.
+    pub(super) fn asks_to_be_skipped(&self) -> bool {
+        let looked_at: String = self.message.chars().take(LOOKED_AT).collect();
+        ["[skip ci]", "[ci skip]"].iter().any(|word| looked_at.contains(word))
+    }
+
+    /// Under which name the provider has it.
+    pub(super) fn reference(&self) -> Option<String> {
+        let tag = self.tag.as_ref().map(|tag| format!("refs/tags/{tag}"));
+        tag.or_else(|| self.branch.as_ref().map(|branch| format!("refs/heads/{branch}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_in_the_beginning_of_a_message_skips_it() {
+        let skipped =
+            |message: &str| Event { message: message.to_owned(), ..Event::default() }.asks_to_be_skipped();
+        assert!(skipped("teach [skip ci]") && skipped("teach\n\n[ci skip] it"));
+        assert!(!skipped("teach [skip]") && !skipped(&format!("{}[skip ci]", "ä".repeat(250))));
+        assert!(skipped(&format!("{}[skip ci]", "ä".repeat(241))), "characters count, not bytes");
+    }
+}

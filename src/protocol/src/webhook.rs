@@ -1,0 +1,104 @@
+//! What makes pipelines of pushes: a project's repository, who tells of them, and what came of a telling.
+
+use crate::{PipelineId, ids::ResourceClass};
+use serde::{Deserialize, Serialize};
+
+/// Who keeps a repository, and how its webhooks look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// github.com, or GitHub Enterprise.
+    Github,
+    /// gitlab.com, or one's own.
+    Gitlab,
+    /// bitbucket.org.
+    Bitbucket,
+    /// Gitea, and Forgejo.
+    Gitea,
+}
+
+impl Provider {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Bitbucket => "bitbucket",
+            Self::Gitea => "gitea",
+        }
+    }
+}
+
+/// The repository that a project is to have.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRepository {
+    /// Its address, for the control plane and for jobs; without a password.
+    pub url: String,
+    /// Who keeps it.
+    pub provider: Provider,
+    /// What its webhooks are signed with; none: one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// The class for jobs that name none of the form `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_class: Option<ResourceClass>,
+    /// Whether pull requests of its own branches make pipelines too.
+    #[serde(default)]
+    pub pull_requests: bool,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for NewRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewRepository")
+            .field("url", &self.url)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The repository of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Whose.
+    pub project: String,
+    /// Its address.
+    pub url: String,
+    /// Who keeps it.
+    pub provider: Provider,
+    /// The class for jobs that name none of the form `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_class: Option<ResourceClass>,
+    /// Whether pull requests of its own branches make pipelines too.
+    pub pull_requests: bool,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    /// The path of the control plane that its webhooks go to.
+    pub webhook: String,
+    /// The secret that was made, in the answer to its making alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// What came of a webhook.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// For people.
+    pub message: String,
+    /// What was made.
+    #[serde(default)]
+    pub pipelines: Vec<Made>,
+}
+
+/// A pipeline that a webhook made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Which.
+    pub id: PipelineId,
+    /// Its number within its project.
+    pub number: u64,
+    /// Why nothing of it runs, if that is so.
+    #[serde(default)]
+    pub errors: Vec<String>,
+}

@@ -1,0 +1,87 @@
+//! `roundhouse project`.
+
+use super::Connection;
+use clap::{Args, Subcommand, ValueEnum};
+use protocol::webhook::Provider;
+use std::path::PathBuf;
+
+/// `roundhouse project`.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Project {
+    /// What of them.
+    #[command(subcommand)]
+    pub(crate) command: ProjectCommand,
+}
+
+/// What there is to do with the repositories of projects.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Name the repository of a project, or another one in its place; its pushes become pipelines
+    Create {
+        /// The project, as github.com/acme/app
+        project: String,
+
+        /// The repository, for the control plane and for jobs: https://… or ssh, with the project's checkout key
+        #[arg(long)]
+        url: String,
+
+        /// Who keeps it, and sends the webhooks
+        #[arg(long, value_enum)]
+        provider: ProviderName,
+
+        /// A file with the secret of its webhooks; `-` is standard input [default: one is made, and printed]
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+
+        /// Where jobs run that name no self-hosted resource class
+        #[arg(long, value_name = "NAMESPACE/NAME")]
+        resource_class: Option<protocol::ResourceClass>,
+
+        /// Make pipelines of pull requests of its own branches too, beside those of pushes. Those of forks make none
+        #[arg(long)]
+        pull_requests: bool,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the repositories of projects, without the secrets of their webhooks
+    List {
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Take its repository away from a project: its pushes become no pipelines any more, what there is stays
+    Delete {
+        /// The project
+        project: String,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// Who keeps a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProviderName {
+    /// github.com, or GitHub Enterprise
+    Github,
+    /// gitlab.com, or one's own
+    Gitlab,
+    /// bitbucket.org
+    Bitbucket,
+    /// Gitea
+    Gitea,
+    /// Forgejo
+    Forgejo,
+}
+
+impl From<ProviderName> for Provider {
+    fn from(name: ProviderName) -> Self {
+        match name {
+            ProviderName::Github => Self::Github,
+            ProviderName::Gitlab => Self::Gitlab,
+            ProviderName::Bitbucket => Self::Bitbucket,
+            ProviderName::Gitea | ProviderName::Forgejo => Self::Gitea,
+        }
+    }
+}
