@@ -221,7 +221,7 @@ impl Drop for Scratch {
     }
 }
 
-/// All processes of a git, ended with it.
+/// All processes of a git, ended with this unless it has ended by itself: then another may have its number.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
@@ -284,12 +284,13 @@ impl Git<'_> {
     async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, FetchError> {
         let mut child = self.command(arguments).spawn().map_err(FetchError::system("start git"))?;
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let _group = Group(group);
+        let mut group = Group(group);
         let ended = timeout_at(self.until, told(&mut child)).await;
         let url = repository::without_password(self.url);
         let revision = self.revision.to_owned();
         let Ok(ended) = ended else { return Err(FetchError::TooLong { revision, url }) };
         let (is_success, said, complaint) = ended.map_err(FetchError::system("read what git says"))?;
+        group.0 = None;
         if is_success {
             return Ok(said);
         }
@@ -328,4 +329,54 @@ async fn first(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> io::Result<Ve
         pipe.take(most).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Processes that work in this directory.
+    fn within(directory: &Path) -> usize {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        all.filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == directory)).count()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up_with_all_that_git_has_started() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/app.git", listener.local_addr().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::make(folder.path(), None, "").unwrap();
+        let directory = scratch.0.clone();
+        let until = Instant::now() + Duration::from_secs(1);
+        let revision = "1".repeat(40);
+        let git = Git { scratch: &scratch, url: &url, revision: &revision, protocols: "http", until };
+        let event = Event { revision: revision.clone(), branch: Some("main".to_owned()), ..Event::default() };
+        let error = git.bring(&event).await.unwrap_err();
+        assert!(matches!(error, FetchError::TooLong { .. }), "{error}");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while within(&directory) > 0 {
+            assert!(Instant::now() < deadline, "a process of git goes on");
+            tokio::task::yield_now().await;
+        }
+        drop(scratch);
+        assert!(!directory.exists(), "nothing of a fetch stays");
+    }
+
+    #[test]
+    fn only_what_is_encrypted_is_fetched_over_unless_all_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let admits =
+            |insecure, url: &str| Fetches::open(folder.path(), insecure).unwrap().admits(url).is_ok();
+        for url in ["https://example.org/a", "ssh://git@example.org/a", "git@example.org:a"] {
+            assert!(admits(false, url) && admits(true, url), "{url}");
+        }
+        for url in ["http://example.org/a", "file:///a", "/a"] {
+            assert!(!admits(false, url) && admits(true, url), "{url}");
+        }
+        for url in ["git://example.org/a", "ext::sh -c true", "gopher://example.org/a", "-x"] {
+            assert!(!admits(false, url) && !admits(true, url), "{url}");
+        }
+    }
 }

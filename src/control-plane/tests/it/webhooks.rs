@@ -294,6 +294,7 @@ async fn a_pull_request_of_an_own_branch_is_a_pipeline_where_that_is_wanted_and_
 async fn a_configuration_that_is_wrong_or_not_there_is_a_pipeline_in_error() {
     let github = Provider::Github;
     let gone = "1".repeat(40);
+    let long = "#".repeat(5 * 1024 * 1024);
     for (config, revision, said) in [
         (Some("version: 2.1\njobs: {a: {steps: 7}}\n"), None, "config.yml:"),
         (
@@ -301,6 +302,7 @@ async fn a_configuration_that_is_wrong_or_not_there_is_a_pipeline_in_error() {
             None,
             "acme/other",
         ),
+        (Some(&long), None, "is no text of at most 4194304 bytes"),
         (None, None, "has no file .circleci/config.yml"),
         (Some(ONE_JOB), Some(gone.as_str()), "cannot fetch 1111"),
     ] {
