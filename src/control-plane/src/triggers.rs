@@ -186,7 +186,10 @@ impl Plane {
             Err(error) => return self.in_error(new, vec![format!("{PATH}: error: {error}\n")]).await,
         }
         match self.create_pipeline(new.clone()).await {
-            Ok(created) => Ok(Made { id: created.id, number: created.number, errors: Vec::new() }),
+            Ok(created) => {
+                let (id, number, warnings) = (created.id, created.number, created.warnings);
+                Ok(Made { id, number, errors: Vec::new(), warnings })
+            }
             Err(Refusal::Diagnosed(refused)) => self.in_error(new, refused.diagnostics).await,
             Err(Refusal::Bad(why)) => self.in_error(new, vec![format!("{PATH}: error: {why}\n")]).await,
             Err(other) => Err(other),
@@ -195,7 +198,7 @@ impl Plane {
 
     async fn in_error(self: &Arc<Self>, new: NewPipeline, errors: Vec<String>) -> Result<Made, Refusal> {
         let (id, number) = self.create_failed(Failed { new, errors: errors.clone() }).await?;
-        Ok(Made { id, number, errors })
+        Ok(Made { id, number, errors, warnings: Vec::new() })
     }
 
     fn working(&self) -> std::sync::MutexGuard<'_, HashSet<(i64, [u8; 32])>> {

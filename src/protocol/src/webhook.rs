@@ -101,4 +101,7 @@ pub struct Made {
     /// Why nothing of it runs, if that is so.
     #[serde(default)]
     pub errors: Vec<String>,
+    /// What else is to be said of its configuration.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }

@@ -141,7 +141,7 @@ jobs:
       WHAT: << pipeline.git.branch >>|<< pipeline.git.tag >>|<< pipeline.git.branch.is_default >>|<< pipeline.git.commit.subject >>
     steps: [run: make]
 workflows:
-  all: {jobs: [build: {filters: {tags: {only: /.*/}}}]}
+  all: {jobs: [build: {context: [deploy], filters: {tags: {only: /.*/}}}]}
 ";
 
 #[actix_web::test]
@@ -153,6 +153,7 @@ async fn a_push_in_the_shape_of_each_provider_is_a_pipeline_of_its_revision() {
             let received = place.received(provider, event, &body).await;
             assert_eq!(received.pipelines[0].errors, Vec::<String>::new(), "{provider:?}");
             assert_eq!(received.pipelines[0].number, 1);
+            assert!(received.pipelines[0].warnings.concat().contains("`deploy`, which was not given"));
             let (_, task) = claim_one(&place.house.runner().await).await;
             let spec = task.config().await.unwrap();
             let value = |name: &str| {
