@@ -108,12 +108,16 @@ async fn what_another_job_left_in_a_directory_neither_runs_nor_stays() {
     );
     let view = fleet.server.ended(fleet.server.job(CLASS, &trap).await).await;
     assert_eq!(job(&view, "only").status, JobStatus::Success, "{}", fleet.log(&view, "only", "it").await);
-    let jobs =
-        config(&[("only", &format!(": {{path: {}}}", into.display()), &format!("ls -A {}", into.display()))]);
+    let jobs = config(&[(
+        "only",
+        &format!(": {{path: {}}}", into.display()),
+        &format!("ls -1A {}", into.display()),
+    )]);
     let view =
         fleet.run(&jobs, source(&format!("{}/app.git", http.url), &revision, Some("main"), None)).await;
     let log = fleet.log(&view, "only", "Checkout code").await;
     assert!(log.contains("is emptied of what an earlier job has left in it"), "{log}");
+    assert_eq!(job(&view, "only").status, JobStatus::Success, "{log}");
     assert_eq!(fleet.log(&view, "only", "it").await, ".git\nf\n", "{log}");
     assert!(!sign.exists(), "what lay there has run: {log}");
 }

@@ -140,6 +140,35 @@ workflows: {all: {jobs: [missing, nobody, service, ends]}}
 }
 
 #[test]
+fn a_job_in_an_image_sees_a_terminal_and_has_its_commands_whichever_user_of_it_calls() {
+    let Some(podman) = Podman::start() else { return };
+    let ended = run(
+        &Rig::new(),
+        &podman,
+        r#"
+version: 2.1
+jobs:
+  other:
+    docker: [{image: "localhost/box:1"}]
+    steps:
+      - run: {name: it, command: "stty size <&1; su -s /bin/sh circleci -c 'id -u; env -i /.roundhouse/job/circleci-agent step halt'"}
+      - run: "false"
+  own:
+    docker: [{image: "localhost/cimg:1"}]
+    steps:
+      - run: {name: it, command: "id -u; circleci env subst '$CIRCLE_JOB '; circleci step halt && echo halted"}
+      - run: "false"
+workflows: {all: {jobs: [other, own]}}
+"#,
+        &[],
+    );
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    assert_eq!(ended.step("other", "it"), "24 80\n3434\n");
+    assert_eq!(ended.step("own", "it"), "3434\nown halted\n");
+    is_swept(&podman);
+}
+
+#[test]
 fn without_an_engine_a_run_says_so_and_natively_it_says_what_differs() {
     let rig = Rig::new();
     let config =

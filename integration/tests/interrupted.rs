@@ -46,6 +46,42 @@ fn every_process_of_every_job_is_gone_before_the_prompt_returns() {
     assert!(proc::running(marker).is_empty() && rig.leftovers().is_empty());
 }
 
+/// Two processes deaf to TERM: one that was forked twice in a session of its own, one with another user's rights.
+const HIDES: &str = "version: 2.1
+jobs:
+  hides:
+    machine: true
+    steps:
+      - run: |
+          setsid sh -c '(trap \"\" TERM; while :; do FORKED; done) & exit 0'
+          if [ $(id -u) = 0 ]; then
+            setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'trap \"\" TERM; while :; do CHANGED; done' &
+          fi
+          sleep 1000
+workflows: {all: {jobs: [hides]}}
+";
+
+#[test]
+fn what_forks_twice_or_changes_its_user_is_gone_with_its_job_too() {
+    let rig = Rig::new();
+    let [forked, changed] = ["sleep 26457", "sleep 28284"].map(wait::marker);
+    let project = rig.project("project", &HIDES.replace("FORKED", &forked).replace("CHANGED", &changed));
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = rig.roundhouse();
+    command.arg("run").arg(&project).arg("--state-dir").arg(rig.path("state"));
+    // Only root's jobs can become somebody else.
+    command.args(is_root.then_some(["--user", "root"]).into_iter().flatten());
+    let mut running = rig.start("run", command);
+    let markers = if is_root { vec![&forked, &changed] } else { vec![&forked] };
+    for marker in markers {
+        wait::until("the job's process", SOON, || proc::running(marker).first().copied());
+    }
+    running.process().signal(Signal::INT);
+    assert_eq!(running.ended(SOON), i32::from(exit::INTERRUPTED));
+    assert!(proc::running(&forked).is_empty() && proc::running(&changed).is_empty());
+    assert!(rig.leftovers().is_empty());
+}
+
 #[test]
 fn a_second_interrupt_does_not_wait_for_the_grace() {
     let rig = Rig::new();

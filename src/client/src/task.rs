@@ -10,8 +10,8 @@ use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
     http::{
-        Artifacts, Begin, Destinations, End, Fail, FindCache, Granted, Layers, PersistLayer, PutBundle,
-        SaveCache, Store, Tests, Unclaim,
+        Artifacts, Begin, Destinations, End, Fail, FindCache, Granted, Layers, Mint, Minted, PersistLayer,
+        PutBundle, SaveCache, Store, Tests, Unclaim,
     },
     ids::Epoch,
     stream::Acknowledged,
@@ -172,6 +172,11 @@ impl TaskClient {
     /// The archive of the source.
     pub async fn source(&self) -> Result<Found, ClientError> {
         self.get_json("/api/v3/task/source").send(&self.link).await?.fenced()?.read()
+    }
+
+    /// A token by which the task's job proves to others which job it is.
+    pub async fn token(&self, mint: &Mint) -> Result<String, ClientError> {
+        Ok(self.under_lease("/api/v3/task/token", mint).await?.read::<Minted>()?.token)
     }
 
     /// Sends a call of the job that continues its pipeline; whatever the control plane answers, as status and JSON. The

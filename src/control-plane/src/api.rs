@@ -20,6 +20,7 @@ mod ssh_keys;
 mod tagged;
 mod task;
 mod webhooks;
+mod well_known;
 mod workflow;
 
 use crate::{bodies::MAX_JSON, refusal::Refusal};
@@ -55,6 +56,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(workflow::routes)
         .configure(rerun::routes)
         .configure(compile::routes)
+        .configure(well_known::routes)
         .configure(health::routes)
         .configure(openapi::routes)
         .configure(me::routes)

@@ -5,7 +5,7 @@
 
 use crate::{
     data_dir::{self, BLOBS, LOGS, STORE, TOKEN},
-    secrets,
+    oidc, secrets,
 };
 use blobs::{BlobError, Blobs};
 use std::{
@@ -82,7 +82,7 @@ pub async fn backup(data_dir: &Path, target: &Path) -> Result<BackedUp, BackupEr
     copied.map_err(|source| BackupError::Copy { path: store.clone(), source })?;
     File::open(&store).and_then(|file| file.sync_all()).map_err(system("sync", &store))?;
     let mut done = BackedUp::default();
-    for private in [TOKEN, secrets::FILE] {
+    for private in [TOKEN, secrets::FILE, oidc::FILE] {
         part.copy(data_dir, Path::new(private), &mut done)?;
     }
     part.logs(data_dir, &mut done)?;

@@ -21,6 +21,7 @@ mod check;
 mod data_dir;
 mod engine;
 mod logs;
+mod oidc;
 mod pipelines;
 mod plane;
 mod ranges;

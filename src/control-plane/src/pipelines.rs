@@ -4,6 +4,7 @@ pub(crate) mod continuation;
 pub(crate) mod create;
 pub(crate) mod credentials;
 mod hidden;
+mod identity;
 pub(crate) mod orbs;
 pub(crate) mod processed;
 pub(crate) mod rerun;

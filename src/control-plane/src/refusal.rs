@@ -45,10 +45,23 @@ pub(crate) enum Refusal {
     Unavailable(String),
 }
 
+/// What an issuer needs.
+const NO_ISSUER: &str = "a control plane needs a data directory that stays and an address to be known by (roundhouse server --public-url)";
+
 impl Refusal {
     /// A workflow that is being read again, after the store refused a write of it.
     pub(crate) fn being_read() -> Self {
         Self::Unavailable("the task is being read from the store: try again".to_owned())
+    }
+
+    /// A job that asks for a token where nobody could check one.
+    pub(crate) fn no_issuer() -> Self {
+        Self::Bad(format!("no identity tokens are issued here: {NO_ISSUER}"))
+    }
+
+    /// Somebody who wants to check a token.
+    pub(crate) fn no_issuer_here() -> Self {
+        Self::Missing(format!("no identity tokens are issued here: {NO_ISSUER}"))
     }
 
     /// A task that its caller holds no longer.

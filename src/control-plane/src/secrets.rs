@@ -52,6 +52,12 @@ pub enum KeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// It does not open.
+    #[error("`{}` is no signing key of this control plane: it was changed, or sealed under another `{FILE}`; restore both, or remove it to have another made", path.display())]
+    Sealed {
+        /// The key's file.
+        path: PathBuf,
+    },
     /// It is no key.
     #[error("`{}` is no key: {KEY_LENGTH} bytes as hexadecimal digits are wanted; restore it, for nothing sealed with it opens without", path.display())]
     Malformed {
@@ -94,7 +100,7 @@ impl Vault {
         protocol::Digest::of_bytes(tag.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes")).into()
     }
 
-    /// The text, sealed for this pipeline: a random nonce, then ciphertext and tag.
+    /// The text, sealed for this pipeline.
     pub(crate) fn seal(&self, pipeline: PipelineId, text: &[u8]) -> Vec<u8> {
         self.seal_for(pipeline.0.as_bytes(), text)
     }
@@ -143,7 +149,10 @@ fn key_of(path: &Path) -> Result<[u8; KEY_LENGTH], KeyError> {
 
 fn read(path: PathBuf) -> Result<[u8; KEY_LENGTH], KeyError> {
     match fs::read_to_string(&path) {
-        Ok(text) => from_hex(text.trim()).ok_or(KeyError::Malformed { path }),
+        Ok(text) => {
+            let key = from_hex(text.trim()).and_then(|bytes| bytes.try_into().ok());
+            key.ok_or(KeyError::Malformed { path })
+        }
         Err(error) if error.kind() == ErrorKind::InvalidData => Err(KeyError::Malformed { path }),
         Err(source) => Err(KeyError::System { doing: "read", path, source }),
     }
@@ -152,15 +161,19 @@ fn read(path: PathBuf) -> Result<[u8; KEY_LENGTH], KeyError> {
 fn make(path: &Path) -> io::Result<[u8; KEY_LENGTH]> {
     let mut key = [0; KEY_LENGTH];
     SystemRandom::new().fill(&mut key).expect("the system has random bytes");
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_private(path, &hex)?;
+    write_private(path, &hex(&key))?;
     Ok(key)
 }
 
-fn from_hex(text: &str) -> Option<[u8; KEY_LENGTH]> {
+/// Bytes as their files have them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of such a text.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
-    let bytes: Vec<u8> = (0..text.len().div_ceil(2)).map(byte).collect::<Option<_>>()?;
-    bytes.try_into().ok()
+    (0..text.len().div_ceil(2)).map(byte).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The address under which others reach it, and as which it issues identity tokens; none: that where it listens, if
+    /// that is one.
+    pub public_url: Option<String>,
     /// The operator's token, kept in memory only; none: `<data_dir>/operator-token`, made at the first start.
     pub operator_token: Option<String>,
     /// A token that sees what waits for an approval and approves it, and can do nothing else.
@@ -104,6 +107,7 @@ impl Settings {
         Self {
             data_dir,
             listen,
+            public_url: None,
             operator_token: None,
             approver_token: None,
             key: KeySource::File,

@@ -2,9 +2,10 @@
 
 use crate::{
     api, blob_routes, data_dir, logs,
+    oidc::Issuer,
     plane::{Parts, Plane, Rules, access::Access, instances::Instances, token},
     secrets::{KeyError, Vault},
-    settings::Settings,
+    settings::{KeySource, Settings},
     triggers::Fetches,
     web,
 };
@@ -147,6 +148,8 @@ async fn open(
     let blobs = Blobs::open(directory.join(data_dir::BLOBS)).await?;
     tell_swept(blobs.swept(), data_dir::sweep(directory)?, &log);
     let vault = Vault::open(&settings.key, directory)?;
+    let page = page(settings, address);
+    let issuer = issuer(settings, page.as_deref(), &vault)?;
     let agent = publish(&blobs, &settings.agent_program).await?;
     let token = operator_token(settings)?;
     let approver = settings.approver_token.as_deref().map(token::hash);
@@ -160,9 +163,7 @@ async fn open(
         lease: settings.lease,
         max_run_time: settings.max_run_time,
         only_class: settings.only_class.clone(),
-        page: Some(address)
-            .filter(|address| !address.ip().is_unspecified())
-            .map(|address| format!("http://{address}")),
+        page: page.clone(),
         agent,
         retention: settings.retention,
         orbs: settings.orbs.clone(),
@@ -171,9 +172,38 @@ async fn open(
     let swept = directory.join(data_dir::SWEPT);
     let fetches = Fetches::open(directory, settings.insecure_fetch)
         .map_err(StartError::directory("empty", &directory.join("fetches")))?;
-    let parts =
-        Parts { store, blobs, logs, vault, log, access, instances, rules, fetches, removals, swept, closing };
+    let parts = Parts {
+        store,
+        blobs,
+        logs,
+        vault,
+        issuer,
+        log,
+        access,
+        instances,
+        rules,
+        fetches,
+        removals,
+        swept,
+        closing,
+    };
     Ok((Plane::new(parts), token))
+}
+
+/// Whoever is to check a token has to reach its issuer, and to find the same key there later.
+fn issuer(settings: &Settings, page: Option<&str>, vault: &Vault) -> Result<Option<Issuer>, KeyError> {
+    match (page, &settings.key) {
+        (Some(address), KeySource::File) => {
+            Issuer::open(vault, &settings.data_dir, address.to_owned()).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Where people and programs reach it, as far as that is known.
+fn page(settings: &Settings, address: SocketAddr) -> Option<String> {
+    let told = settings.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+    told.or_else(|| (!address.ip().is_unspecified()).then(|| format!("http://{address}")))
 }
 
 /// As a launch-agent says what earlier lives had left on its host.

@@ -80,6 +80,7 @@ impl Host {
             outlive_ms: None,
             max_spool: 1,
             spool_wait_ms: 1,
+            terminal: false,
         };
         let mut stdin = agent.stdin.take().unwrap();
         writeln!(stdin, "{}", serde_json::to_string(&invitation).unwrap()).unwrap();

@@ -53,6 +53,13 @@ pub struct Invitation {
     pub max_spool: u64,
     /// How long output waits for room in a full spool before its middle is dropped.
     pub spool_wait_ms: u64,
+    /// Whether the commands of steps see a terminal (`runner.terminal`).
+    #[serde(default = "yes")]
+    pub terminal: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a launch-agent tells a task-agent.
@@ -197,6 +204,11 @@ pub enum Wanted {
         /// Of which kind it is.
         method: Method,
     },
+    /// A token by which the job proves to others which job it is ([`crate::http::Mint`]).
+    Token {
+        /// Whom it is for; nobody: those who trust the job's organization.
+        audience: Vec<String>,
+    },
     /// File: the body of a call that continues the task's setup pipeline ([`crate::api::Continue`]), as the job made it.
     ContinuePipeline,
     /// A container engine for the job's own use.
@@ -263,6 +275,11 @@ pub enum Answer {
     },
     /// There is none for this task, or none is kept of it.
     NoMirror,
+    /// File: what was asked for, as it is.
+    Content {
+        /// Bytes.
+        size: u64,
+    },
     /// The control plane's answer to a call of the job.
     Reply {
         /// Of HTTP.

@@ -20,6 +20,7 @@
 //! | `POST /api/v3/task/layers` | task | [`PersistLayer`] → 200 |
 //! | `GET /api/v3/task/layers` | task | → [`Layers`] |
 //! | `GET /api/v3/task/source` | task | → [`crate::transfer::Found`] |
+//! | `POST /api/v3/task/token` | task | [`Mint`] → 200 [`Minted`]; 400 none are issued there |
 //! | `POST /api/v3/task/end` | task | [`End`] → 200 |
 //! | `PUT`, `GET` of a signed URL | – | the raw content; PUT verifies the digest; 200, 403 bad signature or expired |
 //! | `PUT` of one with `part`, `join` ([`PartQuery`]) | – | a part of a large content ([`crate::transfer::Parts`]); join: 409 where some are missing |
@@ -291,6 +292,29 @@ pub struct Layers {
     /// Of each its writer.
     #[serde(default)]
     pub writers: Vec<Writer>,
+}
+
+/// Wants a token by which the task's job proves to others which job it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mint {
+    /// Of the lease.
+    pub epoch: Epoch,
+    /// Whom it is for; nobody: those who trust the job's organization.
+    pub audience: Vec<String>,
+}
+
+/// Such a token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minted {
+    /// A signed JSON Web Token.
+    pub token: String,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Minted(***)")
+    }
 }
 
 /// The task is over: its logs and contents are all stored, its processes are gone. Idempotent within the lease.

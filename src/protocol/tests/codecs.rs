@@ -233,6 +233,7 @@ proptest! {
             outlive_ms: numbers.2,
             max_spool: numbers.0,
             spool_wait_ms: numbers.1,
+            terminal: false,
         };
         let line = serde_json::to_string(&invitation).unwrap();
         prop_assert!(!line.contains('\n'), "it is one line");

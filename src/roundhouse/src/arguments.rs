@@ -91,6 +91,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "JOB", help_heading = "What runs")]
     pub(crate) approve: Vec<String>,
 
+    /// Let the commands of steps see no terminal: their output goes through a pipe
+    #[arg(long)]
+    pub(crate) no_terminal: bool,
+
     /// The most tasks at once [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: Option<u32>,

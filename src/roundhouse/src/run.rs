@@ -14,6 +14,7 @@ pub(crate) mod door;
 mod place;
 mod plane;
 mod toolchain;
+mod unset;
 
 use crate::{
     arguments,
@@ -35,6 +36,7 @@ use place::Place;
 use plane::Plane;
 use protocol::{
     api::{Created, NewPipeline},
+    pipeline::Pipeline,
     task::Source,
 };
 use std::{
@@ -62,7 +64,7 @@ pub(crate) fn run(options: &arguments::Run) -> Result<u8, Failure> {
     let toolchain = toolchain::variables(reader, |name| std::env::var(name).ok());
     request.environment.splice(0..0, toolchain);
     let log = log(options, &place)?;
-    let run = Run { options, request, containers, program, place, log, began };
+    let run = Run { options, request, pipeline, containers, program, place, log, began };
     let outcome = connect::block_on(run.go());
     run.place.leave();
     outcome
@@ -93,6 +95,7 @@ fn log(options: &arguments::Run, place: &Place) -> Result<Log, Failure> {
 struct Run<'a> {
     options: &'a arguments::Run,
     request: Request,
+    pipeline: Pipeline,
     containers: ContainerSettings,
     program: PathBuf,
     place: Place,
@@ -130,7 +133,11 @@ impl Run<'_> {
             say::note(format_args!("roundhouse: {note}"));
         }
         let source = Source::Tree { path: tree.display().to_string() };
-        Ok(self.request.pipeline(self.place.project(), source, taken.git, Some(agent::class())))
+        let pipeline = self.request.pipeline(self.place.project(), source, taken.git, Some(agent::class()));
+        if let Some(sentence) = unset::sentence(&self.pipeline, &pipeline.git) {
+            say::note(format_args!("roundhouse: {sentence}"));
+        }
+        Ok(pipeline)
     }
 
     /// What may lie in the tree without belonging to it: our own state, and copies of artifacts.

@@ -41,6 +41,7 @@ fn serve(options: &Server) -> Result<(), Failure> {
     let log = logging::to_stderr(options.log_format, slog::Level::Info);
     let mut settings = Settings::new(options.data_dir.clone(), options.listen, program);
     settings.lease = options.lease;
+    settings.public_url.clone_from(&options.public_url);
     settings.retention = options.retention();
     settings.insecure_fetch = options.allow_insecure_fetch;
     if let Some(path) = &options.known_hosts {

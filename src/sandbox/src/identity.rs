@@ -123,6 +123,14 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// As programmers call the signal that ended it: `SIGSEGV`.
+    pub fn signal_name(self) -> Option<&'static str> {
+        let Self::Signal(signal) = self else { return None };
+        nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
+    }
+}
+
 /// Takes the exit of any child that has ended.
 pub fn reap_any() -> Option<(i32, Exit)> {
     loop {

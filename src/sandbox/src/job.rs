@@ -8,8 +8,8 @@ use crate::{
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, PipeWriter},
-    os::fd::AsFd,
+    io,
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
 };
 
@@ -25,8 +25,8 @@ pub struct JobCommand {
 }
 
 impl JobCommand {
-    /// Starts it, its output and errors going into the same pipe. A program that cannot be executed is an error here.
-    pub fn start(&self, output: PipeWriter) -> io::Result<Started> {
+    /// Starts it, its output and errors going into the same pipe or terminal. A program that cannot be executed is an error here.
+    pub fn start(&self, output: OwnedFd) -> io::Result<Started> {
         let image = Image::new(&self.words, self.environment.iter().cloned())?;
         let nothing = File::open("/dev/null")?;
         let streams = [nothing.as_fd(), output.as_fd(), output.as_fd()];

@@ -26,6 +26,7 @@ pub mod packet;
 mod prepare;
 pub mod room;
 pub mod settled;
+pub mod terminal;
 
 pub use account::Account;
 pub use contain::Containment;

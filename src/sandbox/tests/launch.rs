@@ -197,7 +197,7 @@ fn a_job_gives_way_to_the_agents_further_still() {
     let said = "cat /proc/self/oom_score_adj /proc/self/autogroup; ps -o ni= -p $$";
     let words = ["sh", "-c", said].map(Into::into).to_vec();
     let (mut output, writer) = std::io::pipe().unwrap();
-    let started = JobCommand { words, environment, directory: "/".into() }.start(writer).unwrap();
+    let started = JobCommand { words, environment, directory: "/".into() }.start(writer.into()).unwrap();
     assert_eq!(ended(&started), Exit::Code(0));
     let mut text = String::new();
     output.read_to_string(&mut text).unwrap();

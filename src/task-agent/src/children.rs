@@ -7,7 +7,8 @@ use sandbox::{
 };
 use std::{
     collections::HashMap,
-    io::{self, PipeWriter},
+    io,
+    os::fd::OwnedFd,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,7 +20,7 @@ pub(crate) struct Children {
 
 impl Children {
     /// Starts a command whose exit will be asked for.
-    pub(crate) fn start(&self, command: &JobCommand, output: PipeWriter) -> io::Result<Started> {
+    pub(crate) fn start(&self, command: &JobCommand, output: OwnedFd) -> io::Result<Started> {
         // Held over the start: a command that cannot be executed is waited for in there.
         let mut exits = self.lock();
         let started = command.start(output)?;

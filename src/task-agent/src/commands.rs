@@ -3,14 +3,15 @@
 use crate::{
     children::Children,
     control::{Control, GRACE},
-    follow::{PIPE, Until, follow},
+    follow::{Until, follow},
+    outlet::{self, Kind, Outlet},
     steps::engine,
 };
 use protocol::{status::Outcome, task::NO_OUTPUT_TIMEOUT_MS};
 use sandbox::{identity::Exit, job::JobCommand};
 use std::{
     collections::BTreeMap,
-    io::{self, PipeReader, Write},
+    io::{self, Write},
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -49,17 +50,33 @@ pub(crate) struct Runner {
     pub(crate) variables: Arc<BTreeMap<String, String>>,
     /// The address of the job's own engine, once a step has set it up.
     pub(crate) engine: Arc<OnceLock<String>>,
+    /// Where the output of steps comes out.
+    pub(crate) outlet: Kind,
 }
 
 impl Runner {
-    /// Starts a command.
-    pub(crate) fn start(&self, command: &JobCommand) -> Result<Running<'_>, CommandError> {
+    /// Starts a step's own command.
+    pub(crate) fn step(
+        &self,
+        command: &JobCommand,
+        log: &mut dyn Write,
+    ) -> Result<Running<'_>, CommandError> {
+        self.start(command, self.outlet, log)
+    }
+
+    fn start(
+        &self,
+        command: &JobCommand,
+        kind: Kind,
+        log: &mut dyn Write,
+    ) -> Result<Running<'_>, CommandError> {
         if self.control.is_ending() {
             return Err(CommandError::Ended);
         }
-        let (output, input) = io::pipe()?;
-        // An account that has used up its share of pipes keeps the smaller ones.
-        let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE);
+        let (output, input, refusal) = outlet::open(kind)?;
+        if let Some(refusal) = refusal {
+            writeln!(log, "No terminal can be had ({refusal}): the output of this step goes through a pipe")?;
+        }
         let start = |source| CommandError::Start { command: first_word(command), source };
         let started = self.children.start(command, input).map_err(start)?;
         Ok(Running { runner: self, started, output })
@@ -87,23 +104,24 @@ impl Runner {
 pub(crate) struct Running<'r> {
     runner: &'r Runner,
     started: sandbox::launch::Started,
-    output: PipeReader,
+    output: Outlet,
 }
 
 impl Running<'_> {
-    /// Follows it to its exit. If it writes nothing for that long, the task is ended as timed out.
-    pub(crate) fn until_exit(self, quiet: Duration, log: &mut dyn Write) -> Result<Exit, CommandError> {
+    /// Follows what this is called to its exit. If it writes nothing for that long, the task is ended as timed out.
+    pub(crate) fn until_exit(
+        self,
+        name: &str,
+        quiet: Duration,
+        log: &mut dyn Write,
+    ) -> Result<Exit, CommandError> {
         let control = &self.runner.control;
         let mut too_quiet = |log: &mut dyn Write| {
-            let _ = writeln!(log, "Too long with no output (exceeded {quiet:?}): the step is ended");
+            let _ = writeln!(log, "Too long with no output (exceeded {quiet:?}): the step `{name}` is ended");
             control.end(Outcome::Timedout, GRACE);
         };
-        let rest = self.output.try_clone()?;
         let children = &self.runner.children;
-        let exit =
-            follow(children, &self.started, self.output, Until::Exit, Some(quiet), &mut too_quiet, log)?;
-        leave_open(rest);
-        Ok(exit)
+        Ok(follow(children, &self.started, self.output, Until::Exit, Some(quiet), &mut too_quiet, log)?)
     }
 
     /// Follows it until nobody has its output open any more.
@@ -120,29 +138,12 @@ impl Commands for Runner {
             environment: self.environment(&[]),
             directory: directory.to_owned(),
         };
-        let exit = self.start(&command)?.until_exit(Duration::from_millis(NO_OUTPUT_TIMEOUT_MS), log)?;
+        let quiet = Duration::from_millis(NO_OUTPUT_TIMEOUT_MS);
+        let exit = self.start(&command, Kind::Pipe, log)?.until_exit(&words.join(" "), quiet, log)?;
         if self.control.is_ending() { Err(CommandError::Ended) } else { Ok(exit.code()) }
     }
 }
 
 fn first_word(command: &JobCommand) -> String {
     command.words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Processes that a command left behind may go on writing: closing the pipe would end them, so it is read to nowhere.
-fn leave_open(output: PipeReader) {
-    let open = sandbox::packet::readable(&[std::os::fd::AsFd::as_fd(&output)], Some(Duration::ZERO));
-    let mut probe = [0; 1];
-    let is_at_end =
-        open.is_ok_and(|ready| ready[0]) && matches!(rustix::io::read(&output, &mut probe), Ok(0));
-    if is_at_end {
-        return;
-    }
-    let read_on = move || {
-        let mut output = output;
-        let _ = rustix::io::ioctl_fionbio(&output, false);
-        let _ = io::copy(&mut output, &mut io::sink());
-    };
-    // Without a thread the pipe closes, which a process left behind has to bear.
-    let _ = std::thread::Builder::new().stack_size(64 * 1024).spawn(read_on);
 }

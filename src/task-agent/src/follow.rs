@@ -1,17 +1,18 @@
 //! Reads what a command writes, in the order it was written, until the command has ended.
 
-use crate::children::Children;
+use crate::{
+    children::Children,
+    outlet::{Outlet, PIPE},
+};
 use sandbox::{identity::Exit, launch::Started, packet::readable};
 use std::{
-    io::{self, PipeReader, Read, Write},
+    io::{self, Read, Write},
     os::fd::AsFd,
     time::{Duration, Instant},
 };
 
 /// How much is read at once.
 const PIECE: usize = PIPE;
-/// What the pipe holds, where the kernel grants it: a command that writes much is woken rarely.
-pub(crate) const PIPE: usize = 256 * 1024;
 /// After so long without more the log shows what it held back of the last piece, as far as it may: a prompt is read.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -24,17 +25,16 @@ pub(crate) enum Until {
     Silence,
 }
 
-/// Follows a command to its end. `on_quiet` is called once if it writes nothing for that long.
+/// Follows a command to its end, and leaves the outlet to whoever still has it open. `on_quiet` is called once if it writes nothing for that long.
 pub(crate) fn follow(
     children: &Children,
     started: &Started,
-    mut output: PipeReader,
+    mut output: Outlet,
     until: Until,
     quiet: Option<Duration>,
     on_quiet: &mut dyn FnMut(&mut dyn Write),
     log: &mut dyn Write,
 ) -> io::Result<Exit> {
-    rustix::io::ioctl_fionbio(&output, true)?;
     let mut heard = Heard { piece: vec![0; PIECE], last: Instant::now(), quiet, is_settled: true };
     let (mut runs, mut open) = (true, true);
     while runs || (open && until == Until::Silence) {
@@ -54,6 +54,7 @@ pub(crate) fn follow(
     }
     if open {
         heard.drain(&mut output, log)?;
+        output.leave_open();
     }
     Ok(children.exit_of(started))
 }
@@ -92,7 +93,7 @@ impl Heard {
 
     /// All that is there now, in one piece as long as it fits, so that a command that writes little at a time costs few
     /// writes here. Whether more can come.
-    fn take(&mut self, output: &mut PipeReader, log: &mut dyn Write) -> io::Result<Taken> {
+    fn take(&mut self, output: &mut Outlet, log: &mut dyn Write) -> io::Result<Taken> {
         let (mut length, mut open) = (0, true);
         while open && length < self.piece.len() {
             match output.read(&mut self.piece[length..]) {
@@ -110,9 +111,9 @@ impl Heard {
         Ok(Taken { length, open })
     }
 
-    /// What was in the pipe when the command ended. What others write later into it is not the command's.
-    fn drain(&mut self, output: &mut PipeReader, log: &mut dyn Write) -> io::Result<()> {
-        let mut left = PIPE.max(rustix::pipe::fcntl_getpipe_size(&*output).unwrap_or_default());
+    /// What was in it when the command ended. What others write later into it is not the command's.
+    fn drain(&mut self, output: &mut Outlet, log: &mut dyn Write) -> io::Result<()> {
+        let mut left = output.room();
         while left > 0 {
             match self.take(output, log)? {
                 Taken { length: 0, .. } | Taken { open: false, .. } => break,

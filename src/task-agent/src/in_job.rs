@@ -6,6 +6,7 @@
 
 mod ask;
 mod halt;
+mod oidc;
 mod subst;
 mod suite;
 
@@ -65,6 +66,12 @@ const COMMANDS: &[Command] = &[
         arguments: "--command COMMAND [FLAGS]",
         about: "Give this task's share to a command; in a rerun of failed tests, of those",
         run: suite::run,
+    },
+    Command {
+        words: &["run", "oidc", "get"],
+        arguments: "[--claims JSON]",
+        about: "Print a token that proves which job this is; --claims '{\"aud\": …}' says to whom",
+        run: oidc::run,
     },
     Command { words: &["version"], arguments: "", about: "Tell the version of the task-agent", run: version },
 ];

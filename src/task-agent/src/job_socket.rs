@@ -112,7 +112,7 @@ impl Door {
             let Some(packet) = (if heard { connection.receive()? } else { None }) else { return Ok(()) };
             self.answer(&packet.bytes)
         } else {
-            (refused("only the job's own account may call here"), None)
+            refused("only the job's own account may call here")
         };
         let file: Vec<_> = file.iter().map(AsFd::as_fd).collect();
         connection.send(&encode(&reply).map_err(io::Error::other)?, &file)
@@ -131,23 +131,26 @@ impl Door {
                 (Reply::Done, None)
             }
             Ok(Call::FormerTests) => self.carried(Wanted::FormerTests),
-            Err(error) => (refused(format!("the call is {error}")), None),
+            Ok(Call::Token { audience }) => self.carried(Wanted::Token { audience }),
+            Err(error) => refused(format!("the call is {error}")),
         }
     }
 
     /// What comes of a request that the launch-agent carries.
     fn carried(&self, wanted: Wanted) -> (Reply, Option<File>) {
         match self.carry.ask(wanted, None) {
-            Ok((Answer::FormerTests { .. }, Some(file))) => (Reply::File, Some(file)),
-            Ok((Answer::Refused { message }, _)) => (refused(message), None),
-            Ok((other, _)) => {
-                (refused(format!("the launch-agent gave an answer to another question: {other:?}")), None)
+            Ok((Answer::FormerTests { .. } | Answer::Content { .. }, Some(file))) => {
+                (Reply::File, Some(file))
             }
-            Err(ended) => (refused(ended.to_string()), None),
+            Ok((Answer::Refused { message }, _)) => refused(message),
+            Ok((other, _)) => {
+                refused(format!("the launch-agent gave an answer to another question: {other:?}"))
+            }
+            Err(ended) => refused(ended.to_string()),
         }
     }
 }
 
-fn refused(message: impl Into<String>) -> Reply {
-    Reply::Refused { message: message.into() }
+fn refused(message: impl Into<String>) -> (Reply, Option<File>) {
+    (Reply::Refused { message: message.into() }, None)
 }

@@ -24,6 +24,7 @@ mod in_job;
 mod job_socket;
 mod journal;
 mod memory;
+mod outlet;
 mod place;
 mod resident;
 mod sequence;
@@ -46,6 +47,7 @@ use crate::{
     hints::Hints,
     job_socket::{Callers, CannotListen},
     journal::Journal,
+    outlet::Kind,
     resident::CannotReside,
     sequence::{Background, JournalLost, Sequence},
     spool::Limits,
@@ -233,12 +235,9 @@ impl Task {
             continuation::open(&mut place, carry)?;
         }
         let (children, control) = (Arc::new(Children::default()), Arc::clone(&self.control));
-        let runner = Runner {
-            children,
-            control,
-            variables: Arc::new(place.variables.clone()),
-            engine: Arc::default(),
-        };
+        let outlet = if self.invitation.terminal { Kind::Terminal } else { Kind::Pipe };
+        let variables = Arc::new(place.variables.clone());
+        let runner = Runner { children, control, variables, engine: Arc::default(), outlet };
         let masker = Masker::new(secrets(&spec));
         let (wire, journal) = (Arc::clone(&self.wire), Arc::clone(&self.journal));
         let (background, checked_out) = (Background::default(), Own::default());

@@ -125,7 +125,7 @@ pub(crate) fn start_beside(resident: Resident, home: &Path) -> Result<(), Cannot
     let start = || {
         let environment = std::env::vars_os().chain([home]).collect();
         let command = JobCommand { words, environment, directory: std::env::current_dir()? };
-        command.start(io::stderr().as_fd().try_clone_to_owned()?.into())
+        command.start(io::stderr().as_fd().try_clone_to_owned()?)
     };
     start().map(drop).map_err(|source| CannotReside::Beside { words: resident.beside, source })
 }

@@ -113,15 +113,15 @@ impl Sequence {
         {
             return self.start_background(number, run, log);
         }
-        let end = self.act(number, &step.action, &mut log);
+        let end = self.act(number, step, &mut log);
         self.journal.ended(number, end, log.finish())?;
         Ok(end.status)
     }
 
-    fn act(&self, number: StepNumber, action: &Action, log: &mut StepLog) -> StepEnd {
+    fn act(&self, number: StepNumber, step: &Step, log: &mut StepLog) -> StepEnd {
         let (place, carry) = (&self.place, &*self.wire);
-        let done = match action {
-            Action::Run(run) => return self.foreground(number, run, log),
+        let done = match &step.action {
+            Action::Run(run) => return self.foreground((number, &step.name), run, log),
             Action::Checkout { path, method } => {
                 let tools: (&dyn Carry, &dyn Commands) = (carry, &self.runner);
                 self.checkout(path.as_deref(), *method).run(place, tools, log)
@@ -163,26 +163,27 @@ impl Sequence {
     }
 
     /// Runs the command, and again as often as the step says while it fails.
-    fn foreground(&self, number: StepNumber, run: &Run, log: &mut StepLog) -> StepEnd {
+    fn foreground(&self, step: (StepNumber, &str), run: &Run, log: &mut StepLog) -> StepEnd {
         let all = run.max_auto_reruns + 1;
         for attempt in 1..all {
-            let end = self.attempt(number, run, log);
+            let end = self.attempt(step, run, log);
             let Some(code) = end.exit_code.filter(|_| end.status == StepStatus::Failed) else { return end };
             log.line(again((attempt, all), code, run.auto_rerun_delay_ms));
             if self.control().ends_within(Duration::from_millis(run.auto_rerun_delay_ms)) {
                 return StepEnd { status: self.ended_status(), exit_code: None };
             }
         }
-        self.attempt(number, run, log)
+        self.attempt(step, run, log)
     }
 
-    fn attempt(&self, number: StepNumber, run: &Run, log: &mut StepLog) -> StepEnd {
+    fn attempt(&self, (number, name): (StepNumber, &str), run: &Run, log: &mut StepLog) -> StepEnd {
         let (command, script) = match shell::command(number, run, &self.place, &self.runner) {
             Ok(command) => command,
             Err(error) => return refused(error, log),
         };
         let quiet = Duration::from_millis(run.no_output_timeout_ms);
-        let done = self.runner.start(&command).and_then(|running| running.until_exit(quiet, log));
+        let started = self.runner.step(&command, log);
+        let done = started.and_then(|running| running.until_exit(name, quiet, log));
         shell::remove(&script);
         match done {
             Ok(_) if self.control().is_ending() => StepEnd { status: self.ended_status(), exit_code: None },
@@ -209,7 +210,8 @@ impl Sequence {
         let sequence = Arc::clone(self);
         let thread = std::thread::Builder::new().name(format!("step {}", number.0)).stack_size(STACK);
         let thread = thread.spawn(move || {
-            let done = sequence.runner.start(&command).and_then(|running| running.until_silence(&mut log));
+            let started = sequence.runner.step(&command, &mut log);
+            let done = started.and_then(|running| running.until_silence(&mut log));
             sequence.background_end(number, done, log);
         })?;
         self.background.lock().push(thread);
@@ -263,7 +265,8 @@ fn refused(error: impl std::fmt::Display, log: &mut StepLog) -> StepEnd {
 
 fn exited(exit: Exit, log: &mut StepLog) -> StepEnd {
     if let Exit::Signal(signal) = exit {
-        log.line(format_args!("Ended by signal {signal}"));
+        let unnamed = || format!("signal {signal}");
+        log.line(format_args!("Killed by {}", exit.signal_name().map_or_else(unnamed, str::to_owned)));
     }
     if let Some(sentence) = memory::news().filter(|_| exit != Exit::Code(0)) {
         log.line(format_args!("{sentence}"));

@@ -20,6 +20,9 @@ use std::{
 /// Where a job works that did not say.
 const DEFAULT_WORKING_DIRECTORY: &str = "~/project";
 
+/// A directory of the job's programs and ours, in that of its temporary files.
+const TASK_DATA: &str = ".task-data";
+
 /// A directory or file that the task needs and cannot have.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make {path}: {source}")]
@@ -37,13 +40,18 @@ pub(crate) fn make(
     let home = invitation.root.clone();
     let temporary = home.join("tmp");
     let working_directory = working_directory(invitation, &spec.working_directory);
-    for path in [&temporary, &working_directory] {
-        fs::create_dir_all(path).map_err(|source| CannotMake { path: path.clone(), source })?;
+    for path in [temporary.clone(), temporary.join(TASK_DATA), working_directory.clone()] {
+        fs::create_dir_all(&path).map_err(|source| CannotMake { path, source })?;
     }
     let bash_env = temporary.join(".bash_env");
     let opened = File::options().create(true).append(true).open(&bash_env);
     opened.map_err(|source| CannotMake { path: bash_env.clone(), source })?;
-    let mut place = Place { home, temporary, working_directory, variables: own.collect() };
+    let mut ours: BTreeMap<String, String> = own.collect();
+    if invitation.terminal {
+        // Nobody is there to turn a page.
+        ours.entry("PAGER".to_owned()).or_insert_with(|| "cat".to_owned());
+    }
+    let mut place = Place { home, temporary, working_directory, variables: ours };
     let living = living(&place, invitation, spec, &bash_env);
     place.variables = variables(place.variables, living, &spec.environment);
     Ok(place)
@@ -76,6 +84,8 @@ fn living(
         ("TMPDIR", text(&place.temporary)),
         ("PWD", text(&place.working_directory)),
         ("BASH_ENV", text(bash_env)),
+        ("CIRCLE_SHELL_ENV", text(bash_env)),
+        ("CIRCLE_INTERNAL_TASK_DATA", text(&place.temporary.join(TASK_DATA))),
         ("CIRCLE_WORKING_DIRECTORY", circle),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -106,6 +116,7 @@ mod tests {
             outlive_ms: None,
             max_spool: 1,
             spool_wait_ms: 1,
+            terminal: false,
         }
     }
 

@@ -48,6 +48,7 @@ async fn task(podman: &Podman, image: &str) -> Option<(Task, Listener)> {
         outlive_ms: None,
         max_spool: 1 << 20,
         spool_wait_ms: 1000,
+        terminal: false,
     };
     task.order.invitation = (serde_json::to_string(&invitation).unwrap() + "\n").into_bytes();
     task.order.program = program;

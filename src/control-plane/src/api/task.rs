@@ -18,8 +18,8 @@ use actix_web::{
 use protocol::{
     Epoch,
     http::{
-        Artifacts, Begin, Destinations, End, FindCache, Granted, Layers, Lease, PersistLayer, PutBundle,
-        SaveCache, Store, StreamQuery, Tests,
+        Artifacts, Begin, Destinations, End, FindCache, Granted, Layers, Lease, Mint, Minted, PersistLayer,
+        PutBundle, SaveCache, Store, StreamQuery, Tests,
     },
     stream::Acknowledged,
     transfer::Found,
@@ -38,6 +38,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/cache").route(post().to(save_cache)))
         .service(resource("/layers").route(get().to(layers)).route(post().to(persist_layer)))
         .service(resource("/source").route(get().to(source)))
+        .service(resource("/token").app_data(json(MAX_WORDS)).route(post().to(token)))
         .service(resource("/end").app_data(json(MAX_WORDS)).route(post().to(end)));
     config.service(routes);
 }
@@ -119,6 +120,10 @@ async fn layers(task: Task, plane: Data<Plane>) -> Result<Json<Layers>, Refusal>
 
 async fn source(task: Task, plane: Data<Plane>) -> Result<Json<Found>, Refusal> {
     Ok(Json(plane.source(task.lease)?))
+}
+
+async fn token(task: Task, plane: Data<Plane>, body: Json<Mint>) -> Result<Json<Minted>, Refusal> {
+    Ok(Json(plane.mint(under(&task, body.epoch)?, &body.audience)?))
 }
 
 async fn end(task: Task, plane: Data<Plane>, body: Json<End>) -> Result<HttpResponse, Refusal> {

@@ -30,6 +30,7 @@ impl Plane {
             let job = &live.jobs[place];
             let index = job.tasks.iter().position(|other| other.id == task.id).unwrap_or_default();
             let mut spec = spec(live, job, (task.id, lease.epoch, index), max_run_time_ms);
+            spec.environment = environment(live, job, index, self.identity(live, job));
             let page = self.rules.page.as_ref().map(|page| format!("{page}/jobs/{}", job.id));
             // Lowest of all: whoever knows a better address says it.
             spec.environment.splice(0..0, page.map(|page| plain("CIRCLE_BUILD_URL", page)));
@@ -53,7 +54,7 @@ fn spec(
         job_number: job.number,
         node_index: u32::try_from(index).unwrap_or(u32::MAX),
         node_total: definition.parallelism,
-        environment: environment(live, job, index),
+        environment: Vec::new(),
         masks: containers.passwords,
         working_directory: definition.working_directory.clone(),
         source: live.pipeline.source.clone(),
@@ -75,11 +76,12 @@ fn mirror_of(pipeline: &Pipeline) -> Option<String> {
 }
 
 /// All variables, lowest precedence first: project, contexts from left to right, built-in, the job's own.
-fn environment(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {
+fn environment(live: &Live, job: &LiveJob, index: usize, identity: Vec<Variable>) -> Vec<Variable> {
     let given = &live.pipeline.variables;
     let contexts = job.definition.contexts.iter().filter_map(|name| given.contexts.get(name)).flatten();
     let mut environment: Vec<_> = given.environment.iter().chain(contexts).cloned().collect();
     environment.extend(built_in(live, job, index));
+    environment.extend(identity);
     environment.extend(continuation_key(live));
     environment.extend(job.definition.environment.iter().map(|(name, value)| plain(name, value.clone())));
     environment

@@ -16,6 +16,8 @@ mod health;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod openapi;

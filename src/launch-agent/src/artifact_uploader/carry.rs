@@ -9,7 +9,7 @@ use client::{ClientError, Saved, TaskClient};
 use futures_util::{StreamExt, stream};
 use protocol::{
     frame::{Answer, Wanted},
-    http::{Artifacts, FindCache, Layers, Lease, PersistLayer, PutBundle, SaveCache, Store, Tests},
+    http::{Artifacts, FindCache, Layers, Lease, Mint, PersistLayer, PutBundle, SaveCache, Store, Tests},
     repository::Method,
     transfer::{Artifact, Content, Destination, Found},
 };
@@ -90,6 +90,7 @@ impl Carrier {
             Wanted::FetchSource => self.fetch_source().await,
             Wanted::TakeMirror { method } => self.take_mirror(*method).await,
             Wanted::KeepMirror { method } => self.keep_mirror(request, *method).await,
+            Wanted::Token { audience } => self.token(audience).await,
             Wanted::ContinuePipeline => self.continue_pipeline(request).await,
             Wanted::StartEngine => Err(Obstacle::Refused("an engine is no transfer".to_owned())),
         }?;
@@ -309,6 +310,12 @@ impl Carrier {
         }
     }
 
+    async fn token(&self, audience: &[String]) -> Attempt {
+        let mint = Mint { epoch: self.lease.epoch, audience: audience.to_vec() };
+        let token = self.client.token(&mint).await?;
+        content("token", token.as_bytes())
+    }
+
     async fn continue_pipeline(&self, request: &Request) -> Attempt {
         let (file, size) = (request.file(), request.size());
         let call = spawn_blocking(move || whole(&file, size)).await.map_err(io::Error::other).flatten();
@@ -363,6 +370,13 @@ impl From<ClientError> for Obstacle {
             error => Self::Refused(error.to_string()),
         }
     }
+}
+
+/// An answer that no disk sees.
+fn content(name: &str, bytes: &[u8]) -> Attempt {
+    let file = sandbox::memory::sealed(name, bytes)
+        .map_err(|error| Obstacle::Refused(format!("there is no memory for the answer: {error}")))?;
+    Ok((Answer::Content { size: bytes.len() as u64 }, Some(file.into())))
 }
 
 fn refused(request: &Request, message: &str) -> Answered {

@@ -148,6 +148,13 @@ pub(crate) const KEYS: &[Key] = &[
         "Whether a configured working directory is removed after its task.",
     ),
     key(
+        "runner.terminal",
+        Kind::Flag,
+        &["ROUNDHOUSE_RUNNER_TERMINAL"],
+        "true",
+        "Whether the commands of steps see a terminal, as on CircleCI; a pipe takes much output at a tenth of the time.",
+    ),
+    key(
         "runner.mode",
         Kind::OneOf(&["continuous", "single-task"]),
         &["CIRCLECI_RUNNER_MODE", "LAUNCH_AGENT_RUNNER_MODE"],

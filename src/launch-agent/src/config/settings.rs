@@ -24,6 +24,8 @@ pub struct Settings {
     pub working_directory: Option<String>,
     /// Whether a configured working directory is removed after its task.
     pub cleanup_working_directory: bool,
+    /// Whether the commands of steps see a terminal.
+    pub terminal: bool,
     /// Where task-agents, caches and layers are kept.
     pub cache_dir: PathBuf,
     /// The most bytes of kept caches and layers.
@@ -181,6 +183,7 @@ impl Settings {
             work_dir: state_dir.join("work"),
             working_directory: None,
             cleanup_working_directory: false,
+            terminal: true,
             cache_dir: state_dir.join("cache"),
             cache_size: 10 * GIB,
             max_spool: GIB / 4,

@@ -75,6 +75,7 @@ fn every_documented_key_is_read() {
   command_prefix: [sudo, -niHu, ci, --]
   working_directory: /var/opt/work/%s
   cleanup_working_directory: true
+  terminal: false
   mode: single-task
   max_run_time: 1h30m
   idle_timeout: 5m
@@ -95,7 +96,8 @@ logging: {level: debug, format: json, file: /log}
     assert_eq!((read.name.as_str(), read.concurrency), ("host-1.example_(a)", 7));
     assert_eq!(read.command_prefix, ["sudo", "-niHu", "ci", "--"]);
     assert_eq!(read.working_directory.as_deref(), Some("/var/opt/work/%s"));
-    assert_eq!((read.cleanup_working_directory, read.mode), (true, Mode::SingleTask));
+    let flags = (read.cleanup_working_directory, read.terminal);
+    assert_eq!((flags, read.mode), ((true, false), Mode::SingleTask));
     assert_eq!((read.max_run_time, read.idle_timeout), (minutes(90), Some(minutes(5))));
     assert_eq!((read.grace, read.outlive), (Duration::from_secs(3), Some(minutes(60))));
     assert_eq!(read.poison_after, 5);

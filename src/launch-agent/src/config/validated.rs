@@ -212,6 +212,7 @@ fn places(merged: &mut Merged, settings: &mut Settings) {
     set(&mut settings.work_dir, merged.absolute("runner.task_directory"));
     set(&mut settings.cache_dir, merged.absolute("cache.directory"));
     set(&mut settings.cleanup_working_directory, merged.flag("runner.cleanup_working_directory"));
+    set(&mut settings.terminal, merged.flag("runner.terminal"));
     let directory = merged.absolute("runner.working_directory");
     settings.working_directory = directory.map(|directory| directory.to_string_lossy().into_owned());
     if settings.working_directory.as_ref().is_some_and(|directory| directory.matches("%s").count() > 1) {

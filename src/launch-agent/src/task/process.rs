@@ -324,6 +324,7 @@ fn invited(host: &Host, record: &ClaimRecord, socket: PathBuf, root: PathBuf) ->
         outlive_ms: host.settings.outlive.map(milliseconds),
         max_spool: host.settings.max_spool,
         spool_wait_ms: milliseconds(host.settings.spool_wait),
+        terminal: host.settings.terminal,
     }
 }
 

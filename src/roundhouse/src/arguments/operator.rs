@@ -37,6 +37,11 @@ pub(crate) struct Server {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8811")]
     pub(crate) listen: SocketAddr,
 
+    /// The address under which others reach it, of a proxy before it perhaps; jobs' identity tokens are issued in its name
+    /// [default: where it listens, unless that is everywhere]
+    #[arg(long, value_name = "URL", env = "ROUNDHOUSE_PUBLIC_URL", value_parser = public_url)]
+    pub(crate) public_url: Option<String>,
+
     /// The task-agent to publish [default: roundhouse-task-agent beside this program]
     #[arg(long, value_name = "PATH", env = "ROUNDHOUSE_TASK_AGENT")]
     pub(crate) task_agent: Option<PathBuf>,
@@ -135,6 +140,15 @@ fn lease(text: &str) -> Result<Duration, String> {
         "m" => Ok(Duration::from_secs(60 * number)),
         other => Err(format!("`{other}` is no unit: write ms, s or m")),
     }
+}
+
+/// Of an address that identity tokens name exactly as it is written here.
+fn public_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') || host.contains(['?', '#', '@', ' ']) {
+        return Err("write https://HOST or http://HOST, perhaps with a port and a path".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// `roundhouse resource-class`.

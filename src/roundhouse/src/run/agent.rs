@@ -74,6 +74,7 @@ pub(crate) fn settings(options: &arguments::Run, place: &Place, url: &str, token
     settings.user.clone_from(&options.user);
     settings.outlive = Some(OUTLIVE);
     settings.local_sources = true;
+    settings.terminal = !options.no_terminal;
     settings
 }
 

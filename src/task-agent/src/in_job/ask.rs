@@ -10,9 +10,13 @@ use sandbox::packet::Connection;
 use std::{
     env,
     fs::File,
+    io::Read,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
+
+/// The most of an answer that is read, in bytes.
+const MOST: u64 = 256 * 1024 * 1024;
 
 /// Asks, and waits for the answer as long as it takes: the task-agent may have to wait for a launch-agent that is started
 /// again.
@@ -25,6 +29,13 @@ pub(super) fn ask_file(call: &Call) -> Result<File, Failure> {
     let nothing =
         || Failure::Refused("the job's task-agent answered without what it was asked for".to_owned());
     speak(call)?.into_iter().next().map(File::from).ok_or_else(nothing)
+}
+
+/// The same for a text, which it reads.
+pub(super) fn text(call: &Call) -> Result<String, Failure> {
+    let mut text = String::new();
+    ask_file(call)?.take(MOST).read_to_string(&mut text).map_err(Failure::io("read the answer"))?;
+    Ok(text)
 }
 
 /// The descriptors that came with the answer.

@@ -126,6 +126,9 @@ impl Carry for Scripted {
                 _ => (Answer::NoMirror, None),
             },
             Wanted::KeepMirror { .. } => self.store("mirror", content),
+            Wanted::Token { audience } => {
+                (Answer::Content { size: 1 }, Some(holding(audience.join(",").as_bytes())))
+            }
             Wanted::ContinuePipeline => (Answer::Reply { status: 200, body: "{}".to_owned() }, None),
             Wanted::FetchSource => {
                 let (_, archive) = self.restore(&["source".to_owned()]);

@@ -86,11 +86,12 @@ fn a_step_that_waits_for_an_answer_is_canceled_too() {
 
 #[test]
 fn a_step_that_says_nothing_for_too_long_times_the_task_out() {
-    let silent = run_with("echo a; sleep 0.1; echo b; sleep 1000", |run| run.no_output_timeout_ms = 1000);
+    let mut silent = run_with("echo a; sleep 0.1; echo b; sleep 1000", |run| run.no_output_timeout_ms = 1000);
+    silent.name = "Wait for it".to_owned();
     let left = Host::new(vec![silent, when(When::Always, "echo never")]).left();
     assert_eq!(left.outcome(), Some(Outcome::Timedout));
     assert_eq!((left.step(1), left.step(2)), (Some((StepStatus::Timedout, None)), None));
-    assert_eq!(left.log(1), "a\nb\nToo long with no output (exceeded 1s): the step is ended\n");
+    assert_eq!(left.log(1), "a\nb\nToo long with no output (exceeded 1s): the step `Wait for it` is ended\n");
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Host {
             outlive_ms: None,
             max_spool: 64 << 20,
             spool_wait_ms: 60_000,
+            terminal: false,
         };
         let listener = Some(Listener::bind(&invitation.socket).unwrap());
         let spec = spec(steps);

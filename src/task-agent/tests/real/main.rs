@@ -10,3 +10,4 @@ mod reconnecting;
 mod running;
 mod spooling;
 mod storing;
+mod terminal;

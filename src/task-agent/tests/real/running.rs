@@ -67,9 +67,11 @@ fn the_shell_ends_at_the_first_failure_also_in_a_pipe() {
 
 #[test]
 fn a_command_ended_by_a_signal_counts_from_128() {
-    let left = Host::new(vec![run("kill -9 $$")]).left();
-    assert_eq!(left.step(1), Some((StepStatus::Failed, Some(137))));
-    assert_eq!(left.log(1), "Ended by signal 9\n");
+    for (signal, name, code) in [("KILL", "SIGKILL", 137), ("SEGV", "SIGSEGV", 139)] {
+        let left = Host::new(vec![run(&format!("kill -{signal} $$"))]).left();
+        assert_eq!(left.step(1), Some((StepStatus::Failed, Some(code))));
+        assert_eq!(left.log(1), format!("Killed by {name}\n"));
+    }
 }
 
 #[test]
