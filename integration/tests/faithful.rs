@@ -1,13 +1,20 @@
 //! Steps do here what their authors saw them do on CircleCI: with the real programs, the logs asserted.
 
 use integration::{
+    fleet::{CLASS, Fleet},
     local::Ended,
-    pipelines::{job, only_task},
-    rig::Rig,
+    pipelines::{job, numbers, only_task},
+    proc,
+    rig::{Rig, pipeline},
     wait,
 };
-use protocol::status::{JobStatus, Outcome, StepStatus, WorkflowStatus};
-use std::time::Duration;
+use protocol::{
+    api::{GitValues, NewPipeline, PipelineView},
+    run::StepReport,
+    status::{JobStatus, Outcome, StepStatus, WorkflowStatus},
+    task::Variable,
+};
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -29,10 +36,12 @@ jobs:
             [ "$CIRCLE_JOB" = meets ] && echo built-in over context
       - run: {name: makes, command: 'mkdir ~/deep; echo "export MADE=by-hand" >> "$BASH_ENV"'}
       - run: {name: finds, working_directory: ~/deep, command: 'echo $MADE; pwd | grep -o "/deep$"'}
+      - run: {name: usual, command: 'basename $(readlink /proc/$$/exe); echo $SHELLOPTS; cat'}
+      - run: {name: called, command: 'for each in circleci circleci-agent; do basename $(command -v $each); done'}
       - run: {name: plain, shell: /bin/sh -e, command: 'false | true; echo on; echo ${BASH_VERSION:-no bash}'}
       - run: {name: fills, command: "circleci env subst 'a $OF_JOB ${NONE:-b}'"}
-      - run: {name: serves, background: true, command: 'echo serving; exec sleep 1000'}
-      - run: {name: leaves, command: 'setsid sh -c "trap \"\" TERM; while :; do sleep 60; done" & echo left'}
+      - run: {name: serves, background: true, command: 'echo serving; exec SERVES'}
+      - run: {name: leaves, command: 'setsid sh -c "trap \"\" TERM; while :; do LEAVES; done" & echo left'}
       - run: {name: halts, command: 'circleci-agent step halt; echo on'}
       - run: {name: never, when: always, command: 'echo never'}
   dies:
@@ -42,6 +51,16 @@ jobs:
       - run: {name: skipped, command: 'echo never'}
       - run: {name: always, when: always, command: 'echo always'}
       - run: {name: failed, when: on_fail, command: 'echo failed'}
+  fails:
+    machine: true
+    steps:
+      - run:
+          name: flaky
+          max_auto_reruns: 3
+          auto_rerun_delay: 1s
+          command: 'echo x >> tries; echo try $(wc -l < tries); exit $((3 - $(wc -l < tries)))'
+      - run: {name: hopeless, max_auto_reruns: 1, command: 'echo tried; exit 7'}
+      - run: {name: skipped, command: 'echo never'}
   silent:
     machine: true
     steps:
@@ -51,19 +70,20 @@ jobs:
     machine: true
     steps:
       - run: {name: asks, command: 'echo "<$CIRCLE_OIDC_TOKEN>"; circleci run oidc get --claims "{\"aud\": \"x\"}"'}
-workflows: {all: {jobs: [meets: {context: org}, dies, silent, claims]}}
+workflows: {all: {jobs: [meets: {context: org}, dies, fails, silent, claims]}}
 "#;
 
-/// Whether the step of a job ran, and how it ended.
-fn ran(ended: &Ended, job: &str, step: &str) -> Option<StepStatus> {
+/// The step of a job, if it ran.
+fn ran(ended: &Ended, job: &str, step: &str) -> Option<StepReport> {
     let task = ended.job(job).tasks.into_iter().next()?;
-    task.steps.into_iter().find(|known| known.name == step).map(|known| known.status)
+    task.steps.into_iter().find(|known| known.name == step)
 }
 
 #[test]
 fn a_job_meets_what_circleci_promises_it() {
     let rig = Rig::new();
-    let project = rig.project("project", STEPS);
+    let [serves, leaves] = ["sleep 23606", "sleep 24494"].map(wait::marker);
+    let project = rig.project("project", &STEPS.replace("SERVES", &serves).replace("LEAVES", &leaves));
     let context = rig.write(
         "org.env",
         "LATER=from-the-context\nOF_CONTEXT=from-the-context\nCIRCLE_JOB=from-the-context\n",
@@ -78,15 +98,25 @@ fn a_job_meets_what_circleci_promises_it() {
     assert_eq!((said("finds"), said("plain")), ("by-hand\n/deep\n".to_owned(), "on\nno bash\n".to_owned()));
     assert_eq!((said("fills"), said("leaves")), ("a job b".to_owned(), "left\n".to_owned()));
     assert_eq!((said("serves"), said("halts")), ("serving\n".to_owned(), "on\n".to_owned()));
-    assert_ne!(ran(&ended, "meets", "never"), Some(StepStatus::Success), "{ended:#?}");
+    assert!(said("usual").starts_with("bash\n") && said("usual").contains("errexit"), "{ended:#?}");
+    assert!(said("usual").trim_end().ends_with("pipefail"), "{ended:#?}");
+    assert_eq!(said("called"), "circleci\ncircleci-agent\n");
+    assert_eq!(ran(&ended, "meets", "never"), None, "{ended:#?}");
+    for left in [serves, leaves] {
+        assert!(proc::running(&left).is_empty(), "{left} ended with its job");
+    }
     knows(&said("knows"));
 
     assert_eq!(ended.step("dies", "dies"), "Killed by SIGSEGV\n");
+    assert_eq!(ran(&ended, "dies", "dies").and_then(|step| step.exit_code), Some(139));
+    assert_eq!(ran(&ended, "dies", "skipped"), None);
     assert_eq!(
         (ended.step("dies", "always"), ended.step("dies", "failed")),
         ("always\n".to_owned(), "failed\n".to_owned())
     );
+    fails(&ended);
     assert_eq!(ended.job("silent").tasks[0].status, Outcome::Timedout);
+    assert_eq!(ran(&ended, "silent", "never"), None);
     let silence = "once\nToo long with no output (exceeded 1s): the step `Say nothing` is ended\n";
     assert_eq!(ended.step("silent", "Say nothing"), silence);
     assert!(ended.step("claims", "asks").starts_with("<>\n"), "{ended:#?}");
@@ -94,6 +124,23 @@ fn a_job_meets_what_circleci_promises_it() {
     let told = "left unset, for a local run has no true value for them: CIRCLE_OIDC_TOKEN";
     assert_eq!(ended.errors.matches(told).count(), 1, "{}", ended.errors);
     assert!(rig.leftovers().is_empty(), "nothing outlives the run");
+}
+
+fn fails(ended: &Ended) {
+    let again = |(attempt, all): (u32, u32), code: i32, pause: &str| {
+        let next = attempt + 1;
+        format!(
+            "\nAttempt {attempt} of {all} failed (exit code {code}). Attempt {next} of {all} begins{pause}:\n\n"
+        )
+    };
+    let flaky = ran(ended, "fails", "flaky").expect("it ran");
+    let said = format!("try 1\n{}try 2\n{}try 3\n", again((1, 4), 2, " in 1s"), again((2, 4), 1, " in 1s"));
+    assert_eq!((flaky.status, flaky.output), (StepStatus::Success, said));
+    assert!(flaky.duration_ms >= 2000, "two pauses of a second");
+    let hopeless = ran(ended, "fails", "hopeless").expect("it ran");
+    assert_eq!((hopeless.status, hopeless.exit_code), (StepStatus::Failed, Some(7)));
+    assert_eq!(hopeless.output, format!("tried\n{}tried\n", again((1, 2), 7, "")));
+    assert_eq!(ran(ended, "fails", "skipped"), None);
 }
 
 /// Of CircleCI's own variables, those that a run of a folder without a repository has, each with a value.
@@ -139,6 +186,171 @@ fn a_run_may_do_without_terminals() {
     let config = "version: 2.1\njobs: {build: {machine: true, steps: [run: {name: it, command: '[ -t 1 ] || echo pipe'}]}}\n";
     let ended = rig.run(&rig.project("project", config), &["--no-terminal"]);
     assert_eq!((ended.status, ended.step("build", "it").as_str()), (0, "pipe\n"), "{ended:#?}");
+}
+
+/// Much at once and at the very end, lines as a terminal that nobody set up ends them, and an end while others still write.
+const LOUD: &str = r#"
+version: 2.1
+jobs:
+  loud:
+    machine: true
+    steps:
+      - run: {name: bursts, command: 'seq 1 200000'}
+      - run: {name: leaves, command: '(exec SLEEPS) & seq 1 30000'}
+      - run: {name: complains, command: 'echo of it > /dev/stderr; echo of it > /dev/stdout; (exec SLEEPS) & echo $! > pid'}
+      - run: {name: finds, command: 'kill -0 $(cat pid) && echo it lives'}
+      - run: {name: ends lines, command: 'stty opost onlcr <&1; printf "a\nb\n"; echo "$LINES_OF_IT"'}
+      - run: {name: asks, command: '(read -r answer < /dev/tty) 2> /dev/null || echo nobody; stty size <&1'}
+workflows: {all: {jobs: [loud]}}
+"#;
+
+#[test]
+fn a_terminal_loses_nothing_and_hides_no_secret_whatever_is_made_of_its_lines() {
+    let rig = Rig::new();
+    let sleeps = wait::marker("sleep 26832");
+    let project = rig.project("project", &LOUD.replace("SLEEPS", &sleeps));
+    let ended = rig.run(&project, &["--secret", "LINES_OF_IT=hunter-of-one\nhunter-of-two"]);
+    assert_eq!(ended.status, 0, "{}", ended.errors);
+    let is_counted = |step: &str, last: u32| ended.step("loud", step) == numbers(last);
+    assert!(is_counted("bursts", 200_000) && is_counted("leaves", 30_000), "every byte comes");
+    // A command that opens its terminal makes it no controlling one, whose end would end what the step leaves running.
+    assert_eq!(ended.step("loud", "complains") + &ended.step("loud", "finds"), "of it\nof it\nit lives\n");
+    assert_eq!(ended.step("loud", "ends lines"), "a\r\nb\r\n****\r\n");
+    assert_eq!(ended.step("loud", "asks"), "nobody\n24 80\n");
+    assert!(proc::running(&sleeps).is_empty(), "it ended with its job");
+}
+
+/// A job in a fleet, which prints what it knows, and a token before and after it is in a file.
+const KNOWS: &str = r#"
+version: 2.1
+jobs:
+  knows:
+    machine: true
+    resource_class: rig/linux
+    parallelism: 2
+    steps:
+      - run: {name: knows, command: 'env | grep -E "^(CI|CIRCLE|OF)[A-Z_0-9]*=" | sort'}
+      - run: {name: pipe, command: '[ -t 1 ] || echo no terminal'}
+      - run: {name: asks, command: 'circleci run oidc get | tee ~/token'}
+      - run:
+          name: later
+          command: |
+            cat ~/token
+            printf %s "$(cat ~/token)" | od -An -v -tx1 | tr -d ' \n'; echo
+            cut -d. -f1 ~/token
+workflows: {all: {jobs: [knows: {context: org}]}}
+"#;
+
+fn secret(name: &str, value: &str) -> Variable {
+    Variable { name: name.to_owned(), value: value.to_owned(), secret: true }
+}
+
+#[actix_rt::test]
+async fn a_job_in_a_fleet_knows_itself_and_its_tokens_are_in_no_log() {
+    let rig = Rig::new();
+    let server = rig.server("server");
+    let token = server.class(CLASS).await;
+    let runner = [("terminal", "false"), ("concurrency", "2")];
+    let agent = rig.agent_with("agent", &server.url, &[(CLASS, &token)], &runner);
+    let (url, revision) = ("https://github.com/acme/shop.git", "0123456789012345678901234567890123456789");
+    let git = GitValues {
+        branch: Some("main".to_owned()),
+        revision: Some(revision.to_owned()),
+        url: Some(url.to_owned()),
+        ..GitValues::default()
+    };
+    let new = NewPipeline {
+        git,
+        environment: vec![secret("OF_PROJECT", "of the project"), secret("OF_BOTH", "of the project")],
+        contexts: [("org".to_owned(), vec![secret("OF_BOTH", "of the context")])].into(),
+        ..pipeline(KNOWS, CLASS)
+    };
+    let id = server.operator().create_pipeline(&new).await.unwrap().id;
+    let view = server.ended(id).await;
+    let fleet = Fleet { rig, server, agent };
+    let printed = fleet.log(&view, "knows", "knows").await;
+    let job = job(&view, "knows");
+    assert_eq!(job.status, JobStatus::Success, "{printed}");
+    let expected = [
+        ("CIRCLE_BRANCH", "main"),
+        ("CIRCLE_NODE_TOTAL", "2"),
+        ("CIRCLE_OIDC_TOKEN", "****"),
+        ("CIRCLE_OIDC_TOKEN_V2", "****"),
+        ("CIRCLE_PIPELINE_ID", &id.to_string()),
+        ("CIRCLE_PROJECT_REPONAME", "rig"),
+        ("CIRCLE_PROJECT_USERNAME", "local"),
+        ("CIRCLE_REPOSITORY_URL", url),
+        ("CIRCLE_SHA1", revision),
+        ("CIRCLE_WORKFLOW_ID", &view.workflows[0].id.to_string()),
+        ("CIRCLE_WORKFLOW_JOB_ID", &job.id.to_string()),
+        ("OF_BOTH", "****"),
+        ("OF_PROJECT", "****"),
+    ];
+    for (name, value) in expected {
+        assert!(printed.lines().any(|line| line == format!("{name}={value}")), "{name}: {printed}");
+    }
+    assert!(printed.contains(&format!("\nCIRCLE_BUILD_URL={}/", fleet.server.url)), "{printed}");
+    assert!(!printed.contains("CIRCLE_TAG="), "{printed}");
+    assert_eq!(fleet.log(&view, "knows", "pipe").await, "no terminal\n");
+    assert_eq!(fleet.log(&view, "knows", "asks").await, "****\n");
+    let later = fleet.log(&view, "knows", "later").await;
+    // What a token is made of is no secret: its header is in every one.
+    assert!(later.starts_with("****\n****\neyJ"), "{later}");
+}
+
+/// A step that is deaf, with a grandchild that left its session and its parent, and one that would run whatever happened.
+const DEAF: &str = r#"
+version: 2.1
+jobs:
+  only:
+    machine: true
+    resource_class: rig/linux
+    steps:
+      - run:
+          name: deaf
+          command: |
+            trap '' TERM
+            setsid sh -c '(trap "" TERM; while :; do HIDES; done) & exit 0'
+            echo ready
+            while :; do DEAF; done
+      - run: {name: never, when: always, command: 'echo never'}
+workflows: {all: {jobs: [only]}}
+"#;
+
+fn is_ready(view: &PipelineView) -> Option<()> {
+    let steps = job(view, "only").tasks.first().map(|task| task.steps.as_slice()).unwrap_or_default();
+    steps.iter().any(|step| step.name == "deaf" && step.log_bytes > 0).then_some(())
+}
+
+#[actix_rt::test]
+async fn after_a_cancel_and_a_time_out_nothing_runs_and_nothing_is_left_a_second_after_the_grace() {
+    let rig = Rig::new();
+    let server = rig.server("server");
+    let token = server.class(CLASS).await;
+    let grace = Duration::from_millis(1500);
+    for (limit, outcome, status) in
+        [("5h", Outcome::Canceled, JobStatus::Canceled), ("4s", Outcome::Timedout, JobStatus::Timedout)]
+    {
+        let runner = [("grace", "1.5s"), ("max_run_time", limit)];
+        let agent = rig.agent_with("agent", &server.url, &[(CLASS, &token)], &runner);
+        let [deaf, hides] = ["sleep 28844", "sleep 30000"].map(wait::marker);
+        let id = server.pipeline(&DEAF.replace("DEAF", &deaf).replace("HIDES", &hides), CLASS).await;
+        server.sees(id, "the deaf step", is_ready).await;
+        let begun = Instant::now();
+        if outcome == Outcome::Canceled {
+            server.operator().cancel(id).await.unwrap();
+        }
+        let most = if outcome == Outcome::Canceled { grace } else { grace + Duration::from_secs(4) };
+        let is_left = || !proc::running(&deaf).is_empty() || !proc::running(&hides).is_empty();
+        wait::until("the end of both", SOON, || (!is_left()).then_some(()));
+        let took = begun.elapsed();
+        assert!(took < most + Duration::from_secs(1), "{outcome:?}: {took:?}");
+        let view = server.ended(id).await;
+        let task = only_task(&view);
+        assert_eq!((task.outcome, job(&view, "only").status), (Some(outcome), status), "{view:#?}");
+        assert_eq!(task.steps.iter().filter(|step| step.name == "never").count(), 0, "{view:#?}");
+        drop(agent);
+    }
 }
 
 /// What a token says and with which key it is signed, and what is published of keys.

@@ -6,15 +6,28 @@ mod patterns;
 mod tests;
 
 use patterns::Patterns;
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// What stands where a secret stood.
 pub const MASK: &[u8] = b"****";
+
+/// The most secrets that are learned while streams run: each makes the search for all of them longer.
+pub const MOST_LEARNED: usize = 256;
+
+/// One secret more than [`MOST_LEARNED`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
 
 /// One stream on its way. Every byte that belongs to an occurrence of a secret is taken out; occurrences that overlap
 /// leave one [`MASK`] together.
 #[derive(Clone, Debug)]
 pub struct Masker {
+    known: Arc<Known>,
+    /// How many had been learned when this stream last looked, and all that was known then.
+    learned: usize,
     patterns: Arc<Patterns>,
     /// What may be the beginning of a secret.
     held: Vec<u8>,
@@ -22,6 +35,14 @@ pub struct Masker {
     given: usize,
     /// How much of it a mask already given out has covered.
     masked: usize,
+}
+
+/// What all streams with the same secrets mask.
+#[derive(Debug)]
+struct Known {
+    patterns: Mutex<Arc<Patterns>>,
+    /// How many secrets came later: it changes after the patterns do.
+    learned: AtomicUsize,
 }
 
 /// So many bytes of a secret may be shown, where nothing followed them for a while.
@@ -32,17 +53,32 @@ impl Masker {
     /// four characters, blank ones, and `true` and `false` are not masked.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let forms = secrets.into_iter().flat_map(|secret| forms::of(&secret)).collect();
-        Self { patterns: Arc::new(Patterns::new(forms)), held: Vec::new(), given: 0, masked: 0 }
+        let patterns = Mutex::new(Arc::new(Patterns::new(forms)));
+        Self::of(Arc::new(Known { patterns, learned: AtomicUsize::new(0) }))
+    }
+
+    fn of(known: Arc<Known>) -> Self {
+        let (learned, patterns) = known.all();
+        Self { known, learned, patterns, held: Vec::new(), given: 0, masked: 0 }
     }
 
     /// Another stream with the same secrets.
     pub fn fresh(&self) -> Self {
-        Self { patterns: Arc::clone(&self.patterns), held: Vec::new(), given: 0, masked: 0 }
+        Self::of(Arc::clone(&self.known))
+    }
+
+    /// From now on this value is masked too, in all streams with the same secrets, in what is pushed into them.
+    pub fn learn(&self, secret: &str) -> Result<(), TooMany> {
+        self.known.learn(secret)
     }
 
     /// Whether there is nothing to mask.
     pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.patterns.is_empty() && !self.is_behind()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.known.learned.load(Ordering::Acquire) != self.learned
     }
 
     /// How many bytes are held back, because they may be the beginning of a secret.
@@ -52,6 +88,9 @@ impl Masker {
 
     /// Takes the next bytes of the stream, and appends to `out` all that can be shown.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        if self.is_behind() {
+            (self.learned, self.patterns) = self.known.all();
+        }
         if self.patterns.is_empty() {
             out.extend_from_slice(input);
         } else if self.held.is_empty() {
@@ -103,6 +142,23 @@ impl Masker {
         self.given = shown.until.saturating_sub(kept);
         self.masked = shown.masked.saturating_sub(kept);
         kept
+    }
+}
+
+impl Known {
+    fn all(&self) -> (usize, Arc<Patterns>) {
+        let patterns = self.patterns.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.learned.load(Ordering::Acquire), Arc::clone(&patterns))
+    }
+
+    fn learn(&self, secret: &str) -> Result<(), TooMany> {
+        let mut patterns = self.patterns.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.learned.load(Ordering::Acquire) >= MOST_LEARNED {
+            return Err(TooMany);
+        }
+        *patterns = Arc::new(patterns.with(forms::of(secret)));
+        self.learned.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 }
 

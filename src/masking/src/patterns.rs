@@ -133,6 +133,11 @@ impl Patterns {
         Self { words, by_first, heads, samplers, window }
     }
 
+    /// These words and more.
+    pub(crate) fn with(&self, more: Vec<Vec<u8>>) -> Self {
+        Self::new(self.words.iter().cloned().chain(more).collect())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.words.is_empty()
     }

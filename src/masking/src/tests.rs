@@ -1,6 +1,6 @@
 //! What comes out of a masked stream.
 
-use crate::{MASK, Masker};
+use crate::{MASK, MOST_LEARNED, Masker, TooMany};
 use proptest::prelude::*;
 
 fn masker(secrets: &[&str]) -> Masker {
@@ -241,4 +241,36 @@ proptest! {
         check_any(&secrets, &text, &cuts)?;
         check_waits(&secrets, &text, &cuts, 1)?;
     }
+}
+
+#[test]
+fn a_secret_that_is_learned_later_is_masked_in_every_stream_from_then_on() {
+    for first in [vec![], vec!["hunter22"]] {
+        let mut running = masker(&first);
+        let (mut other, mut out) = (running.fresh(), Vec::new());
+        running.push(b"a hunt", &mut out);
+        other.learn("hunted-by-night").unwrap();
+        assert!(!running.is_empty() && !other.is_empty());
+        running.push(b", hunted-by-", &mut out);
+        running.push(b"night ", &mut out);
+        running.push(b"aHVudGVkLWJ5LW5pZ2h0", &mut out);
+        running.flush(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "a hunt, **** ****");
+        let mut out = Vec::new();
+        other.push(b"hunted-by-night", &mut out);
+        assert_eq!(out, MASK);
+    }
+}
+
+#[test]
+fn so_many_are_learned_and_no_more() {
+    let masker = masker(&[]);
+    for number in 0..MOST_LEARNED {
+        masker.learn(&format!("token-{number:04}")).unwrap();
+    }
+    assert_eq!(masker.learn("one too many"), Err(TooMany));
+    let (mut masker, mut out) = (masker.fresh(), Vec::new());
+    masker.push(b"token-0000 token-0255 one too many", &mut out);
+    masker.flush(&mut out);
+    assert_eq!(out, b"**** **** one too many");
 }

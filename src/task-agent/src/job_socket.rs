@@ -4,6 +4,7 @@
 //! once. What a call needs of the control plane is carried by the launch-agent like any step's request, over its restarts.
 
 use crate::{carry::Carry, control::Control, place::Place};
+use masking::{MOST_LEARNED, Masker};
 use protocol::{
     frame::{Answer, Wanted, decode, encode},
     job::{Call, NAMES, Reply, SOCKET, SOCKET_VARIABLE},
@@ -12,7 +13,10 @@ use sandbox::packet::{Connection, Listener, Peer, readable};
 use std::{
     fs::{self, File},
     io,
-    os::{fd::AsFd, unix::fs::symlink},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileExt, symlink},
+    },
     path::Path,
     sync::Arc,
     thread,
@@ -27,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 /// What a call moves is in files.
 const STACK: usize = 256 * 1024;
+/// The longest token, in bytes.
+const MOST_TOKEN: usize = 64 * 1024;
 const PATH: &str = "PATH";
 /// As [`sandbox`] looks for programs where nobody said.
 const USUAL_PATH: &str = "/bin:/usr/bin";
@@ -54,7 +60,7 @@ pub(crate) fn open(
     callers: Callers,
     place: &mut Place,
     control: &Arc<Control>,
-    carry: Arc<dyn Carry>,
+    (carry, masker): (Arc<dyn Carry>, &Masker),
 ) -> Result<(), CannotListen> {
     let socket = directory.join(SOCKET);
     let make = || -> io::Result<()> {
@@ -67,7 +73,7 @@ pub(crate) fn open(
             symlink(&program, command)?;
         }
         let (listener, control) = (Listener::bind(&socket)?, Arc::clone(control));
-        let door = Arc::new(Door { listener, callers, control, carry });
+        let door = Arc::new(Door { listener, callers, control, carry, masker: masker.fresh() });
         let thread = thread::Builder::new().name("job socket".to_owned()).stack_size(STACK);
         thread.spawn(move || door.keep()).map(drop)
     };
@@ -85,6 +91,8 @@ struct Door {
     callers: Callers,
     control: Arc<Control>,
     carry: Arc<dyn Carry>,
+    /// Learns what is given out and must not be in a log.
+    masker: Masker,
 }
 
 impl Door {
@@ -131,7 +139,7 @@ impl Door {
                 (Reply::Done, None)
             }
             Ok(Call::FormerTests) => self.carried(Wanted::FormerTests),
-            Ok(Call::Token { audience }) => self.carried(Wanted::Token { audience }),
+            Ok(Call::Token { audience }) => self.masked(self.carried(Wanted::Token { audience })),
             Err(error) => refused(format!("the call is {error}")),
         }
     }
@@ -149,6 +157,27 @@ impl Door {
             Err(ended) => refused(ended.to_string()),
         }
     }
+
+    /// The same reply once its token would be masked in every log of the job.
+    fn masked(&self, (reply, file): (Reply, Option<File>)) -> (Reply, Option<File>) {
+        let Some(token) = &file else { return (reply, file) };
+        match text(token).map(|token| self.masker.learn(token.trim())) {
+            Ok(Ok(())) => (reply, file),
+            Ok(Err(_)) => refused(format!(
+                "this job was given {MOST_LEARNED} tokens: no more can be masked in its logs; use one again, each is good for an hour"
+            )),
+            Err(error) => refused(format!("the token cannot be read: {error}")),
+        }
+    }
+}
+
+/// All of a small file, which stays at its start for whoever reads it next.
+fn text(file: &File) -> io::Result<String> {
+    let size = file.metadata()?.len();
+    let size = usize::try_from(size).ok().filter(|size| *size <= MOST_TOKEN);
+    let mut bytes = vec![0; size.ok_or(io::ErrorKind::FileTooLarge)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 fn refused(message: impl Into<String>) -> (Reply, Option<File>) {

@@ -228,8 +228,10 @@ impl Task {
             Callers::Own => place.temporary.join(OWN_JOB),
             Callers::All => PathBuf::from(JOB),
         };
+        let masker = Masker::new(secrets(&spec));
         let carry = Arc::clone(&self.wire) as Arc<dyn Carry>;
-        job_socket::open(&directory, self.callers, &mut place, &self.control, Arc::clone(&carry))?;
+        let tools = (Arc::clone(&carry), &masker);
+        job_socket::open(&directory, self.callers, &mut place, &self.control, tools)?;
         ssh::find_first(&mut place, &spec);
         if spec.is_setup {
             continuation::open(&mut place, carry)?;
@@ -238,7 +240,6 @@ impl Task {
         let outlet = if self.invitation.terminal { Kind::Terminal } else { Kind::Pipe };
         let variables = Arc::new(place.variables.clone());
         let runner = Runner { children, control, variables, engine: Arc::default(), outlet };
-        let masker = Masker::new(secrets(&spec));
         let (wire, journal) = (Arc::clone(&self.wire), Arc::clone(&self.journal));
         let (background, checked_out) = (Background::default(), Own::default());
         Ok(Sequence { spec, tree, place, runner, wire, journal, spools, masker, background, checked_out })

@@ -2,7 +2,7 @@
 
 use crate::host::{Host, run, run_with, until, when};
 use protocol::{
-    frame::{decode, encode},
+    frame::{Answer, Wanted, decode, encode},
     job::{Call, Reply},
     status::{Outcome, StepStatus},
     task::When,
@@ -82,6 +82,25 @@ fn a_command_that_the_job_installs_itself_comes_first() {
     ])
     .left();
     assert_eq!((left.log(2), left.step(3)), ("its own orb validate\n", None));
+}
+
+/// A token as its launch-agent brings it. Its length has base64 end with it.
+const TOKEN: &str = "eyJhb.eyJzd.c2l";
+
+#[test]
+fn a_token_that_a_step_asks_for_is_masked_from_then_on_in_every_log() {
+    let shows =
+        "echo before; until [ -e ~/token ]; do sleep 0.02; done; cat ~/token; touch ~/shown; sleep 1000";
+    let asks = "circleci run oidc get --claims '{\"aud\": \"sts\"}' | tee ~/made; mv ~/made ~/token
+                until [ -e ~/shown ]; do sleep 0.02; done; printf %s $(cat ~/token) | base64 -w0";
+    let host = Host::new(vec![run_with(shows, |run| run.background = true), run(asks)]).begun();
+    let (request, wanted, _) = host.request();
+    assert_eq!(wanted, Wanted::Token { audience: vec!["sts".to_owned()] });
+    let token = sandbox::memory::sealed("token", TOKEN.as_bytes()).unwrap().into();
+    host.answer(request, Answer::Content { size: TOKEN.len() as u64 }, Some(&token));
+    let left = host.finish();
+    assert_eq!(left.outcome(), Some(Outcome::Success), "{}", left.log(2));
+    assert_eq!((left.log(1), left.log(2)), ("before\n****\n", "****\n****"));
 }
 
 #[test]
