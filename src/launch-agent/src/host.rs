@@ -139,6 +139,12 @@ pub enum StartError {
     Thread(io::Error),
 }
 
+/// Mode of a directory whose entries are nobody's business.
+const PASSED: u32 = 0o711;
+/// Mode of one above jobs' working directories: programs that go down to theirs by open(2) must be able to read each on
+/// the way (tox does), as they can in an image of CircleCI.
+const LISTED: u32 = 0o755;
+
 impl Host {
     /// Makes the directories and takes the lock.
     pub(crate) fn open(settings: Settings, log: Logger) -> Result<(Self, Lock), StartError> {
@@ -148,8 +154,8 @@ impl Host {
         let is_root = rustix::process::geteuid().is_root();
         let user = account(&settings, is_root)?;
         let tasks = settings.state_dir.join("tasks");
-        for path in [&settings.state_dir, &tasks, &settings.work_dir] {
-            open_to_passage(path).map_err(|source| directory(path, source))?;
+        for (path, mode) in [(&settings.state_dir, LISTED), (&tasks, PASSED), (&settings.work_dir, LISTED)] {
+            open_to_passage(path, mode).map_err(|source| directory(path, source))?;
         }
         [&settings.work_dir, &tasks].into_iter().for_each(|path| archive::spread(path));
         let (in_use, is_used) = channel();
@@ -337,13 +343,14 @@ fn may_be_written(file: &Path) -> io::Result<()> {
     }
 }
 
-/// A directory through which every account may go; which only we list and write, if it is made here.
-fn open_to_passage(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o711).create(path)?;
+/// A directory through which every account may go and which only we write; of this mode, if it is made here.
+fn open_to_passage(path: &Path, made: u32) -> io::Result<()> {
     // One that was there is the operator's, `/tmp` perhaps: passage is added to its rights, and nothing is taken away.
     // Refused where it is somebody else's; then it is as it is.
+    let added = if path.exists() { PASSED } else { made };
+    DirBuilder::new().recursive(true).mode(made).create(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
-    let _ = std::fs::set_permissions(path, Permissions::from_mode(mode | 0o711));
+    let _ = std::fs::set_permissions(path, Permissions::from_mode(mode | added));
     let probe = path.join(format!("{PROBE}{}", std::process::id()));
     // Of one that was killed in here, in a container that counts its pids anew.
     let _ = std::fs::remove_file(&probe);

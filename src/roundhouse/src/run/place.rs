@@ -46,7 +46,8 @@ impl Place {
         let root = state.join("run").join(&name);
         let what =
             || format!("cannot use the state folder {} (another one: --state-dir DIR)", root.display());
-        DirBuilder::new().recursive(true).mode(0o711).create(&root).or_machinery(what())?;
+        // Jobs work below it, and some of their programs must be able to read each directory on the way down.
+        DirBuilder::new().recursive(true).mode(0o755).create(&root).or_machinery(what())?;
         let root = root.canonicalize().or_machinery(what())?;
         let lock = locked(&root.join("lock"))?;
         let place = Self { root, name, _lock: lock };
