@@ -308,7 +308,11 @@ async fn tasks_of_root_have_accounts_of_their_own() {
     assert!(owner(&one) != 0 && owner(&other) != 0);
     let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions();
     assert_eq!(mode(rig.state_dir().join("tasks")), Permissions::from_mode(0o040_711));
-    assert_eq!(mode(rig.state_dir()), Permissions::from_mode(0o040_755), "a job's program may read it on its way");
+    assert_eq!(
+        mode(rig.state_dir()),
+        Permissions::from_mode(0o040_755),
+        "a job's program may read it on its way"
+    );
     drained(&agent).await;
     rig.assert_clean();
 }

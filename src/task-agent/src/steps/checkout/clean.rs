@@ -7,6 +7,7 @@ use crate::{place::Place, steps::StepError};
 use std::{
     fs, io,
     io::{ErrorKind, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
@@ -31,7 +32,19 @@ pub(super) fn make_clean(into: &Path, place: &Place, log: &mut dyn Write) -> Res
         let path = entry.map_err(StepError::file(into))?.path();
         remove(&path).map_err(StepError::file(&path))?;
     }
+    own(into).map_err(StepError::file(into))?;
     Ok(writeln!(log, "{} is emptied of what an earlier job has left in it.", into.display())?)
+}
+
+/// Git works in no repository whose directory is another account's (`safe.directory`), as that of a job before may be: where
+/// the directory above lets us, one of our own takes its place.
+fn own(emptied: &Path) -> io::Result<()> {
+    let about = fs::metadata(emptied)?;
+    if about.uid() == rustix::process::geteuid().as_raw() || fs::remove_dir(emptied).is_err() {
+        return Ok(());
+    }
+    fs::create_dir(emptied)?;
+    fs::set_permissions(emptied, about.permissions())
 }
 
 /// Whatever it is; no link is followed.
