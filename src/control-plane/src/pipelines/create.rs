@@ -216,10 +216,11 @@ impl Plane {
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             if result.is_ok() {
                 *numbers = next;
-                plane.tell(pipeline, news, &[]);
+                // First, so that no follower takes news of workflows that its view does not have.
                 if joined {
                     plane.feeds.renew(pipeline);
                 }
+                plane.tell(pipeline, news, &[]);
                 let mut core = plane.core();
                 lives.into_iter().for_each(|live| core.insert(live));
                 plane.see_to_it();
