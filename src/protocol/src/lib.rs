@@ -12,6 +12,7 @@ pub mod api;
 pub mod bundle;
 pub mod container;
 pub mod exit;
+pub mod exposition;
 pub mod feed;
 pub mod former;
 pub mod frame;

@@ -6,6 +6,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig, get, resource},
 };
+use protocol::exposition;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -29,5 +30,5 @@ async fn works(plane: Data<Plane>) -> Result<&'static str, Refusal> {
 }
 
 async fn counts(_: Operator, plane: Data<Plane>) -> HttpResponse {
-    HttpResponse::Ok().content_type(metrics::CONTENT_TYPE).body(metrics::exposition(&plane))
+    HttpResponse::Ok().content_type(exposition::CONTENT_TYPE).body(metrics::exposition(&plane))
 }

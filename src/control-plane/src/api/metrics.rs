@@ -6,44 +6,14 @@ use crate::{
     plane::{Plane, clock::wall_ms},
     tallies::{BOUNDS_MS, Calls, Route},
 };
-use protocol::ResourceClass;
-use std::{
-    collections::BTreeMap,
-    fmt::{Display, Write},
+use protocol::{
+    ResourceClass,
+    exposition::{Family, seconds},
 };
+use std::collections::BTreeMap;
 
-/// Of the text exposition format.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A launch-agent with room claims at least this often.
 const LATELY_MS: i64 = 5 * 60 * 1000;
-
-/// One metric: what it is, and its samples.
-struct Family<'t> {
-    text: &'t mut String,
-    name: &'static str,
-}
-
-impl<'t> Family<'t> {
-    fn new(text: &'t mut String, kind: &str, name: &'static str, help: &str) -> Self {
-        // A `String` takes all that is written.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        Self { text, name }
-    }
-
-    fn gauge(text: &'t mut String, name: &'static str, help: &str) -> Self {
-        Self::new(text, "gauge", name, help)
-    }
-
-    fn is(self, value: impl Display) {
-        let _ = writeln!(self.text, "{} {value}", self.name);
-    }
-
-    fn with(&mut self, end: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<_> =
-            labels.iter().map(|(label, of)| format!("{label}=\"{}\"", escaped(of))).collect();
-        let _ = writeln!(self.text, "{}{end}{{{}}} {value}", self.name, labels.join(","));
-    }
-}
 
 /// All metrics.
 pub(super) fn exposition(plane: &Plane) -> String {
@@ -57,7 +27,7 @@ pub(super) fn exposition(plane: &Plane) -> String {
 
 fn itself(text: &mut String, plane: &Plane) {
     let mut build = Family::gauge(text, "roundhouse_build", "Always 1; the version of the control plane.");
-    build.with("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    build.with("version", env!("CARGO_PKG_VERSION"), 1);
     let up = plane.clock.moment().now;
     Family::gauge(text, "roundhouse_uptime_seconds", "Since the control plane's start.").is(seconds(up));
 }
@@ -75,16 +45,16 @@ fn work(text: &mut String, plane: &Plane) {
     let mut queued =
         Family::gauge(text, "roundhouse_tasks_queued", "Tasks that wait for a launch-agent, by class.");
     for row in &classes {
-        queued.with("", &[("class", row.class.as_str())], of(&row.class).0);
+        queued.with("class", row.class.as_str(), of(&row.class).0);
     }
     let mut held =
         Family::gauge(text, "roundhouse_tasks_running", "Tasks that a launch-agent holds, by class.");
     for row in &classes {
-        held.with("", &[("class", row.class.as_str())], of(&row.class).1);
+        held.with("class", row.class.as_str(), of(&row.class).1);
     }
     let help = "Tasks that are over, by how.";
-    let mut ended = Family::new(text, "counter", "roundhouse_tasks_total", help);
-    plane.tallies.ends().iter().for_each(|(outcome, count)| ended.with("", &[("outcome", outcome)], count));
+    let mut ended = Family::counter(text, "roundhouse_tasks_total", help);
+    plane.tallies.ends().iter().for_each(|(outcome, count)| ended.with("outcome", outcome, count));
 }
 
 fn agents(text: &mut String, plane: &Plane) {
@@ -98,7 +68,7 @@ fn agents(text: &mut String, plane: &Plane) {
     let help =
         "Launch-agents that asked for tasks within the last five minutes, by class; full ones do not ask.";
     let mut agents = Family::gauge(text, "roundhouse_agents", help);
-    lately.iter().for_each(|(class, count)| agents.with("", &[("class", class.as_str())], count));
+    lately.iter().for_each(|(class, count)| agents.with("class", class.as_str(), count));
 }
 
 fn calls(text: &mut String, plane: &Plane) {
@@ -106,15 +76,15 @@ fn calls(text: &mut String, plane: &Plane) {
     Family::gauge(text, "roundhouse_requests_open", help).is(*plane.calls.borrow());
     let all = plane.tallies.calls();
     let help = "Calls that were answered, by route, method and status.";
-    let mut answers = Family::new(text, "counter", "roundhouse_requests_total", help);
+    let mut answers = Family::counter(text, "roundhouse_requests_total", help);
     for ((route, method), calls) in &all {
         for (status, count) in &calls.answers {
             let (route, status) = (plain(route), status.to_string());
-            answers.with("", &[("route", &route), ("method", method), ("status", &status)], count);
+            answers.sample("", &[("route", &route), ("method", method), ("status", &status)], count);
         }
     }
     let help = "How long calls took to be answered, by route and method.";
-    let mut took = Family::new(text, "histogram", "roundhouse_request_seconds", help);
+    let mut took = Family::histogram(text, "roundhouse_request_seconds", help);
     all.iter().for_each(|(route, calls)| times(&mut took, route, calls));
 }
 
@@ -124,13 +94,13 @@ fn times(took: &mut Family<'_>, (route, method): &Route, calls: &Calls) {
     for (bound, count) in BOUNDS_MS.iter().zip(calls.within) {
         reached += count;
         let bound = seconds(*bound);
-        took.with("_bucket", &[("route", &route), ("method", method), ("le", &bound)], reached);
+        took.sample("_bucket", &[("route", &route), ("method", method), ("le", &bound)], reached);
     }
     let all: u64 = calls.answers.values().sum();
-    took.with("_bucket", &[("route", &route), ("method", method), ("le", "+Inf")], all);
+    took.sample("_bucket", &[("route", &route), ("method", method), ("le", "+Inf")], all);
     let sum = format!("{}.{:06}", calls.micros / 1_000_000, calls.micros % 1_000_000);
-    took.with("_sum", &[("route", &route), ("method", method)], sum);
-    took.with("_count", &[("route", &route), ("method", method)], all);
+    took.sample("_sum", &[("route", &route), ("method", method)], sum);
+    took.sample("_count", &[("route", &route), ("method", method)], all);
 }
 
 /// A pattern without what its parts look like: `{id:[0-9]+}` is `{id}`.
@@ -147,14 +117,6 @@ fn plain(pattern: &str) -> String {
         is_told
     };
     pattern.chars().filter(|c| kept(*c)).collect()
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}.{:03}", ms / 1000, ms % 1000)
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -16,6 +16,18 @@ use tempfile::TempDir;
 pub(crate) const OPERATOR: &str = "operator's token";
 pub(crate) const CLASS: &str = "acme/linux";
 
+/// Each job waits for the one before.
+pub(crate) const CHAIN: &str = "
+version: 2.1
+jobs:
+  a: &job {machine: true, resource_class: acme/linux, steps: [run: make]}
+  b: *job
+  c: *job
+workflows:
+  all:
+    jobs: [a, b: {requires: [a]}, c: {requires: [b]}]
+";
+
 /// One job of one step.
 pub(crate) const ONE_JOB: &str = "
 version: 2.1

@@ -1,7 +1,7 @@
 //! Workflows that run again: by hand, from what failed, single jobs, and by themselves.
 
 use crate::{
-    house::{House, ONE_JOB, claim_one, end, finish, new_pipeline, post},
+    house::{CHAIN, House, ONE_JOB, claim_one, end, finish, new_pipeline, post},
     page,
 };
 use client::ClientError;
@@ -13,17 +13,6 @@ use protocol::{
     task::Variable,
     transfer::Content,
 };
-
-const CHAIN: &str = "
-version: 2.1
-jobs:
-  a: &job {machine: true, resource_class: acme/linux, steps: [run: make]}
-  b: *job
-  c: *job
-workflows:
-  all:
-    jobs: [a, b: {requires: [a]}, c: {requires: [b]}]
-";
 
 const FROM_FAILED: Rerun =
     Rerun { is_from_failed: true, is_failed_tests: false, jobs: Vec::new(), variables: None };

@@ -1,6 +1,6 @@
 //! Contents, artifacts, caches, workspace layers and test results over the wire.
 
-use crate::house::{House, ONE_JOB, OPERATOR, claim_one, end, get, new_pipeline};
+use crate::house::{CHAIN, House, ONE_JOB, OPERATOR, claim_one, end, get, new_pipeline};
 use client::{ClientError, Saved, TaskClient};
 use protocol::{
     Epoch, Outcome,
@@ -251,17 +251,6 @@ async fn a_cache_of_one_project_is_nothing_to_another() {
     assert!(task.store(&asked).await.unwrap()[0].url.is_some(), "nor does it learn that it exists");
     house.running.stop().await;
 }
-
-const CHAIN: &str = "
-version: 2.1
-jobs:
-  a: &job {machine: true, resource_class: acme/linux, steps: [run: make]}
-  b: *job
-  c: *job
-workflows:
-  all:
-    jobs: [a, b: {requires: [a]}, c: {requires: [b]}]
-";
 
 #[actix_web::test]
 async fn layers_of_all_jobs_upstream_come_in_their_order() {

@@ -1,39 +1,8 @@
 //! The status as Prometheus reads it.
 
 use super::{ActorStatus, Status};
-use std::{collections::BTreeMap, fmt::Write};
-
-/// Of the text exposition format.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// One metric: what it is, and its samples.
-struct Family<'t> {
-    text: &'t mut String,
-    name: &'static str,
-}
-
-impl<'t> Family<'t> {
-    fn new(text: &'t mut String, kind: &str, name: &'static str, help: &str) -> Self {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        Self { text, name }
-    }
-
-    fn gauge(text: &'t mut String, name: &'static str, help: &str) -> Self {
-        Self::new(text, "gauge", name, help)
-    }
-
-    fn counter(text: &'t mut String, name: &'static str, help: &str) -> Self {
-        Self::new(text, "counter", name, help)
-    }
-
-    fn is(self, value: impl std::fmt::Display) {
-        let _ = writeln!(self.text, "{} {value}", self.name);
-    }
-
-    fn with(&mut self, label: &str, of: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.text, "{}{{{label}=\"{}\"}} {value}", self.name, escaped(of));
-    }
-}
+use protocol::exposition::{Family, seconds};
+use std::collections::BTreeMap;
 
 /// All metrics of a launch-agent.
 pub(super) fn exposition(status: &Status) -> String {
@@ -123,12 +92,4 @@ fn actors(text: &mut String, tree: &ActorStatus) {
     let help = "Messages that wait in the mailboxes of actors, by kind.";
     let mut queued = Family::gauge(text, "roundhouse_actor_queued_messages", help);
     kinds.iter().for_each(|(kind, (_, count))| queued.with("actor", kind, count));
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}.{:03}", ms / 1000, ms % 1000)
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -8,6 +8,7 @@ use actix_http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use actix_service::{Service, ServiceFactory};
+use protocol::exposition;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use sandbox::packet::at_address;
 use slog::{Logger, error};
@@ -163,7 +164,9 @@ async fn respond(request: &Request, asked: &Asked) -> Response<BoxBody> {
             Ok(json) => said(StatusCode::OK, "application/json", json + "\n"),
             Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
         },
-        "/metrics" => said(StatusCode::OK, metrics::CONTENT_TYPE, metrics::exposition(&asked.status().await)),
+        "/metrics" => {
+            said(StatusCode::OK, exposition::CONTENT_TYPE, metrics::exposition(&asked.status().await))
+        }
         "/healthz" => judged("it lives", asked.status().await.is_dead_of()),
         "/readyz" => judged("it is ready", asked.status().await.is_unready_for()),
         path => {

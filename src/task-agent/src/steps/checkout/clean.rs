@@ -60,7 +60,7 @@ fn remove(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::steps::scripted::place;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
     fn what_another_job_left_is_removed_and_what_links_point_to_is_not() {
@@ -75,6 +75,21 @@ mod tests {
         assert_eq!(fs::read_dir(left.path()).unwrap().count(), 0);
         assert!(kept.join("f").exists());
         assert!(String::from_utf8_lossy(&log).contains("is emptied"));
+    }
+
+    #[test]
+    fn a_directory_of_another_account_is_replaced_by_one_of_our_own() {
+        if !rustix::process::geteuid().is_root() {
+            return eprintln!("skipped: giving a directory away needs root");
+        }
+        let root = tempfile::tempdir().unwrap();
+        let into = root.path().join("tree");
+        fs::create_dir_all(into.join(".git")).unwrap();
+        fs::set_permissions(&into, fs::Permissions::from_mode(0o777)).unwrap();
+        std::os::unix::fs::chown(&into, Some(61_304), None).unwrap();
+        make_clean(&into, &place(&root.path().join("task")), &mut Vec::new()).unwrap();
+        let about = fs::metadata(&into).unwrap();
+        assert_eq!((about.uid(), about.mode() & 0o777), (0, 0o777), "others may still work in it");
     }
 
     #[test]
