@@ -146,6 +146,18 @@ fn what_left_its_group_is_found_by_its_cookie_where_the_account_is_shared() {
 }
 
 #[test]
+fn a_process_that_is_only_just_executing_is_found_by_its_cookie() {
+    let by_cookie = Containment::only(Means::Descendants, "test-executing", None).unwrap();
+    for _ in 0..100 {
+        let mut elsewhere = by_cookie.clone();
+        let started = start(&mut elsewhere, None, "sleep 60").identity;
+        assert!(by_cookie.contains(started.pid));
+        assert_eq!(elsewhere.kill(SOON), Ok(Gone));
+        started.reap();
+    }
+}
+
+#[test]
 fn a_task_that_forks_without_end_is_killed() {
     let mut containment = Containment::strongest("house", "test-forks", None);
     let root = start(&mut containment, None, "while :; do sh -c 'sleep 0.2' & sleep 0.01; done").identity;

@@ -15,8 +15,6 @@ use std::{
     time::Duration,
 };
 
-/// The parent of all threads of the kernel, on the host itself.
-const KERNEL: i32 = 2;
 /// An account that no host gives away. Who strikes is really this one: the struck account may not strike back.
 const NOBODYS: u32 = 4_294_900_123;
 /// The longest that one strike may take: a system call, on a host where a job has every processor busy.
@@ -27,18 +25,14 @@ pub(super) fn members(uid: u32) -> Vec<Identity> {
     if nobody_runs_as(uid) {
         return Vec::new();
     }
-    let belongs = |stat: &Stat| stat.is_alive() && !is_kernels(stat) && runs_as(stat.identity.pid, uid);
+    let belongs =
+        |stat: &Stat| stat.is_alive() && !descendants::is_kernels(stat) && runs_as(stat.identity.pid, uid);
     descendants::processes().into_iter().filter(belongs).map(|stat| stat.identity).collect()
 }
 
 /// One system call instead of a walk over all processes, in the usual case that all are gone.
 pub(crate) fn nobody_runs_as(uid: u32) -> bool {
     rustix::process::getpriority_user(Uid::from_raw(uid)) == Err(Errno::SRCH)
-}
-
-/// The kernel's threads are nobody's, and many.
-fn is_kernels(stat: &Stat) -> bool {
-    stat.identity.pid == KERNEL || stat.parent == KERNEL
 }
 
 /// Whether any of its user numbers (real, effective, saved, of the file system) is this one.

@@ -7,8 +7,13 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// The parent of all threads of the kernel, on the host itself.
+const KERNEL: i32 = 2;
+/// How long one look waits for processes that are executing a program. It takes them microseconds, on a busy host more.
+const EXECUTING: Duration = Duration::from_millis(250);
 
 /// The descendants of one process, and strays of one task.
 #[derive(Clone, Debug)]
@@ -54,7 +59,8 @@ impl Descendants {
     }
 
     fn among(&self, processes: &[Stat]) -> Vec<Identity> {
-        let found = trees(processes, |stat| self.is_root(stat) || self.has_cookie(stat));
+        let patience = Instant::now() + EXECUTING;
+        let found = trees(processes, |stat| self.is_root(stat) || self.has_cookie(stat, patience));
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         let belongs = |stat: &&Stat| {
             let excluded = stat.identity.pid == own || (!self.with_root && self.is_root(stat));
@@ -68,13 +74,41 @@ impl Descendants {
     }
 
     /// Not readable of other accounts' processes: those are found as descendants or not at all.
-    fn has_cookie(&self, stat: &Stat) -> bool {
+    fn has_cookie(&self, stat: &Stat, patience: Instant) -> bool {
         let Some(cookie) = &self.cookie else { return false };
-        let Ok(environment) = std::fs::read(format!("/proc/{}/environ", stat.identity.pid)) else {
-            return false;
-        };
-        environment.split(|byte| *byte == 0).any(|variable| variable == cookie.as_slice())
+        environment(stat, patience).split(|byte| *byte == 0).any(|variable| variable == cookie.as_slice())
     }
+}
+
+fn environment(stat: &Stat, patience: Instant) -> Vec<u8> {
+    let environment = about(stat, "environ");
+    match environment.is_empty() && !command_line(stat, patience).is_empty() {
+        true => about(stat, "environ"),
+        false => environment,
+    }
+}
+
+/// Its arguments. A process in the middle of execve(2) has left its old ones, and its old environment, and does not show the
+/// new ones yet: it is looked at again, or it would pass for nobody's.
+fn command_line(stat: &Stat, patience: Instant) -> Vec<u8> {
+    loop {
+        let line = about(stat, "cmdline");
+        let is_executing = line.is_empty() && !is_kernels(stat) && stat.identity.is_alive();
+        if !is_executing || Instant::now() > patience {
+            return line;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Nothing where we may not read it.
+fn about(stat: &Stat, file: &str) -> Vec<u8> {
+    std::fs::read(format!("/proc/{}/{file}", stat.identity.pid)).unwrap_or_default()
+}
+
+/// The kernel's threads are nobody's, and many.
+pub(super) fn is_kernels(stat: &Stat) -> bool {
+    stat.identity.pid == KERNEL || stat.parent == KERNEL
 }
 
 /// The processes that run a program of this directory, as their command lines say, and are neither `kept` nor below one
@@ -82,15 +116,16 @@ impl Descendants {
 pub fn strays(programs: &Path, kept: &[Identity]) -> Vec<Identity> {
     let processes = processes();
     let held = trees(&processes, |stat| kept.contains(&stat.identity));
+    let patience = Instant::now() + EXECUTING;
     let is_stray = |stat: &&Stat| {
-        stat.is_alive() && !held.contains(&stat.identity.pid) && runs_from(stat.identity.pid, programs)
+        stat.is_alive() && !held.contains(&stat.identity.pid) && runs_from(stat, programs, patience)
     };
     processes.iter().filter(is_stray).map(|stat| stat.identity).collect()
 }
 
 /// Its first word, which everybody may read, also of a process that is otherwise hidden.
-fn runs_from(pid: i32, programs: &Path) -> bool {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+fn runs_from(stat: &Stat, programs: &Path, patience: Instant) -> bool {
+    let line = command_line(stat, patience);
     let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
     Path::new(OsStr::from_bytes(program)).parent() == Some(programs)
 }
