@@ -33,6 +33,17 @@ need_rust() {
   fi
 }
 
+# need_room GIB DIR: whether a first build has that much disk below DIR; what was built before needs less, and is not asked.
+need_room() {
+  local free
+  [ ! -d "$2" ] || return 0
+  free=$(df --output=avail -k "$(dirname "$2")" 2>/dev/null | tail -n 1)
+  [ -n "$free" ] || return 0
+  [ "$free" -ge $(($1 * 1024 * 1024)) ] && return 0
+  echo "A first build takes $1 GiB of disk, and $(dirname "$2") has $((free / 1024)) MiB free." >&2
+  return 1
+}
+
 # need_packages [install] [PROGRAM:PACKAGE…]: says which Debian packages are missing; with "install" and as root, installs them.
 need_packages() {
   local packages install=""
