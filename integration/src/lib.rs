@@ -2,6 +2,7 @@
 
 pub mod fleet;
 pub mod git;
+pub mod http;
 pub mod local;
 pub mod machine;
 pub mod partition;

@@ -224,6 +224,32 @@ async fn a_file_that_changes_while_it_is_stored_is_named_and_fails_nothing() {
     assert!(logs[1].contains("/rewritten changed "), "{logs:?}");
 }
 
+/// What the launch-agent has of the log of a step of its only task.
+fn spooled(agent: &Agent, step: &str) -> Option<String> {
+    let tasks = agent.state.join("tasks");
+    let task = proc::names(&tasks).ok()?.into_iter().next()?;
+    fs::read_to_string(tasks.join(task).join("steps").join(step)).ok()
+}
+
+#[actix_rt::test]
+async fn a_file_that_takes_long_is_told_of_while_it_is_on_its_way() {
+    let house = House::new().await;
+    let size = 40 * PART;
+    let id = house.run(&format!("head -c {size} /dev/urandom > large"), &["{path: large}"]).await;
+    wait::until("some parts are there", SOON, || (parts(&house.blobs()).len() > 4).then_some(()));
+    house.server.process().signal(Signal::STOP);
+    let told = "0 of 1 files are stored, ";
+    wait::until("a word of it", SOON, || spooled(&house.agent, "002.log").filter(|log| log.contains(told)));
+    house.server.process().signal(Signal::CONT);
+    let view = house.server.ended(id).await;
+    let log = house.server.log(only_task(&view).id, 2).await;
+    assert_eq!(only_task(&view).outcome, Some(Outcome::Success), "{log}");
+    let so_far = log.lines().find_map(|line| line.strip_prefix(told)?.strip_suffix(" MiB so far."));
+    let so_far: f64 = so_far.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{log}"));
+    assert!(so_far > 16.0 && so_far < 640.0, "{log}");
+    assert!(log.ends_with("Stored 1 artifacts, 640.0 MiB.\n"), "{log}");
+}
+
 /// Bundles that are on disk: contents that end like one.
 fn bundles(blobs: &Path) -> usize {
     let ends = |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.ends_with(b"RHb1"));

@@ -11,12 +11,7 @@ use protocol::{
     http::Claim,
     status::WorkflowStatus,
 };
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    path::Path,
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 const CLASS: &str = "rig/linux";
 
@@ -186,7 +181,7 @@ async fn schemathesis_finds_no_failure_and_nothing_that_the_document_does_not_ha
     fuzzed(&rig, &python, &server, &server.token, &known(&view), &["--checks", &guarded]);
     let token = task_token(&server).await;
     fuzzed(&rig, &python, &server, &token, "", &["--checks", CHECKS, "--include-tag", "tasks"]);
-    let metrics = metrics(&server);
+    let metrics = server.get("/metrics").body;
     for route in REACHED {
         let reached = format!("roundhouse_requests_total{{route=\"{route}\",method=\"GET\",status=\"200\"}}");
         assert!(metrics.contains(&reached), "{route} never came to anything:\n{metrics}");
@@ -204,13 +199,3 @@ const REACHED: [&str; 8] = [
     "/api/v3/tasks/{task}/steps/{step}/log",
     "/api/v3/task/stream",
 ];
-
-fn metrics(server: &Server) -> String {
-    let address = server.url.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    let token = &server.token;
-    write!(stream, "GET /metrics HTTP/1.0\r\nCircle-Token: {token}\r\n\r\n").expect("it listens");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    answer
-}

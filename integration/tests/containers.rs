@@ -296,3 +296,20 @@ async fn containers_that_nobody_comes_back_for_are_removed_at_the_start() {
     is_swept(&house.podman);
     assert_eq!(agent.program().says("left by an earlier life and removed: containers"), 1);
 }
+
+#[actix_rt::test]
+async fn a_job_in_a_container_proves_which_it_is() {
+    let Some(house) = House::new().await else { return };
+    let _agent = house.agent();
+    let claims = r#"circleci run oidc get --claims '{"aud": "sts.example"}' > token; cut -d. -f2 token | tr -- -_ +/ | base64 -d 2>/dev/null | grep -o '"aud":"[^"]*"'; cat token; test -n "$CIRCLE_OIDC_TOKEN""#;
+    let command = serde_json::Value::from(claims);
+    let config = format!(
+        "version: 2.1\njobs:\n  only:\n    docker: [{{image: 'localhost/cimg:1'}}]\n    steps: [run: {{name: it, shell: \
+         /bin/sh -e, command: {command}}}]\nworkflows: {{all: {{jobs: [only]}}}}\n"
+    );
+    let view = house.server.ended(house.server.pipeline(&config, CLASS).await).await;
+    let log = house.server.log(only_task(&view).id, STEP).await;
+    assert_eq!(view.workflows[0].status, WorkflowStatus::Success, "{log}");
+    assert_eq!(log, "\"aud\":\"sts.example\"\n****\n");
+    is_swept(&house.podman);
+}

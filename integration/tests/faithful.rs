@@ -66,11 +66,16 @@ jobs:
     steps:
       - run: {name: Say nothing, no_output_timeout: 1s, command: 'echo once; sleep 1000'}
       - run: {name: never, when: always, command: 'echo never'}
+  stops:
+    machine: true
+    steps:
+      - run: {name: halts, command: 'circleci task halt; echo on'}
+      - run: {name: never, when: always, command: 'echo never'}
   claims:
     machine: true
     steps:
       - run: {name: asks, command: 'echo "<$CIRCLE_OIDC_TOKEN>"; circleci run oidc get --claims "{\"aud\": \"x\"}"'}
-workflows: {all: {jobs: [meets: {context: org}, dies, fails, silent, claims]}}
+workflows: {all: {jobs: [meets: {context: org}, dies, fails, silent, stops, claims]}}
 "#;
 
 /// The step of a job, if it ran.
@@ -115,6 +120,11 @@ fn a_job_meets_what_circleci_promises_it() {
         ("always\n".to_owned(), "failed\n".to_owned())
     );
     fails(&ended);
+    assert_eq!(
+        (ended.step("stops", "halts").as_str(), ended.job("stops").status),
+        ("on\n", JobStatus::Success)
+    );
+    assert_eq!(ran(&ended, "stops", "never"), None);
     assert_eq!(ended.job("silent").tasks[0].status, Outcome::Timedout);
     assert_eq!(ran(&ended, "silent", "never"), None);
     let silence = "once\nToo long with no output (exceeded 1s): the step `Say nothing` is ended\n";

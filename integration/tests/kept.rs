@@ -7,10 +7,15 @@ use integration::{
 };
 use protocol::{
     api::PipelineView,
-    status::{JobStatus, StepStatus},
+    http::{Claim, End, SaveCache, Store},
+    ids::Digest,
+    status::{JobStatus, Outcome, StepStatus},
+    transfer::Content,
 };
 use std::{
     fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -213,4 +218,107 @@ fn spoil(folder: &Path) -> usize {
         1
     };
     fs::read_dir(folder).expect("it is ours").flatten().map(|entry| one(entry.path())).sum()
+}
+
+/// One entry of tar, with nothing in it checked: `0` is a file, `2` a symbolic link.
+fn entry(kind: u8, path: &str, points_to: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, path);
+    put(100, "0000644");
+    put(124, &format!("{:011o}", content.len()));
+    put(136, "00000000001");
+    put(148, "        ");
+    put(157, points_to);
+    put(257, "ustar\u{0}00");
+    header[156] = kind;
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    header.extend_from_slice(content);
+    header.resize(header.len().next_multiple_of(512), 0);
+    header
+}
+
+/// An archive of these, in one frame of zstd that compresses nothing.
+fn archive(entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut tar = entries.concat();
+    tar.resize(tar.len() + 1024, 0);
+    let length = u32::try_from(tar.len()).expect("it is small");
+    let block = (length << 3) | 1;
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(&block.to_le_bytes()[..3]);
+    frame.extend_from_slice(&tar);
+    frame
+}
+
+/// Saves this as a cache, as a build host whose administrator means no good would: with a claimed task, and no launch-agent.
+async fn plant(server: &Server, token: &str, key: &str, bytes: &[u8]) {
+    let pipeline = server.job(CLASS, "true").await;
+    let transport = client::Transport::new(client::Settings::new(&server.url)).expect("its address is sound");
+    let claim = Claim {
+        name: "mean".to_owned(),
+        hostname: "mean".to_owned(),
+        ip: String::new(),
+        version: "1".to_owned(),
+        platform: Some("linux/amd64".to_owned()),
+        max_tasks: Some(1),
+        wait_ms: Some(10_000),
+        containers: false,
+    };
+    let claimed = transport.runner(token).claim(&claim).await.expect("it is asked").remove(0);
+    let (task, epoch) = (transport.task(&claimed.task_token), claimed.epoch);
+    task.begin(epoch).await.expect("it may");
+    let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let digest = Digest::of_bytes(hash.as_ref().try_into().expect("it has 32 bytes"));
+    let content = Content { digest, size: bytes.len() as u64 };
+    let store = Store { epoch, contents: vec![content.clone()] };
+    let place = task.store(&store).await.expect("it is taken").remove(0);
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(bytes).expect("it is ours");
+    task.put(&place.url.expect("it is not there"), &content, &file).await.expect("it is taken");
+    task.save_cache(&SaveCache { epoch, key: key.to_owned(), content }).await.expect("it is taken");
+    task.end(&End { epoch, outcome: Outcome::Success, message: None }).await.expect("it is taken");
+    server.ended(pipeline).await;
+}
+
+#[actix_rt::test]
+async fn a_cache_that_wants_out_of_its_root_is_refused_and_its_step_fails_by_name() {
+    let rig = Rig::new();
+    let server = rig.server("server");
+    let token = server.class(CLASS).await;
+    let neighbor = rig.path("neighbor");
+    fs::create_dir(&neighbor).expect("it is ours");
+    fs::set_permissions(&neighbor, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let link = entry(b'2', "work/link", &neighbor.to_string_lossy(), b"");
+    let absolute = neighbor.join("file").to_string_lossy().into_owned();
+    let leaves = "it would leave its root";
+    let planted = [
+        ("leaves", vec![entry(b'0', "work/../../../../left", "", b"x")], leaves),
+        ("absolute", vec![entry(b'0', &absolute, "", b"x")], leaves),
+        (
+            "through",
+            vec![link.clone(), entry(b'0', "work/link/file", "", b"x")],
+            "it is a link that leads to no directory within the root",
+        ),
+        ("let-in", vec![entry(b'0', "work/good", "", b"good"), link], ""),
+    ];
+    for (key, entries, _) in &planted {
+        plant(&server, &token, key, &archive(entries)).await;
+    }
+    let _agent = rig.agent("agent", &server, &[(CLASS, &token)], 2);
+    for (key, _, why) in &planted {
+        let jobs = format!(
+            "  look: {{machine: true, steps: [restore_cache: {{key: {key}}}, run: {{name: it, command: ls}}]}}\n"
+        );
+        let view = server.ended(server.pipeline(&config(&jobs, "look"), CLASS).await).await;
+        let job = job(&view, "look");
+        let log = server.log(job.tasks[0].id, 1).await;
+        let (status, last) = match why.is_empty() {
+            true => (JobStatus::Success, "Restored 2 files, 4 B.\n".to_owned()),
+            false => (JobStatus::Failed, format!(" is refused: {why}\n")),
+        };
+        assert!(job.status == status && log.ends_with(&last), "{key}: {status}: {log}");
+        assert_eq!(fs::read_dir(&neighbor).expect("it is there").count(), 0, "{key}: {log}");
+    }
 }

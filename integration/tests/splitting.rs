@@ -1,9 +1,9 @@
 //! Tests divided over the tasks of a job with the real programs: by names at first, then by the times of the run before,
-//! and in a rerun of failed tests only those.
+//! by sizes, and in a rerun of failed tests only those.
 
 use integration::rig::{Rig, Server};
 use protocol::{
-    api::{TestCounts, WorkflowView},
+    api::{PipelineView, TestCounts, WorkflowView},
     run::{JobReport, StepReport},
     status::WorkflowStatus,
 };
@@ -184,4 +184,79 @@ async fn a_rerun_of_failed_tests_gives_the_command_the_files_that_had_one() {
     assert_eq!(count("Running failed tests again: 1 of the 4 listed."), 2);
     assert_eq!(count("No tests are left for this task: the command is not run."), 1);
     assert_eq!((first.status, again.status), (WorkflowStatus::Failed, WorkflowStatus::Success));
+}
+
+#[test]
+fn a_job_is_split_by_the_sizes_of_its_files() {
+    let rig = Rig::new();
+    let config = BY_TIMINGS.replace("--split-by=timings", "--split-by=filesize");
+    let large = "9".repeat(900);
+    let files = [("spec/a.t", "1"), ("spec/b.t", "1"), ("spec/in/c.t", large.as_str()), ("spec/d.t", "111")];
+    let project = repository(&rig, "sizes", &config, &files);
+    let ended = rig.run(&project, &[]);
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert_eq!(shares(&ended.job("test")), ["in/c.t", "d.t", "a.t b.t"], "{ended:#?}");
+}
+
+/// A job whose tasks each wait for a sign of their own, then divide a list by times; or one that tells these times.
+fn told_apart(signs: Option<&Path>) -> String {
+    let (tasks, waits, times) = match signs {
+        Some(signs) => {
+            (2, format!("until [ -e {}/$CIRCLE_NODE_INDEX ]; do sleep 0.02; done", signs.display()), "1")
+        }
+        None => (1, "true".to_owned(), "$([ $file = b.t ] && echo 9 || echo 1)"),
+    };
+    format!(
+        r#"
+version: 2.1
+jobs:
+  test:
+    machine: true
+    resource_class: {CLASS}
+    parallelism: {tasks}
+    steps:
+      - run: {waits}
+      - run: {{name: tests, command: 'printf "%s\n" a.t b.t c.t d.t | circleci tests split --split-by=timings | tee mine'}}
+      - run: |
+          echo '<testsuite>' > results.xml
+          for file in $(cat mine); do echo "<testcase name='t' file='$file' time='{times}'/>" >> results.xml; done
+          echo '</testsuite>' >> results.xml
+      - store_test_results: {{path: results.xml}}
+workflows: {{all: {{jobs: [test]}}}}
+"#
+    )
+}
+
+/// The tests of each task of the only job.
+async fn parts(server: &Server, run: &WorkflowView) -> Vec<String> {
+    let of =
+        |log: String| log.lines().map(str::trim).filter(|line| line.len() == 3).collect::<Vec<_>>().join(" ");
+    said(server, run).await.into_iter().map(of).collect()
+}
+
+#[actix_rt::test]
+async fn all_tasks_of_a_job_divide_by_the_times_that_were_known_when_it_was_made() {
+    let rig = Rig::new();
+    let server = rig.server("server");
+    let token = server.class(CLASS).await;
+    let _agent = rig.agent("agent", &server, &[(CLASS, &token)], 4);
+    let signs = rig.path("signs");
+    std::fs::create_dir(&signs).expect("it is ours");
+    let sign = |task: &str| rig.write(&format!("signs/{task}"), "");
+    let first = server.pipeline(&told_apart(Some(&signs)), CLASS).await;
+    sign("0");
+    let has_ended = |view: &PipelineView| {
+        let task = view.workflows[0].jobs[0].tasks.first()?;
+        task.outcome.is_some().then_some(())
+    };
+    server.sees(first, "the end of the first task", has_ended).await;
+    let between = server.pipeline(&told_apart(None), CLASS).await;
+    let between = server.ended(between).await.workflows.remove(0);
+    assert_eq!(between.jobs[0].tests, TestCounts { passed: 4, failed: 0, skipped: 0 });
+    sign("1");
+    let first = server.ended(first).await.workflows.remove(0);
+    assert_eq!(parts(&server, &first).await, ["a.t c.t", "b.t d.t"], "one list, although times came between");
+    let last = server.pipeline(&told_apart(Some(&signs)), CLASS).await;
+    let last = server.ended(last).await.workflows.remove(0);
+    assert_eq!(parts(&server, &last).await, ["b.t", "a.t c.t d.t"], "and the next job has them");
 }

@@ -148,9 +148,63 @@ async fn a_secret_is_masked_in_names_commands_and_logs_as_all_who_watch_get_them
     let feed = operator.feed(created.id, 0, 0).await.unwrap_or_else(|error| panic!("{error}"));
     let log = fleet.server.log(task.id, task.steps.last().expect("it ran").number.0).await;
     assert!(log.ends_with("over\n") && log.matches("****").count() >= 3, "{log}");
-    let told = [format!("{view:?}"), format!("{feed:?}"), log];
-    for told in &told {
+    let job = &view.workflows[0].jobs[0];
+    let page = fleet.server.page(&format!("/jobs/{}", job.id));
+    let raw = fleet.server.page(&format!("/tasks/{}/steps/1/raw", task.id));
+    for told in [format!("{view:?}"), page.clone()] {
+        assert!(told.contains("log in with ****"), "{told}");
+    }
+    let public = [
+        format!("/api/v2/pipeline/{}", view.id),
+        format!("/api/v2/workflow/{}/job", view.workflows[0].id),
+        format!("/api/v2/project/local/rig/job/{}", job.number),
+        format!("/api/v3/pipelines/{}", view.id),
+    ];
+    let public = public.map(|path| {
+        let answered = fleet.server.get(&path);
+        assert_eq!(answered.status, 200, "{path}: {}", answered.body);
+        answered.body
+    });
+    for told in [format!("{view:?}"), format!("{feed:?}"), log, page, raw].into_iter().chain(public) {
         assert!(!told.contains("horse") && !told.contains("staple"), "{told}");
     }
-    assert!(told[0].contains("log in with ****"), "{}", told[0]);
+}
+
+/// As a step finds it: a line that shells quote, one that JSON escapes, and one with what addresses escape.
+const LINES: &str = "it's {of} one\\n\t\"quoted\"\nanother & third=line";
+
+/// Prints the phrase in every form that is promised to be masked, each under its name, and each line of it.
+const FORMS: &str = r#"
+url() { local LC_ALL=C text=$1 at; for ((at = 0; at < ${#text}; at++)); do
+  case ${text:at:1} in [a-zA-Z0-9._~-]) printf %s "${text:at:1}";; *) printf %%%02X "'${text:at:1}";; esac; done; }
+json() { local text=${1//\\/\\\\}; text=${text//\"/\\\"}; text=${text//$'\t'/\\t}; printf %s "${text//$'\n'/\\n}"; }
+hex() { od -An -v -tx1 | tr -d ' \n'; }
+echo "as it is: $LINES_OF_IT"
+while read -r line; do echo "a line: $line"; done <<< "$LINES_OF_IT"
+echo "in an address: $(url "$LINES_OF_IT")"
+echo "in a form: $(url "$LINES_OF_IT" | sed 's/%20/+/g')"
+echo "in JSON: $(json "$LINES_OF_IT")"
+echo "quoted: $(printf %q "$LINES_OF_IT")"
+echo "in hexadecimal: $(printf %s "$LINES_OF_IT" | hex)"
+echo "in capitals: $(printf %s "$LINES_OF_IT" | hex | tr a-f A-F)"
+for before in '' . ..; do echo "in base64: $(printf %s "$before$LINES_OF_IT" | base64 -w0)"; done
+printf 'in two: '; printf %s "${LINES_OF_IT:0:7}"; sleep 0.1; printf '%s\n' "${LINES_OF_IT:7}"
+echo over
+"#;
+
+#[test]
+fn a_secret_is_masked_in_every_form_that_a_job_may_print_it_in() {
+    let rig = Rig::new();
+    let command = serde_json::Value::from(FORMS);
+    let text = format!(
+        "version: 2.1\njobs:\n  only:\n    machine: true\n    steps:\n      - run: {{name: it, command: {command}}}\n\
+         workflows: {{all: {{jobs: [only]}}}}\n"
+    );
+    let ended = rig.run(&rig.project("project", &text), &["--secret", &format!("LINES_OF_IT={LINES}")]);
+    assert_eq!(ended.status, 0, "{ended:?}");
+    // What of base64 also depends on what stands beside the secret is not masked.
+    let expected = "as it is: ****\na line: ****\na line: ****\nin an address: ****\nin a form: ****\nin JSON: ****\n\
+                    quoted: $'****'\nin hexadecimal: ****\nin capitals: ****\nin base64: ****\nin base64: Lm****Q==\n\
+                    in base64: Li5****U=\nin two: ****\nover\n";
+    assert_eq!(ended.step("only", "it"), expected);
 }

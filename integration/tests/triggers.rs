@@ -9,10 +9,6 @@ use integration::{
 };
 use protocol::{status::JobStatus, webhook::Received};
 use ring::hmac;
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-};
 
 const PROJECT: &str = "github.com/acme/app";
 
@@ -23,20 +19,9 @@ fn signature(secret: &str, body: &str) -> String {
 }
 
 /// Sends a webhook as a provider would; the status and what came of it.
-fn send(fleet: &Fleet, header: &str, body: &str) -> (String, String) {
-    let address = fleet.server.url.strip_prefix("http://").expect("it is plain");
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    let length = body.len();
-    write!(
-        stream,
-        "POST /api/v3/webhooks/{PROJECT} HTTP/1.1\r\nHost: x\r\n{header}\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    (head[9..12].to_owned(), body.to_owned())
+fn send(fleet: &Fleet, header: &str, body: &str) -> (u16, String) {
+    let answered = fleet.server.call("POST", &format!("/api/v3/webhooks/{PROJECT}"), header, body);
+    (answered.status, answered.body)
 }
 
 fn push(reference: &str, revision: &str) -> String {
@@ -48,27 +33,41 @@ fn push(reference: &str, revision: &str) -> String {
 
 /// Pushes have no author but the provider: the configuration is that of the revision, and so are the files.
 async fn pushed(fleet: &Fleet, repository: &Repository, secret: &str) {
-    let look = "cat f; git rev-parse HEAD; echo $CIRCLE_BRANCH $CIRCLE_SHA1";
+    let look = "cat f; git rev-parse HEAD; echo \"$CIRCLE_BRANCH $CIRCLE_SHA1 [$CIRCLE_TAG]\"";
     repository.commit("f", "one", "refs/heads/main");
-    let config = checkouts(&[("only", "", look)]);
+    let config =
+        checkouts(&[("only", "", look)]).replace("[only]", "[only: {filters: {tags: {only: /v.*/}}}]");
     let revision = repository.commit(".circleci/config.yml", &config, "refs/heads/main");
     repository.commit(".circleci/config.yml", "version: 2.1\njobs: {}\n", "refs/heads/main");
     let body = push("refs/heads/main", &revision);
     let forged = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature("other", &body));
-    assert_eq!(send(fleet, &forged, &body).0, "401");
+    assert_eq!(send(fleet, &forged, &body).0, 401);
     let header = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &body));
     let (status, told) = send(fleet, &header, &body);
-    assert_eq!(status, "200", "{told}");
+    assert_eq!(status, 200, "{told}");
     let received: Received = serde_json::from_str(&told).expect("it is in the shape");
     assert_eq!(received.pipelines.len(), 1, "{told}");
     let view = fleet.server.ended(received.pipelines[0].id).await;
     assert!(view.errors.is_empty(), "{:?}", view.errors);
     let log = fleet.log(&view, "only", "Checkout code").await;
     assert_eq!(job(&view, "only").status, JobStatus::Success, "{log}");
-    let expected = format!("one{revision}\nmain {revision}\n");
+    let expected = format!("one{revision}\nmain {revision} []\n");
     assert_eq!(fleet.log(&view, "only", "it").await, expected);
     let (_, again) = send(fleet, &header, &body);
     assert!(again.contains("came before"), "{again}");
+    tagged(fleet, repository, secret, &revision).await;
+}
+
+/// A tag of that revision: its job runs, and knows it.
+async fn tagged(fleet: &Fleet, repository: &Repository, secret: &str, revision: &str) {
+    repository.git(&["push", "-q", "origin", &format!("{revision}:refs/tags/v1.0")]);
+    let body = push("refs/tags/v1.0", revision);
+    let header = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &body));
+    let (_, told) = send(fleet, &header, &body);
+    let received: Received = serde_json::from_str(&told).expect("it is in the shape");
+    let view = fleet.server.ended(received.pipelines[0].id).await;
+    assert_eq!(job(&view, "only").status, JobStatus::Success, "{view:#?}");
+    assert_eq!(fleet.log(&view, "only", "it").await, format!("one{revision}\n {revision} [v1.0]\n"));
 }
 
 #[actix_rt::test]
@@ -86,7 +85,7 @@ async fn a_push_to_a_repository_served_over_http_runs_green_on_a_launch_agent() 
         "{listed}"
     );
     assert_eq!(fleet.roundhouse(&["project", "delete", PROJECT]).status, 0);
-    assert_eq!(send(&fleet, "X-GitHub-Event: push", "{}").0, "404");
+    assert_eq!(send(&fleet, "X-GitHub-Event: push", "{}").0, 404);
 }
 
 #[actix_rt::test]
@@ -106,7 +105,7 @@ async fn a_push_to_a_private_repository_is_fetched_with_the_projects_key_and_fro
     let header =
         format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &strange));
     let (status, told) = send(&fleet, &header, &strange);
-    assert!(status == "200" && told.contains("cannot fetch 1111") && told.contains("denied"), "{told}");
+    assert!(status == 200 && told.contains("cannot fetch 1111") && told.contains("denied"), "{told}");
     let key = fleet.roundhouse(&["ssh-key", "create", PROJECT, "--checkout"]);
     assert_eq!(key.status, 0, "{}", key.errors);
     sshd.admit(&key.output);

@@ -3,6 +3,7 @@
 //! Wall times depend on the machine and on who else uses it: read the ratios.
 
 mod adoption;
+mod checkout;
 mod compile;
 mod containers;
 mod dispatch;
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 11] = [
+    let rows: [(&str, Measure); 12] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
@@ -83,10 +84,11 @@ fn main() -> ExitCode {
         ("masking", masking::rows),
         ("artifacts", stored::artifacts),
         ("cache", stored::cache),
+        ("checkout", checkout::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
         eprintln!(
-            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking, artifacts, cache [--quick]"
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking, artifacts, cache, checkout [--quick]"
         );
         return ExitCode::from(2);
     }

@@ -116,18 +116,18 @@ fn config(make: &str, steps: &[&str]) -> String {
 }
 
 /// How long a step took.
-fn took(view: &PipelineView, number: u32) -> Duration {
+pub(crate) fn took(view: &PipelineView, number: u32) -> Duration {
     let steps = &view.workflows[0].jobs[0].tasks[0].steps;
     let step = steps.iter().find(|step| step.number.0 == number).expect("the step ran");
     Duration::from_millis(step.duration_ms.expect("it is over"))
 }
 
-fn median(mut took: Vec<Duration>) -> Duration {
+pub(crate) fn median(mut took: Vec<Duration>) -> Duration {
     took.sort();
     took[took.len() / 2]
 }
 
-fn seconds(took: Duration) -> String {
+pub(crate) fn seconds(took: Duration) -> String {
     format!("{:.2} s", took.as_secs_f64())
 }
 
@@ -135,7 +135,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.0} MB", bytes as f64 / 1e6)
 }
 
-fn timed(script: &str) -> Duration {
+pub(crate) fn timed(script: &str) -> Duration {
     let begun = Instant::now();
     let status = Command::new("bash").args(["-eo", "pipefail", "-c", script]).stdin(Stdio::null()).status();
     assert!(status.expect("bash is there").success(), "{script}");
@@ -143,7 +143,7 @@ fn timed(script: &str) -> Duration {
 }
 
 /// Files like those of dependencies: sources that have much in common, a hundred in a directory.
-fn plant(tree: &Path, files: usize) {
+pub(crate) fn plant(tree: &Path, files: usize) {
     for number in 0..files {
         let directory = tree.join((number / 100).to_string());
         if number % 100 == 0 {
