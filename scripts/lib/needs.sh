@@ -77,3 +77,14 @@ need_engine() {
   echo "For tests with containers, missing here:$missing. On Debian or Ubuntu: sudo apt-get install $ENGINE_PACKAGES" >&2
   return 1
 }
+
+# need_browser [install]: a Chromium for the tests of the page, which without one say that they are skipped.
+need_browser() {
+  if command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1; then return 0; fi
+  if [ "${1:-}" = install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing chromium"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null && return 0
+  fi
+  echo "For tests of the page in a browser, missing here: chromium. On Debian or Ubuntu: sudo apt-get install chromium" >&2
+  return 1
+}

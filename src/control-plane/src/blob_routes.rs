@@ -156,11 +156,12 @@ fn pieces(content: Content) -> impl Stream<Item = Result<Bytes, Refusal>> {
     })
 }
 
+/// Of a job's task.
 #[derive(Deserialize)]
-struct ArtifactName {
-    job: String,
-    index: u32,
-    path: String,
+pub(crate) struct ArtifactName {
+    pub(crate) job: String,
+    pub(crate) index: u32,
+    pub(crate) path: String,
 }
 
 /// `GET /api/v3/artifacts/{job}/{index}/{path}`: what a job stored, shown only where it can do nothing.
@@ -170,9 +171,19 @@ async fn artifact(
     name: web::Path<ArtifactName>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    let (scope, found) = find(&plane, &name).await?.ok_or_else(no_artifact)?;
+    shown(&plane, &name, &request, tell).await
+}
+
+/// An artifact, or what the call wants of it, under a head that says what may be done with it.
+pub(crate) async fn shown(
+    plane: &Plane,
+    name: &ArtifactName,
+    request: &HttpRequest,
+    tell: impl FnOnce(&mut HttpResponseBuilder, &str),
+) -> Result<HttpResponse, Refusal> {
+    let (scope, found) = find(plane, name).await?.ok_or_else(no_artifact)?;
     let size = found.artifact.content.size;
-    let asked = Asked::of(&request, &found.artifact.content);
+    let asked = Asked::of(request, &found.artifact.content);
     let range = asked.range(size);
     let mut answer = asked.answer(&found.artifact.content);
     tell(&mut answer, &name.path);

@@ -95,8 +95,23 @@ impl Vault {
 
     /// What the page's cookie holds for whoever showed the operator's token: of its hash, and of no use elsewhere.
     pub(crate) fn page_session(&self, operator: &[u8]) -> String {
+        self.tag(b"page session", operator)
+    }
+
+    /// What a form carries on a page that was shown to the holder of this cookie.
+    pub(crate) fn form_key(&self, session: &str) -> String {
+        self.tag(b"page form", session.as_bytes())
+    }
+
+    /// What an address carries that shows the artifacts of this owner until then.
+    pub(crate) fn report_key(&self, owner: &str) -> String {
+        self.tag(b"page report", owner.as_bytes())
+    }
+
+    /// Made of this key: nobody else can make it, and it tells nothing of what it is for.
+    fn tag(&self, purpose: &[u8], of: &[u8]) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.signing_key);
-        let tag = hmac::sign(&key, &[b"page session".as_slice(), operator].concat());
+        let tag = hmac::sign(&key, &[purpose, of].concat());
         protocol::Digest::of_bytes(tag.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes")).into()
     }
 

@@ -5,15 +5,20 @@
 //! /pipelines/{id}                 workflows and jobs
 //! /jobs/{id}[/{task}[/{step}]]    a job's task with its steps and the log of one
 //! /tasks/{id}/steps/{n}/raw       a log as plain text
+//! /jobs/{id}/{task}/artifacts/{path}, /reports/{key}/{id}/{task}/{path}   a report in a sandbox
 //! POST /session                   the operator's token, once; then a cookie
+//! POST /pipelines/{id}/cancel, /workflows/{id}/cancel, /workflows/{id}/rerun, /workflows/{id}/approve/{job}
 //! ```
 //!
 //! Everything that came from a job or a configuration is escaped, and no foreign script, style or frame is let in.
 
+mod acts;
+mod graph;
 mod job;
 mod pipeline;
 mod pipelines;
 mod raw;
+mod reports;
 mod response;
 pub(crate) mod session;
 mod words;
@@ -35,6 +40,12 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/jobs/{job}", get().to(job::page))
         .route("/jobs/{job}/{task}", get().to(job::page))
         .route("/jobs/{job}/{task}/{step}", get().to(job::page))
+        .route("/jobs/{job}/{index}/artifacts/{path:.+}", get().to(reports::open))
+        .route("/reports/{held}/{job}/{index}/{path:.+}", get().to(reports::report))
         .route("/tasks/{task}/steps/{step}/raw", get().to(raw::log))
+        .route("/pipelines/{pipeline}/cancel", post().to(acts::cancel))
+        .route("/workflows/{workflow}/cancel", post().to(acts::cancel_workflow))
+        .route("/workflows/{workflow}/rerun", post().to(acts::rerun))
+        .route("/workflows/{workflow}/approve/{job}", post().to(acts::approve))
         .route("/session", post().to(session::open));
 }

@@ -76,7 +76,11 @@ struct Failure {
 struct File {
     path: String,
     size: String,
+    /// Of its bytes.
     url: String,
+    /// Where it is shown as its maker means it.
+    report: String,
+    is_report: bool,
 }
 
 struct Log {
@@ -254,8 +258,16 @@ fn files(job: JobId, task: &TaskView) -> Vec<File> {
         path: artifact.path.clone(),
         size: size(artifact.content.size),
         url: format!("/api/v3/artifacts/{job}/{}/{}", task.index, in_url(&artifact.path)),
+        report: format!("/jobs/{job}/{}/artifacts/{}", task.index, in_url(&artifact.path)),
+        is_report: is_report(&artifact.path),
     };
     task.artifacts.iter().map(file).collect()
+}
+
+/// Whether it is more than its text or its picture.
+fn is_report(path: &str) -> bool {
+    let end = path.rsplit_once('.').map_or("", |(_, end)| end);
+    ["html", "htm", "xhtml", "svg"].iter().any(|known| end.eq_ignore_ascii_case(known))
 }
 
 /// A path as it stands in a URL: everything but letters, digits and a few marks percent-encoded.

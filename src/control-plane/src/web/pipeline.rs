@@ -1,6 +1,7 @@
 //! A pipeline's page: its workflows, and their jobs along the time they took.
 
 use super::{
+    graph::{self, Drawing},
     pipelines::source,
     response::{NoPage, Sheet, page as html},
     session::Visitor,
@@ -16,8 +17,9 @@ use askama::Template;
 use protocol::{
     JobId, JobStatus, PipelineId, PipelineState, WorkflowId, WorkflowStatus,
     api::{GitValues, JobView, PipelineView, Reruns, WorkflowView},
-    pipeline::Requirement,
+    pipeline::{Kind, Requirement},
 };
+use std::collections::HashMap;
 
 #[derive(Template)]
 #[template(path = "pipeline.html")]
@@ -45,7 +47,12 @@ struct Workflow {
     status: WorkflowStatus,
     status_text: String,
     took: String,
+    running: bool,
+    /// Whether some of it may run again by itself.
+    failed: bool,
+    failed_tests: bool,
     done: usize,
+    graph: Option<Drawing>,
     jobs: Vec<Line>,
 }
 
@@ -56,6 +63,8 @@ struct Line {
     status_text: String,
     /// What people should know beside that.
     note: String,
+    /// For somebody's approval.
+    waits: bool,
     requires: String,
     has_tasks: bool,
     parallel: bool,
@@ -150,7 +159,12 @@ impl Workflow {
         Self {
             status_text: status(workflow.status),
             took: span.map(|span| duration(between(span.from, span.to))).unwrap_or_default(),
+            running: !workflow.status.is_terminal(),
+            failed: matches!(workflow.status, WorkflowStatus::Failed | WorkflowStatus::Canceled),
+            failed_tests: workflow.status == WorkflowStatus::Failed
+                && workflow.jobs.iter().any(|job| job.tests.failed > 0),
             done: workflow.jobs.iter().filter(|job| job.status.is_terminal()).count(),
+            graph: graph::drawing(&places(&workflow.jobs)),
             jobs: workflow.jobs.into_iter().map(|job| Line::of(job, span, now)).collect(),
             id: workflow.id,
             repeats: workflow.reruns.of,
@@ -159,6 +173,13 @@ impl Workflow {
             status: workflow.status,
         }
     }
+}
+
+/// The places of the jobs that each one requires.
+fn places(jobs: &[JobView]) -> Vec<Vec<usize>> {
+    let by_name: HashMap<&str, usize> = (0..).zip(jobs).map(|(at, job)| (job.name.as_str(), at)).collect();
+    let place = |of: &Requirement| by_name.get(of.job.as_str()).copied();
+    jobs.iter().map(|job| job.requires.iter().filter_map(place).collect()).collect()
 }
 
 fn repeats(Reruns { automatic, most, .. }: Reruns) -> String {
@@ -174,6 +195,7 @@ impl Line {
             status: job.status,
             status_text: status(job.status),
             note: note(&job),
+            waits: job.kind == Kind::Approval && job.status == JobStatus::OnHold,
             requires: job.requires.iter().map(Requirement::shown).collect::<Vec<_>>().join(", "),
             has_tasks: !job.tasks.is_empty(),
             parallel: job.tasks.len() > 1,
@@ -196,7 +218,7 @@ fn note(job: &JobView) -> String {
     match (&job.approved_by, job.status) {
         (Some(by), _) => format!("approved by {by}"),
         (None, _) if job.inherited => "kept".to_owned(),
-        (None, JobStatus::OnHold) => "waits for roundhouse approve".to_owned(),
+        (None, JobStatus::OnHold) => "waits for an approval here or by roundhouse approve".to_owned(),
         (None, _) => job.reason.clone().unwrap_or_default(),
     }
 }

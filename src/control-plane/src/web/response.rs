@@ -1,6 +1,6 @@
 //! Pages as HTTP answers: what they may load, what is kept of them, and what is said where there is none.
 
-use super::session::SignIn;
+use super::session::{SignIn, form_key};
 use crate::{
     plane::{clock::wall_ms, token::new_token},
     refusal::Refusal,
@@ -20,15 +20,18 @@ pub(crate) struct Sheet {
     pub(crate) now: i64,
     /// Whether the script of an open page asks, which has style and script already.
     pub(crate) live: bool,
+    /// Carried by its forms.
+    pub(crate) key: String,
 }
 
 impl Sheet {
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        Self { live: request.headers().contains_key("X-Live"), ..Self::new() }
+        let live = request.headers().contains_key("X-Live");
+        Self { live, key: form_key(request), ..Self::new() }
     }
 
     fn new() -> Self {
-        Self { nonce: new_token(), now: wall_ms(), live: false }
+        Self { nonce: new_token(), now: wall_ms(), live: false, key: String::new() }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Who may see the page: whoever has shown the operator's token once, and keeps a cookie of it.
 //!
-//! The cookie is no token: it opens the page and what the page reads, and nothing that changes anything.
+//! The cookie is no token: it opens the page and what the page reads. What changes something is a form that was posted
+//! with a key made of the cookie, which only this control plane's own pages show: no other page can post in a visitor's
+//! name, also where a browser sends the cookie along.
 
-use super::response::turned_away;
+use super::response::{NoPage, turned_away};
 use crate::{
     api::auth::Operator,
     plane::{Plane, token::hash},
@@ -14,8 +16,11 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web,
 };
-use serde::Deserialize;
-use std::future::{Ready, ready};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+};
 
 /// A request by somebody who may see the page.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,21 @@ pub(crate) struct Visitor;
 /// A request to read, by the operator's token or by the page's cookie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading;
+
+/// A form that a visitor posted from a page that was shown to them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Posted<F>(pub(crate) F);
+
+/// A form that says nothing but that it was posted.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Nothing {}
+
+#[derive(Deserialize)]
+struct Keyed<F> {
+    key: String,
+    #[serde(flatten)]
+    form: F,
+}
 
 /// The visitor is not let in yet.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -68,7 +88,17 @@ impl ResponseError for SignIn {
 /// Whether the request reads only and comes with the page's cookie.
 pub(crate) fn allows(request: &HttpRequest, plane: &Plane) -> bool {
     let reads = [Method::GET, Method::HEAD].contains(request.method());
-    reads && cookies(request).any(|value| hash(value) == hash(&session(plane)))
+    reads && is_known(request, plane)
+}
+
+fn is_known(request: &HttpRequest, plane: &Plane) -> bool {
+    cookies(request).any(|value| hash(value) == hash(&session(plane)))
+}
+
+/// What forms carry on the page that answers this request; nothing where nobody is signed in.
+pub(crate) fn form_key(request: &HttpRequest) -> String {
+    let plane = request.app_data::<web::Data<Plane>>().filter(|plane| is_known(request, plane));
+    plane.map(|plane| plane.vault.form_key(&session(plane))).unwrap_or_default()
 }
 
 /// What the cookie holds: made of the operator's token and this control plane's key, so it tells nothing of either.
@@ -138,6 +168,27 @@ impl FromRequest for Reading {
         }
         ready(Operator::from_request(request, body).into_inner().map(|_| Self))
     }
+}
+
+impl<F: DeserializeOwned + 'static> FromRequest for Posted<F> {
+    type Error = NoPage;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, NoPage>>>>;
+
+    fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
+        let (key, form) = (form_key(request), web::Form::<Keyed<F>>::from_request(request, body));
+        Box::pin(async move {
+            if key.is_empty() {
+                return Err(SignIn::Needed.into());
+            }
+            let form = form.await.map_err(|error| Refusal::Bad(format!("the form: {error}")))?.into_inner();
+            let own = hash(&form.key) == hash(&key);
+            own.then_some(Self(form.form)).ok_or_else(|| stale().into())
+        })
+    }
+}
+
+fn stale() -> Refusal {
+    Refusal::Conflict("the form is from another sign-in: open the page again".to_owned())
 }
 
 /// A token as a form or an address gives it.

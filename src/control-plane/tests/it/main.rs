@@ -25,6 +25,7 @@ mod openapi;
 mod orbs;
 #[cfg(test)]
 mod page;
+mod page_acts;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]

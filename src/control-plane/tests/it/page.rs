@@ -54,9 +54,10 @@ impl Answer {
     }
 }
 
-fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -69,12 +70,19 @@ fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str) -> Ans
 
 async fn ask(house: &House, method: &'static str, path: &str, headers: String) -> Answer {
     let (address, path) = (house.running.address, path.to_owned());
-    actix_web::web::block(move || exchange(address, method, &path, &headers)).await.unwrap()
+    actix_web::web::block(move || exchange(address, method, &path, &headers, "")).await.unwrap()
 }
 
 /// What a caller with these headers gets.
 pub(crate) async fn get(house: &House, path: &str, headers: &str) -> Answer {
     ask(house, "GET", path, headers.to_owned()).await
+}
+
+/// What posting this form gets.
+pub(crate) async fn post(house: &House, path: &str, headers: &str, form: &str) -> Answer {
+    let (address, path, form) = (house.running.address, path.to_owned(), form.to_owned());
+    let headers = format!("{headers}Content-Type: application/x-www-form-urlencoded\r\n");
+    actix_web::web::block(move || exchange(address, "POST", &path, &headers, &form)).await.unwrap()
 }
 
 /// The `Cookie` header that a browser sends after it showed the token.
@@ -90,7 +98,7 @@ pub(crate) async fn read(house: &House, path: &str) -> String {
 }
 
 /// A claimed task of the hostile job, and its pipeline's address.
-async fn begun(house: &House) -> (Claimed, TaskClient, JobView, String) {
+pub(crate) async fn begun(house: &House) -> (Claimed, TaskClient, JobView, String) {
     let pipeline = house.pipeline(HOSTILE).await.id;
     let (claimed, task) = claim_one(&house.runner().await).await;
     task.begin(claimed.epoch).await.unwrap();
@@ -213,10 +221,16 @@ async fn a_log_is_given_raw_whole_and_in_parts() {
 }
 
 async fn store(task: &TaskClient, paths: &[&str]) {
+    store_bytes(task, paths, b"<b>bytes</b>").await;
+}
+
+/// Stores these bytes as artifacts of these names.
+pub(crate) async fn store_bytes(task: &TaskClient, paths: &[&str], bytes: &[u8]) {
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(b"<b>bytes</b>").unwrap();
-    let hash = ring::digest::digest(&ring::digest::SHA256, b"<b>bytes</b>");
-    let content = Content { digest: Digest::of_bytes(hash.as_ref().try_into().unwrap()), size: 12 };
+    file.write_all(bytes).unwrap();
+    let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let size = bytes.len() as u64;
+    let content = Content { digest: Digest::of_bytes(hash.as_ref().try_into().unwrap()), size };
     let asked = Store { epoch: EPOCH, contents: vec![content.clone()] };
     let url = task.store(&asked).await.unwrap()[0].url.clone().unwrap();
     task.put(&url, &content, &file).await.unwrap();
@@ -259,14 +273,14 @@ async fn a_url_that_nobody_signed_gives_and_takes_nothing() {
 }
 
 /// A Chromium of this machine, if it has one.
-fn browser() -> Option<&'static str> {
+pub(crate) fn browser() -> Option<&'static str> {
     let there = |name: &&str| {
         Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
     };
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(there)
 }
 
-fn dom(browser: &str, url: &str) -> String {
+pub(crate) fn dom(browser: &str, url: &str) -> String {
     let profile = tempfile::TempDir::new().unwrap();
     let quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
     let lonely = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];

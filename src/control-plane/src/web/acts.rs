@@ -1,0 +1,96 @@
+//! What visitors do on the page: forms, each answered by leading back to the pipeline's page.
+
+use super::{
+    response::NoPage,
+    session::{Nothing, Posted},
+};
+use crate::{
+    pipelines::rerun::{By, Order, Which},
+    plane::Plane,
+    refusal::Refusal,
+};
+use actix_web::{HttpResponse, http::header, web};
+use protocol::{JobId, PipelineId, WorkflowId};
+use serde::Deserialize;
+
+/// How much is to run again.
+#[derive(Deserialize)]
+pub(crate) struct RerunForm {
+    from: From,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum From {
+    Start,
+    Failed,
+    FailedTests,
+}
+
+impl From {
+    fn which(self) -> Which {
+        match self {
+            Self::Start => Which::All,
+            Self::Failed => Which::FromFailed,
+            Self::FailedTests => Which::FailedTests,
+        }
+    }
+}
+
+fn back(pipeline: PipelineId) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/pipelines/{pipeline}"))).finish()
+}
+
+/// `POST /pipelines/{id}/cancel`.
+pub(crate) async fn cancel(
+    _: Posted<Nothing>,
+    plane: web::Data<Plane>,
+    id: web::Path<PipelineId>,
+) -> Result<HttpResponse, NoPage> {
+    if !plane.store.has_pipeline(*id).await.map_err(Refusal::from)? {
+        return Err(Refusal::Missing("there is no such pipeline".to_owned()).into());
+    }
+    plane.cancel(*id).await?;
+    Ok(back(*id))
+}
+
+/// `POST /workflows/{id}/cancel`.
+pub(crate) async fn cancel_workflow(
+    _: Posted<Nothing>,
+    plane: web::Data<Plane>,
+    id: web::Path<WorkflowId>,
+) -> Result<HttpResponse, NoPage> {
+    let pipeline = pipeline_of(&plane, *id).await?;
+    // One that is over stays as it is, and its page says so.
+    plane.cancel_workflow(*id).await?;
+    Ok(back(pipeline))
+}
+
+/// `POST /workflows/{id}/rerun`.
+pub(crate) async fn rerun(
+    Posted(form): Posted<RerunForm>,
+    plane: web::Data<Plane>,
+    id: web::Path<WorkflowId>,
+) -> Result<HttpResponse, NoPage> {
+    let pipeline = pipeline_of(&plane, *id).await?;
+    let order = Order { which: form.from.which(), variables: None, by: By::Hand };
+    plane.rerun(*id, order).await?;
+    Ok(back(pipeline))
+}
+
+/// `POST /workflows/{id}/approve/{job}`.
+pub(crate) async fn approve(
+    _: Posted<Nothing>,
+    plane: web::Data<Plane>,
+    path: web::Path<(WorkflowId, JobId)>,
+) -> Result<HttpResponse, NoPage> {
+    let (workflow, job) = path.into_inner();
+    let pipeline = pipeline_of(&plane, workflow).await?;
+    plane.approve(workflow, job, None).await?;
+    Ok(back(pipeline))
+}
+
+async fn pipeline_of(plane: &Plane, workflow: WorkflowId) -> Result<PipelineId, Refusal> {
+    let missing = || Refusal::Missing("there is no such workflow".to_owned());
+    plane.store.pipeline_of(workflow).await?.ok_or_else(missing)
+}
