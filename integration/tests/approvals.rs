@@ -1,4 +1,4 @@
-//! The real programs with workflows that wait for approvals, go on after failures, and have jobs and groups without tasks.
+//! The real programs with workflows that wait for approvals and releases, go on after failures, and have jobs and groups without tasks.
 
 use integration::{
     local::Ended,
@@ -72,6 +72,58 @@ fn a_run_goes_on_once_somebody_approves_it_from_another_terminal() {
     assert_eq!(report.workflows[0].jobs[2].status, JobStatus::Success);
     let nothing = approve(&rig, &["--all"]);
     assert_eq!((nothing.status, approve(&rig, &[]).output.as_str()), (0, "no job waits for an approval\n"));
+}
+
+const RELEASED: &str = "version: 2.1
+jobs:
+  deploy: {machine: true, steps: [run: echo deployed]}
+  ship: {type: release, plan_name: shop}
+  announce: {machine: true, steps: [run: echo announced]}
+workflows:
+  east: {jobs: [deploy, ship: {requires: [deploy]}, announce: {requires: [ship]}]}
+  west: {jobs: [ship, announce: {requires: [ship]}, announce: {name: mend, requires: [ship: failed]}]}
+";
+
+#[test]
+fn a_run_waits_until_somebody_says_how_its_releases_ended() {
+    let rig = Rig::new();
+    let (project, output) = (rig.project("project", RELEASED), rig.path("report"));
+    let mut command = rig.roundhouse();
+    command.arg("run").arg(&project).args(["--output", "json", "--approve", "all", "--state-dir"]);
+    command.arg(rig.path("state"));
+    let file = std::fs::File::create(&output).expect("it is ours");
+    let mut running = rig.start_into("run", command, file.into());
+    for job in ["east/ship", "west/ship"] {
+        wait::until("the releases", SOON, || {
+            (running.says(&format!("{job} | on hold: once the release shop is over, say so")) > 0)
+                .then_some(())
+        });
+    }
+    assert!(running.says("roundhouse release --state-dir") > 0, "it says with which command");
+    let release = |arguments: &[&str]| {
+        let mut command = rig.roundhouse();
+        command.arg("release").arg("--state-dir").arg(rig.path("state")).args(arguments);
+        rig.finish(command)
+    };
+    let listed = approve(&rig, &["--list"]);
+    assert!(listed.output.contains("the release shop"), "{listed:#?}");
+    let wrong = approve(&rig, &["east/ship"]);
+    assert!(wrong.status == 2 && wrong.errors.contains("roundhouse release"), "{wrong:#?}");
+    let several = release(&["shop"]);
+    assert!(several.status == 2 && several.errors.contains("in several places"), "{several:#?}");
+    let ended = release(&["east/ship", "--by", "ada"]);
+    assert!(ended.errors.contains("the release shop is over: ship of the workflow east"), "{ended:#?}");
+    let failed = release(&["shop", "--failed", "--reason", "5xx everywhere", "--by", "ada"]);
+    assert!(failed.errors.contains("the release shop failed"), "{failed:#?}");
+    assert_eq!(running.ended(SOON), i32::from(exit::JOB_FAILED));
+    let report: RunReport = serde_json::from_slice(&std::fs::read(&output).expect("it is there")).unwrap();
+    let [east, west] = &report.workflows[..] else { panic!("{report:#?}") };
+    assert_eq!((east.status, west.status), (WorkflowStatus::Success, WorkflowStatus::Failed));
+    let statuses: Vec<JobStatus> = west.jobs.iter().map(|job| job.status).collect();
+    assert_eq!(statuses, [JobStatus::Failed, JobStatus::NotRun, JobStatus::Success]);
+    assert_eq!(west.jobs[0].reason.as_deref(), Some("the release `shop` failed: 5xx everywhere"));
+    assert_eq!(east.jobs[1].approved_by.as_deref(), Some("ada"));
+    assert_eq!(release(&[]).output, "no job waits for a release\n");
 }
 
 #[test]

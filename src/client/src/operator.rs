@@ -11,7 +11,7 @@ use bytes::Bytes;
 use protocol::{
     api::{
         Approve, Created, Entity, FoundOrb, Items, KnownSshKey, NewOrb, NewPipeline, NewSshKey, OnHold,
-        PipelineView, PublishedOrb, Refused, Rerun, Resource, Token,
+        PipelineView, PublishedOrb, Refused, Released, Rerun, Resource, Token,
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
@@ -161,7 +161,7 @@ impl Operator {
         Ok(call.send(&self.link).await?.read::<Entity<WorkflowId>>()?.data.id)
     }
 
-    /// The jobs that wait for somebody's approval.
+    /// The jobs that wait for somebody's approval, or for the end of their release.
     pub async fn on_hold(&self) -> Result<Vec<OnHold>, ClientError> {
         Ok(self.get("/api/v3/approvals").send(&self.link).await?.read::<Items<OnHold>>()?.items)
     }
@@ -171,6 +171,17 @@ impl Operator {
         let approve = Approve { by: Some(by.to_owned()) };
         let call = self.create(&format!("/api/v2/workflow/{workflow}/approve/{job}"));
         call.json(&approve).send(&self.link).await?.done()
+    }
+
+    /// Says how the release ended that a job waits for; [`ClientError::Conflict`] where it does not.
+    pub async fn release(
+        &self,
+        workflow: WorkflowId,
+        job: JobId,
+        released: &Released,
+    ) -> Result<(), ClientError> {
+        let call = self.create(&format!("/api/v3/workflows/{workflow}/release/{job}"));
+        call.json(released).send(&self.link).await?.done()
     }
 
     /// At most `limit` bytes of a step's log; held open for `wait_ms` while there are none.

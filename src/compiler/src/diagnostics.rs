@@ -421,13 +421,13 @@ pub(crate) fn no_lock_key(span: Span, job: &str) -> Diagnostic {
         .with_help("add `key: name`, the same for lock and unlock")
 }
 
-pub(crate) fn no_release(span: Span) -> Diagnostic {
-    error(
-        span,
-        "a job of `type: release` carries out a plan of CircleCI's release service, which is not here"
-            .to_owned(),
-    )
-    .with_help("run the release by steps, after a job of `type: approval` if somebody is to decide")
+pub(crate) fn no_validation(span: Span, job: &str) -> Diagnostic {
+    error(span, format!("the `validation` of {job} listens to monitoring tools, which nothing here does"))
+        .with_help("leave it out: whoever carries out the plan says how it ended, with `roundhouse release`")
+}
+
+pub(crate) fn steps_of_a_job_without(span: Span, job: &str, kind: &str) -> Diagnostic {
+    Diagnostic::warning(span, format!("the steps of {job} never run: a job of `type: {kind}` has none"))
 }
 
 pub(crate) fn bad_reruns(span: Span, text: &str) -> Diagnostic {

@@ -182,8 +182,12 @@ fn invoked(job: &Invocation<'_>, key: &str, name: &str, requires: Vec<Node>) -> 
     if !requires.is_empty() {
         options.push((Node::string(span, "requires"), Node::seq(span, requires)));
     }
-    let of_locks = if matches!(job.kind, Some(Kind::Lock | Kind::Unlock)) { &["key"][..] } else { &[] };
-    let kept = OPTIONS.iter().chain(of_locks).filter_map(|option| job.options.get_entry(option));
+    let own = match job.kind {
+        Some(Kind::Lock | Kind::Unlock) => &["key"][..],
+        Some(Kind::Release) => &["plan_name"],
+        _ => &[],
+    };
+    let kept = OPTIONS.iter().chain(own).filter_map(|option| job.options.get_entry(option));
     options.extend(kept.filter(|(_, value)| !value.is_null()).map(|entry| job.decided(entry)));
     let key = Node::string(span, key);
     if options.is_empty() { key } else { Node::map(span, vec![(key, Node::map(span, options))]) }

@@ -112,6 +112,7 @@ impl Framing<'_> {
             span,
             kind: Some(kind),
             serial_group: self.serial_group.clone(),
+            plan: None,
             definition: None,
             requires,
             options: Node::map(span, options),

@@ -29,6 +29,8 @@ pub(crate) struct Invocation<'t> {
     pub(crate) kind: Option<Kind>,
     /// The name of which one job at a time runs, where it is said here.
     pub(crate) serial_group: Option<String>,
+    /// The plan of a release, where it is said here.
+    pub(crate) plan: Option<String>,
     /// None if it needs none, or if what it names is no job of ours, which was said then.
     pub(crate) definition: Option<Definition<'t>>,
     pub(crate) requires: Vec<Requirement>,
@@ -162,7 +164,7 @@ impl<'t> Reading<'_, 't> {
         let context = Context { findings: &findings, ..self.context };
         let fields = Fields { context, what: &what, span: self.span, node: &self.options };
         let kind = kind(fields);
-        let serial_group = serial_group(fields);
+        let (serial_group, plan) = (serial_group(fields), plan(fields));
         let usual = format!("{}{}", self.base, row.map(matrix::suffix).unwrap_or_default());
         let own = |key: &Node| key.text().is_some_and(|name| OWN.contains(&name));
         let arguments = row.into_iter().flatten().chain(self.options.entries()).filter(|(key, _)| !own(key));
@@ -173,6 +175,7 @@ impl<'t> Reading<'_, 't> {
             span: self.span,
             kind,
             serial_group,
+            plan,
             definition: match overriding(self.context, fields) {
                 _ if kind.is_some() || is_foreign(fields) => None,
                 Some(definition) => Some(definition),
@@ -200,8 +203,13 @@ pub(crate) fn serial_group(fields: Fields<'_>) -> Option<String> {
     named.text().map(str::to_owned)
 }
 
+/// The plan that a release waits for, which it must name; other jobs have none.
+pub(crate) fn plan(fields: Fields<'_>) -> Option<String> {
+    (kind(fields) == Some(Kind::Release)).then(|| fields.required("plan_name")).flatten()
+}
+
 /// The types of jobs that have no steps.
-const WITHOUT_STEPS: [Kind; 4] = [Kind::Approval, Kind::NoOp, Kind::Lock, Kind::Unlock];
+const WITHOUT_STEPS: [Kind; 5] = [Kind::Approval, Kind::NoOp, Kind::Lock, Kind::Unlock, Kind::Release];
 
 /// What a job does by its `type`, where it has no steps.
 pub(crate) fn kind(fields: Fields<'_>) -> Option<Kind> {
@@ -217,6 +225,7 @@ pub(crate) fn written(kind: Kind) -> &'static str {
         Kind::NoOp => "no-op",
         Kind::Lock => "lock",
         Kind::Unlock => "unlock",
+        Kind::Release => "release",
     }
 }
 
@@ -224,10 +233,7 @@ pub(crate) fn written(kind: Kind) -> &'static str {
 pub(crate) fn is_foreign(fields: Fields<'_>) -> bool {
     let written = fields.text("type").zip(fields.value("type")).filter(|(written, _)| written != "build");
     let Some((written, value)) = written.filter(|_| kind(fields).is_none()) else { return false };
-    let refusal = match written.as_str() {
-        "release" => diagnostics::no_release(value.span),
-        other => diagnostics::unsupported(value.span, &format!("a job of `type: {other}`")),
-    };
+    let refusal = diagnostics::unsupported(value.span, &format!("a job of `type: {written}`"));
     fields.context.findings.refuse(refusal);
     true
 }

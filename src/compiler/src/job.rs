@@ -20,7 +20,7 @@ use yaml::{Node, Span};
 /// The most tasks a job may be.
 const MAX_PARALLELISM: i64 = 1_000;
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "key",
     "docker",
     "machine",
@@ -39,6 +39,7 @@ const KEYS: [&str; 19] = [
     "circleci_ip_ranges",
     "retention",
     "plan_name",
+    "validation",
     "serial-group",
 ];
 
@@ -82,7 +83,9 @@ pub(crate) fn compile<'a>(
     let kind = invocation::kind(fields);
     let serial_group = invocation::serial_group(fields);
     if kind.is_some() || invocation::is_foreign(fields) {
-        let job = kind.map(|kind| Job { serial_group, ..Job::without_tasks(order.name, kind) });
+        check_unrun(fields, kind);
+        let plan = invocation::plan(fields);
+        let job = kind.map(|kind| Job { serial_group, plan, ..Job::without_tasks(order.name, kind) });
         return Some(Compiled { job, written: written(fields, &Platform::default(), None) });
     }
     let platform = Platform::of_job(fields);
@@ -98,6 +101,7 @@ pub(crate) fn compile<'a>(
         kind: Kind::Build,
         requires: Vec::new(),
         serial_group,
+        plan: None,
         parallelism,
         executor,
         resource_class: platform.resource_class,
@@ -125,6 +129,40 @@ fn written(fields: Fields<'_>, platform: &Platform, steps: Option<Node>) -> Node
     let own = own.chain(environment.map(|node| named("environment", node)));
     let all = own.chain(rest.cloned()).chain(steps.map(|node| named("steps", node)));
     Node::map(span, all.collect())
+}
+
+/// What a job that has no steps says for nothing, or wants of a service that is not here.
+fn check_unrun(fields: Fields<'_>, kind: Option<Kind>) {
+    let findings = fields.context.findings;
+    if let Some((kind, steps)) = kind.zip(fields.value("steps")) {
+        let kind = invocation::written(kind);
+        findings.say(diagnostics::steps_of_a_job_without(steps.span, fields.what, kind));
+    }
+    if let Some(value) = fields.value("validation").filter(|_| kind == Some(Kind::Release)) {
+        check_validation(fields, value);
+    }
+}
+
+/// Whether a release asks for its end to be judged by signals of monitoring tools.
+fn check_validation(fields: Fields<'_>, value: &Node) {
+    const KNOWN: [&str; 6] =
+        ["enabled", "evaluation_time", "auto_rollback_on_failure", "ai_provider", "webhooks", "agentic"];
+    let findings = fields.context.findings;
+    let Some(own) = Fields::new(fields.context, "`validation`", value.span, value) else { return };
+    own.check_keys(&KNOWN);
+    match own.value("enabled") {
+        None => findings.say(diagnostics::missing_key(value.span, "`validation`", "enabled")),
+        Some(enabled) => match enabled.as_bool() {
+            Some(true) => findings.refuse(diagnostics::no_validation(value.span, fields.what)),
+            Some(false) => {}
+            None => findings.say(diagnostics::wrong_type(
+                enabled.span,
+                "`enabled` of `validation`",
+                "true or false",
+                enabled.type_name(),
+            )),
+        },
+    }
 }
 
 /// For how many days what a job keeps is kept: `caches: 5d`.

@@ -232,7 +232,8 @@ fn compile_job<'a>(
 /// What a workflow says goes before what the job says of itself.
 fn in_workflow(invocation: &Invocation<'_>, job: Job) -> Job {
     let contexts = if job.kind == Kind::Build { invocation.contexts.clone() } else { Vec::new() };
-    Job { contexts, serial_group: invocation.serial_group.clone().or(job.serial_group), ..job }
+    let serial_group = invocation.serial_group.clone().or(job.serial_group);
+    Job { contexts, serial_group, plan: invocation.plan.clone().or(job.plan), ..job }
 }
 
 fn is_lock(job: &Job) -> bool {

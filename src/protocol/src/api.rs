@@ -18,13 +18,14 @@
 //! | `GET,POST /api/v2/project/{project}/checkout-key`, `GET,DELETE …/{fingerprint}` | operator | public shapes |
 //! | `GET /api/v3/approvals` | operator, approver | → [`Items`] of [`OnHold`], oldest first |
 //! | `POST /api/v2/workflow/{id}/approve/{job}` | operator, approver | nothing or [`Approve`] → 202 (public shape); 409 it does not wait |
+//! | `POST /api/v3/workflows/{id}/release/{job}` | operator, approver | [`Released`] → 202; 409 it does not wait for that |
 //! | `POST /api/v3/workflows/{id}/rerun` | operator | [`Rerun`] → 202 [`Entity`] |
 //! | `POST /api/v2/workflow/{id}/rerun` | operator | the public shape of the same → 202 |
 //! | `POST /api/v2/pipeline/continue` | the key in the body | [`Continue`] → 200 `{message}`; 400 [`Refused`] |
 //! | `GET /api/v3/tasks/{task}/steps/{number}/log?offset=&wait_ms=&limit=` | operator | raw bytes from `offset`; `X-Terminal: true` at the end of a finished log; held open while there is nothing |
 //! | `GET /api/v3/artifacts/{job}/{index}/{path}` | operator | the content |
 //!
-//! An approver's token is that of the people beside a `roundhouse run`: it sees what waits and approves, and nothing else.
+//! An approver's token is that of the people beside a `roundhouse run`: it sees what waits and answers it, and nothing else.
 //!
 //! An operator's token may also come as `Circle-Token`, or as the page's cookie.
 

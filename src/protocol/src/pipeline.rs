@@ -38,6 +38,9 @@ pub struct Job {
     /// The name of which one job at a time has its turn, over all pipelines of a control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial_group: Option<String>,
+    /// Of a release: the plan that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// How many tasks; at least 1, unless it has no steps.
     pub parallelism: u32,
     /// On what it wants to run.
@@ -62,6 +65,7 @@ impl Job {
             kind,
             requires: Vec::new(),
             serial_group: None,
+            plan: None,
             parallelism: 0,
             executor: Executor::Machine,
             resource_class: None,
@@ -88,6 +92,8 @@ pub enum Kind {
     Lock,
     /// It gives that turn back.
     Unlock,
+    /// It waits until whoever carries out its plan says how that ended.
+    Release,
 }
 
 /// A job that another one requires. One that is to succeed is written as its name alone.

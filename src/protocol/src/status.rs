@@ -38,7 +38,7 @@ pub enum PipelineState {
 pub enum JobStatus {
     /// It waits for jobs that it requires.
     Blocked,
-    /// It waits for somebody's approval.
+    /// It waits for somebody's approval, or for the end of its release.
     OnHold,
     /// Its tasks wait for a launch-agent.
     Queued,
@@ -66,7 +66,7 @@ pub enum WorkflowStatus {
     Running,
     /// A job has failed; others still run.
     Failing,
-    /// Nothing can run until somebody approves a job.
+    /// Nothing can run until somebody answers a job that waits for it.
     OnHold,
     /// Every job succeeded.
     Success,

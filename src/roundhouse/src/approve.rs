@@ -1,11 +1,13 @@
-//! `roundhouse approve`: lists the jobs that wait for an approval, here and on a control plane, and approves them.
+//! `roundhouse approve` and `roundhouse release`: list the jobs that wait for an answer, here and on a control plane, and
+//! give it.
 
 mod choice;
 
+use choice::Wanted;
 pub(crate) use choice::names;
 
 use crate::{
-    arguments,
+    arguments::{self, Among},
     connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
     follow::words,
@@ -13,7 +15,7 @@ use crate::{
     run, say,
 };
 use client::Operator;
-use protocol::api::OnHold;
+use protocol::api::{OnHold, ReleaseStatus, Released};
 use std::{
     io::{self, IsTerminal},
     time::{SystemTime, UNIX_EPOCH},
@@ -32,28 +34,56 @@ pub(crate) fn who() -> String {
 
 /// Lists or approves.
 pub(crate) fn approve(options: &arguments::Approve) -> Result<(), Failure> {
-    let places = places(options)?;
+    let places = places(&options.among)?;
     block_on(async {
-        let waiting = waiting(places, options).await?;
+        let waiting = waiting(places, &options.among).await?;
         let jobs: Vec<&OnHold> = waiting.iter().map(|one| &one.job).collect();
         if options.json {
-            let text = serde_json::to_string_pretty(&jobs).or_machinery("cannot write the document")?;
-            return say::print(format_args!("{text}\n"));
+            return print_json(&jobs);
         }
         let chosen = match options {
-            arguments::Approve { all: true, .. } => (0..waiting.len()).collect(),
-            arguments::Approve { jobs: named, .. } if !named.is_empty() => choice::named(named, &jobs)?,
+            arguments::Approve { all: true, .. } => choice::all(&jobs, Wanted::Approval),
+            arguments::Approve { jobs: named, .. } if !named.is_empty() => {
+                choice::named(named, &jobs, Wanted::Approval)?
+            }
             _ => {
-                say::print(listed(&jobs))?;
+                say::print(listed(&jobs, "no job waits for an approval"))?;
                 if options.list { Vec::new() } else { asked(&jobs)? }
             }
         };
-        let by = options.by.clone().unwrap_or_else(who);
+        let by = options.among.by.clone().unwrap_or_else(who);
         for place in chosen {
             give(&waiting[place], &by).await?;
         }
         Ok(())
     })
+}
+
+/// Lists, or says how releases ended.
+pub(crate) fn release(options: &arguments::Release) -> Result<(), Failure> {
+    let places = places(&options.among)?;
+    block_on(async {
+        let waiting = waiting(places, &options.among).await?;
+        let jobs: Vec<&OnHold> = waiting.iter().map(|one| &one.job).collect();
+        if options.jobs.is_empty() {
+            let jobs: Vec<&OnHold> =
+                choice::all(&jobs, Wanted::Release).into_iter().map(|place| jobs[place]).collect();
+            let list = || say::print(listed(&jobs, "no job waits for a release"));
+            return if options.json { print_json(&jobs) } else { list() };
+        }
+        let status = if options.failed { ReleaseStatus::Failed } else { ReleaseStatus::Success };
+        let by = Some(options.among.by.clone().unwrap_or_else(who));
+        let released = Released { status, reason: options.reason.clone(), by };
+        for place in choice::named(&options.jobs, &jobs, Wanted::Release)? {
+            end(&waiting[place], &released).await?;
+        }
+        Ok(())
+    })
+}
+
+fn print_json(jobs: &[&OnHold]) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(jobs).or_machinery("cannot write the document")?;
+    say::print(format_args!("{text}\n"))
 }
 
 /// A job that waits, and whom to tell.
@@ -69,7 +99,7 @@ struct Place {
     is_named: bool,
 }
 
-fn places(options: &arguments::Approve) -> Result<Vec<Place>, Failure> {
+fn places(options: &Among) -> Result<Vec<Place>, Failure> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let is_named = options.connection.host.is_some() || options.connection.token.is_some();
     let mut places = Vec::new();
@@ -89,7 +119,7 @@ fn places(options: &arguments::Approve) -> Result<Vec<Place>, Failure> {
 }
 
 /// What waits in all these places, as far as the options want to see it.
-async fn waiting(places: Vec<Place>, options: &arguments::Approve) -> Result<Vec<Waiting>, Failure> {
+async fn waiting(places: Vec<Place>, options: &Among) -> Result<Vec<Waiting>, Failure> {
     let mut waiting = Vec::new();
     for Place { access, is_named } in places {
         let operator = access.operator();
@@ -110,9 +140,9 @@ async fn waiting(places: Vec<Place>, options: &arguments::Approve) -> Result<Vec
 }
 
 /// What waits, numbered.
-fn listed(waiting: &[&OnHold]) -> String {
+fn listed(waiting: &[&OnHold], nothing: &str) -> String {
     if waiting.is_empty() {
-        return "no job waits for an approval\n".to_owned();
+        return format!("{nothing}\n");
     }
     let rows = waiting.iter().enumerate().map(|(place, job)| {
         [
@@ -120,11 +150,12 @@ fn listed(waiting: &[&OnHold]) -> String {
             words::shown(&job.name),
             words::shown(&job.workflow_name),
             format!("{} {}", words::shown(&job.project), job.number),
+            Wanted::shown(job),
             words::elapsed(seconds_since(job.since_ms)),
             job.pipeline.to_string(),
         ]
     });
-    columns(["", "JOB", "WORKFLOW", "PIPELINE", "WAITS FOR", "ID"], rows.collect())
+    columns(["", "JOB", "WORKFLOW", "PIPELINE", "WAITS FOR", "SINCE", "ID"], rows.collect())
 }
 
 fn seconds_since(ms: i64) -> u64 {
@@ -146,8 +177,22 @@ fn asked(waiting: &[&OnHold]) -> Result<Vec<usize>, Failure> {
 
 async fn give(Waiting { job, operator }: &Waiting, by: &str) -> Result<(), Failure> {
     operator.approve(job.workflow, job.job, by).await.map_err(failed)?;
-    let (name, workflow, project) =
-        (words::shown(&job.name), words::shown(&job.workflow_name), words::shown(&job.project));
-    say::note(format_args!("approved {name} of the workflow {workflow}, {project} {}", job.number));
+    say::note(format_args!("approved {}", place(job)));
     Ok(())
+}
+
+async fn end(Waiting { job, operator }: &Waiting, released: &Released) -> Result<(), Failure> {
+    operator.release(job.workflow, job.job, released).await.map_err(failed)?;
+    let how = match released.status {
+        ReleaseStatus::Success => "is over",
+        ReleaseStatus::Failed => "failed",
+    };
+    say::note(format_args!("{} {how}: {}", Wanted::shown(job), place(job)));
+    Ok(())
+}
+
+fn place(job: &OnHold) -> String {
+    let [name, workflow, project] =
+        [&job.name, &job.workflow_name, &job.project].map(|one| words::shown(one));
+    format!("{name} of the workflow {workflow}, {project} {}", job.number)
 }

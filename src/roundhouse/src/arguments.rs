@@ -11,7 +11,7 @@ mod rerun;
 mod selection;
 mod ssh_key;
 
-pub(crate) use approve::Approve;
+pub(crate) use approve::{Among, Approve, Release};
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
 pub(crate) use operator::{
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Pipeline(Box<Pipeline>),
     /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them
     Approve(Approve),
+    /// Say how releases ended that jobs wait for (`type: release`); without a name, list them
+    Release(Release),
     /// Run a workflow of a control plane again: all of it, from what failed, or single jobs
     Rerun(Box<Rerun>),
     /// Look at a configuration without running it
@@ -223,6 +225,7 @@ mod tests {
             "project",
             "pipeline",
             "approve",
+            "release",
             "rerun",
             "config",
             "orb",

@@ -78,6 +78,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),
         Command::Rerun(options) => rerun::rerun(options),
         Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),
+        Command::Release(options) => approve::release(options).map(|()| exit::SUCCESS),
         Command::Config(config) => match &config.command {
             ConfigCommand::Validate(options) => validate::validate(options).map(|()| exit::SUCCESS),
             ConfigCommand::Process(options) => validate::process(options).map(|()| exit::SUCCESS),

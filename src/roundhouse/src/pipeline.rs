@@ -94,7 +94,7 @@ impl Following<'_> {
             began: self.began,
             page: Some(page.clone()),
             page_afterwards: Some(page.clone()),
-            approvals: Approvals { command: approve_command(connection), ahead: Vec::new() },
+            approvals: Approvals { reach: reach(connection), ahead: Vec::new() },
         };
         let followed = show.follow(operator, created, interrupts, &Leave).await;
         let unseen = |how| format!("pipeline {} {how}: {page}", created.number);
@@ -119,10 +119,9 @@ impl Following<'_> {
     }
 }
 
-/// How to approve a job of that control plane, as far as it is not said by the environment.
-fn approve_command(connection: &Connection) -> String {
-    let host = connection.host.iter().map(|host| format!(" --host {}", words::in_shell(host)));
-    format!("roundhouse approve{}", host.collect::<String>())
+/// What leads `roundhouse approve` and `roundhouse release` to that control plane, as far as the environment does not.
+fn reach(connection: &Connection) -> String {
+    connection.host.iter().map(|host| format!(" --host {}", words::in_shell(host))).collect()
 }
 
 /// The second interrupt leaves a remote pipeline to itself.

@@ -182,18 +182,14 @@ impl Run<'_> {
             began: self.began,
             page: self.is_on_terminal().then_some(page),
             page_afterwards: Some(self.page_afterwards()),
-            approvals: Approvals { command: self.approve_command(), ahead: self.options.approve.clone() },
+            approvals: Approvals { reach: self.reach(), ahead: self.options.approve.clone() },
         }
     }
 
-    /// How to approve a job of this run from another terminal.
-    fn approve_command(&self) -> String {
-        match &self.options.state_dir {
-            Some(folder) => {
-                format!("roundhouse approve --state-dir {}", words::in_shell(&folder.display().to_string()))
-            }
-            None => "roundhouse approve".to_owned(),
-        }
+    /// What leads `roundhouse approve` and `roundhouse release` in another terminal to this run.
+    fn reach(&self) -> String {
+        let folder = self.options.state_dir.iter();
+        folder.map(|one| format!(" --state-dir {}", words::in_shell(&one.display().to_string()))).collect()
     }
 
     /// Whether the stream that shows the run is a terminal.

@@ -64,23 +64,23 @@ impl Show {
 
     fn view(&self) -> Result<(Box<dyn View>, Option<Outlet>), Failure> {
         let (out, err) = (io::stdout(), io::stderr());
-        let command = &self.approvals.command;
+        let reach = &self.approvals.reach;
         let live = |terminal: bool| terminal && !self.verbose && !is_dumb();
         Ok(match self.output {
             Output::Text if live(out.is_terminal()) => {
-                (Box::new(Live::new(Stream::Output, Paint::of(&out), command)), None)
+                (Box::new(Live::new(Stream::Output, Paint::of(&out), reach)), None)
             }
             Output::Text => {
                 let (paint, is_terminal) = (Paint::of(&out), out.is_terminal());
                 let outlet = Outlet::to(out).or_machinery("cannot start a thread")?;
                 let lines = BufWriter::with_capacity(PART, outlet.clone());
-                (Box::new(Plain::complete(lines, paint, command).on_terminal(is_terminal)), Some(outlet))
+                (Box::new(Plain::complete(lines, paint, reach).on_terminal(is_terminal)), Some(outlet))
             }
             Output::Json if live(err.is_terminal()) => {
-                (Box::new(Live::new(Stream::Error, Paint::of(&err), command)), None)
+                (Box::new(Live::new(Stream::Error, Paint::of(&err), reach)), None)
             }
             Output::Json => {
-                (Box::new(Plain::brief(BufWriter::new(io::stderr()), Paint::of(&err), command)), None)
+                (Box::new(Plain::brief(BufWriter::new(io::stderr()), Paint::of(&err), reach)), None)
             }
         })
     }

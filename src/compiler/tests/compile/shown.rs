@@ -69,6 +69,9 @@ fn shown_job(job: &Job) -> String {
         Kind::Build => {}
         Kind::Approval => return out + " waits for an approval\n",
         Kind::NoOp => return out + " does nothing\n",
+        Kind::Release => {
+            return out + &format!(" waits for the release {}\n", job.plan.as_deref().unwrap_or_default());
+        }
         Kind::Lock => return out + &format!(" locks {}\n", job.serial_group.as_deref().unwrap_or_default()),
         Kind::Unlock => {
             return out + &format!(" unlocks {}\n", job.serial_group.as_deref().unwrap_or_default());

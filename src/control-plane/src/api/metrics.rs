@@ -39,7 +39,8 @@ fn work(text: &mut String, plane: &Plane) {
         (core.running(), core.on_hold().count(), tasks.collect::<BTreeMap<_, _>>())
     };
     Family::gauge(text, "roundhouse_workflows_running", "Workflows that are not over.").is(running);
-    Family::gauge(text, "roundhouse_jobs_on_hold", "Jobs that wait for an approval.").is(on_hold);
+    Family::gauge(text, "roundhouse_jobs_on_hold", "Jobs that wait for an approval or a release.")
+        .is(on_hold);
     let of = |class: &ResourceClass| tasks.get(class).copied().unwrap_or_default();
     let classes = plane.access.classes();
     let mut queued =

@@ -1,4 +1,4 @@
-//! Calls about workflows in the shapes of the public API v2, and the list of what waits for an approval.
+//! Calls about workflows in the shapes of the public API v2, and about jobs that wait for an approval or a release.
 
 use super::{
     MAX_WORDS,
@@ -6,7 +6,7 @@ use super::{
     tagged::Tagged,
 };
 use crate::{
-    plane::{Plane, clock::rfc3339},
+    plane::{Plane, approvals::Answer, clock::rfc3339},
     refusal::Refusal,
 };
 use actix_web::{
@@ -15,7 +15,7 @@ use actix_web::{
 };
 use protocol::{
     JobId, JobStatus, WorkflowId,
-    api::{Approve, Items, JobView, OnHold, PipelineView, WorkflowView},
+    api::{Approve, Items, JobView, OnHold, PipelineView, Released, WorkflowView},
     pipeline::Kind,
 };
 use serde_json::{Map, Value, json};
@@ -30,7 +30,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
             resource("/api/v2/workflow/{id}/approve/{job}")
                 .app_data(PayloadConfig::new(MAX_WORDS))
                 .route(post().to(approve)),
-        );
+        )
+        .service(resource("/api/v3/workflows/{id}/release/{job}").route(post().to(release)));
 }
 
 async fn waiting(_: Approver, plane: Data<Plane>) -> Json<Items<OnHold>> {
@@ -43,13 +44,23 @@ async fn approve(
     path: Path<(WorkflowId, JobId)>,
     body: Bytes,
 ) -> Result<HttpResponse, Refusal> {
-    let (workflow, job) = path.into_inner();
     // The public call has no body.
     let approve: Approve = match body.is_empty() {
         true => Approve::default(),
         false => serde_json::from_slice(&body).map_err(|error| Refusal::Bad(format!("the body: {error}")))?,
     };
-    plane.approve(workflow, job, approve.by.as_deref()).await?;
+    plane.answer(path.into_inner(), Answer::Approved, approve.by.as_deref()).await?;
+    Ok(accepted())
+}
+
+async fn release(
+    _: Approver,
+    plane: Data<Plane>,
+    path: Path<(WorkflowId, JobId)>,
+    body: Json<Released>,
+) -> Result<HttpResponse, Refusal> {
+    let Released { status, reason, by } = body.into_inner();
+    plane.answer(path.into_inner(), Answer::Released(status, reason), by.as_deref()).await?;
     Ok(accepted())
 }
 
@@ -113,6 +124,10 @@ fn shown_job(project: &str, jobs: &[JobView], job: &JobView) -> Value {
     if job.kind == Kind::Approval {
         shown["approval_request_id"] = json!(job.id);
         shown["approved_by"] = json!(job.approved_by);
+    }
+    if job.kind == Kind::Release {
+        shown["plan_name"] = json!(job.plan);
+        shown["released_by"] = json!(job.approved_by);
     }
     shown
 }

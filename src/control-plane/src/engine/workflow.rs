@@ -31,6 +31,8 @@ pub(crate) enum Work {
     Tasks(u32),
     /// It waits for somebody's approval.
     Approval,
+    /// It waits for the word of whoever carries out its plan.
+    Release,
     /// Nothing: it succeeds at once.
     Nothing,
 }
@@ -104,7 +106,9 @@ pub(crate) enum Event {
     Skip(usize),
     /// Somebody approves a job.
     Approve(usize),
-    /// A job waited for too long for an approval, or for its turn.
+    /// Somebody says how the release ended that a job waits for.
+    Released { job: usize, succeeded: bool },
+    /// A job waited for too long for an answer, or for its turn.
     Expire(usize),
     /// Somebody cancels it.
     Cancel,
@@ -242,7 +246,11 @@ impl Workflow {
             }
             Event::Turn(job) => self.have_turn(job, &mut effects),
             Event::Skip(job) => self.lose_turn(job, JobStatus::NotRun, &mut effects),
-            Event::Approve(job) => self.answer(job, JobStatus::Success, &mut effects),
+            Event::Approve(job) => self.answer((job, Work::Approval), JobStatus::Success, &mut effects),
+            Event::Released { job, succeeded } => {
+                let status = if succeeded { JobStatus::Success } else { JobStatus::Failed };
+                self.answer((job, Work::Release), status, &mut effects);
+            }
             Event::Expire(job) => self.expire(job, &mut effects),
             Event::Cancel => self.cancel(&mut effects),
         }
@@ -280,7 +288,7 @@ impl Workflow {
                 self.set(place, JobStatus::Queued, effects);
                 effects.push(Effect::QueueTasks(place));
             }
-            Work::Approval => self.set(place, JobStatus::OnHold, effects),
+            Work::Approval | Work::Release => self.set(place, JobStatus::OnHold, effects),
             Work::Nothing => self.set(place, JobStatus::Success, effects),
         }
     }
@@ -326,12 +334,12 @@ impl Workflow {
 
     fn expire(&mut self, place: usize, effects: &mut Vec<Effect>) {
         self.lose_turn(place, JobStatus::Canceled, effects);
-        self.answer(place, JobStatus::Canceled, effects);
+        self.answer((place, self.jobs[place].work), JobStatus::Canceled, effects);
     }
 
-    /// Ends a job's waiting for an approval.
-    fn answer(&mut self, place: usize, status: JobStatus, effects: &mut Vec<Effect>) {
-        if self.jobs[place].status == JobStatus::OnHold {
+    /// Ends a job's waiting, where it is for such an answer.
+    fn answer(&mut self, (place, work): (usize, Work), status: JobStatus, effects: &mut Vec<Effect>) {
+        if self.jobs[place].status == JobStatus::OnHold && self.jobs[place].work == work {
             self.set(place, status, effects);
             self.settle(place, effects);
         }

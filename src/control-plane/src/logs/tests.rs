@@ -109,6 +109,7 @@ fn job() -> JobRow {
         kind: Kind::Build,
         requires: vec![],
         serial_group: None,
+        plan: None,
         parallelism: 1,
         executor: Executor::Machine,
         resource_class: None,

@@ -137,6 +137,7 @@ mod tests {
             kind: Kind::Build,
             requires: Vec::new(),
             serial_group: None,
+            plan: None,
             parallelism: 1,
             executor: Executor::Docker { images },
             resource_class: Some("medium".to_owned()),

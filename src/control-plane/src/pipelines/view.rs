@@ -100,6 +100,7 @@ impl Parts {
             ended_ms: row.ended_ms,
             approved_by: row.approved_by,
             kind: row.definition.kind,
+            plan: row.definition.plan.clone(),
             tasks: tasks.into_iter().map(|task| self.task(task, &row.definition)).collect(),
             tests,
             failures,

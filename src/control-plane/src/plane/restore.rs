@@ -195,6 +195,7 @@ fn work(job: &Job) -> Work {
     match job.kind {
         Kind::Build => Work::Tasks(job.parallelism),
         Kind::Approval => Work::Approval,
+        Kind::Release => Work::Release,
         Kind::NoOp | Kind::Lock | Kind::Unlock => Work::Nothing,
     }
 }

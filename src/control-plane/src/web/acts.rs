@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     pipelines::rerun::{By, Order, Which},
-    plane::Plane,
+    plane::{Plane, approvals::Answer},
     refusal::Refusal,
 };
 use actix_web::{HttpResponse, http::header, web};
@@ -86,7 +86,7 @@ pub(crate) async fn approve(
 ) -> Result<HttpResponse, NoPage> {
     let (workflow, job) = path.into_inner();
     let pipeline = pipeline_of(&plane, workflow).await?;
-    plane.approve(workflow, job, None).await?;
+    plane.answer((workflow, job), Answer::Approved, None).await?;
     Ok(back(pipeline))
 }
 

@@ -213,12 +213,15 @@ impl Line {
     }
 }
 
-/// How to approve a job that waits for it, and who did it afterwards.
+/// How to answer a job that waits for it, and who did it afterwards.
 fn note(job: &JobView) -> String {
-    match (&job.approved_by, job.status) {
-        (Some(by), _) => format!("approved by {by}"),
+    match (job.answer(), job.status) {
+        (Some(answer), _) => answer,
         (None, _) if job.inherited => "kept".to_owned(),
-        (None, JobStatus::OnHold) => "waits for an approval here or by roundhouse approve".to_owned(),
+        (None, JobStatus::OnHold) => match &job.plan {
+            Some(plan) => format!("waits for the end of {plan}, by roundhouse release"),
+            None => "waits for an approval here or by roundhouse approve".to_owned(),
+        },
         (None, _) => job.reason.clone().unwrap_or_default(),
     }
 }

@@ -29,6 +29,8 @@ mod page_acts;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod releases;
+#[cfg(test)]
 mod reruns;
 #[cfg(test)]
 mod restarts;

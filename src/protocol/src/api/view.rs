@@ -97,6 +97,9 @@ pub struct JobView {
     /// What it does.
     #[serde(default)]
     pub kind: Kind,
+    /// Of a release: the plan that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// How it stands.
     pub status: JobStatus,
     /// Why, where that says too little.
@@ -111,7 +114,7 @@ pub struct JobView {
     pub started_ms: Option<i64>,
     /// Milliseconds since 1970 of its last task's end, or of the approval.
     pub ended_ms: Option<i64>,
-    /// Who approved it, as they said themselves.
+    /// Who approved it, or said how its release ended, as they said themselves.
     #[serde(default)]
     pub approved_by: Option<String>,
     /// How many tasks it is.
@@ -125,7 +128,19 @@ pub struct JobView {
     pub failures: Vec<FailedTest>,
 }
 
-/// A job that waits for somebody's approval.
+impl JobView {
+    /// What somebody said to it, where it waited for that.
+    pub fn answer(&self) -> Option<String> {
+        let by = self.approved_by.as_deref()?;
+        Some(match (self.kind, &self.reason) {
+            (Kind::Release, Some(reason)) => format!("{reason} (says {by})"),
+            (Kind::Release, None) => format!("released by {by}"),
+            _ => format!("approved by {by}"),
+        })
+    }
+}
+
+/// A job that waits for somebody's approval, or for the end of its release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnHold {
     /// What its pipeline belongs to.
@@ -142,8 +157,35 @@ pub struct OnHold {
     pub job: JobId,
     /// Its name in the workflow.
     pub name: String,
+    /// Of a release: the plan that it waits for; none of what waits for an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Milliseconds since 1970.
     pub since_ms: i64,
+}
+
+/// How a release ended, by the word of whoever carried out its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Released {
+    /// How.
+    pub status: ReleaseStatus,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who says so, as they say themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The two ends of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseStatus {
+    /// What depends on it goes on.
+    Success,
+    /// It counts as a job that failed.
+    Failed,
 }
 
 /// Somebody's approval of a job that waits for it.

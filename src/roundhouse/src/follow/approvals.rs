@@ -1,4 +1,4 @@
-//! Approvals while a pipeline is followed: those given ahead are given, of all others it is said how.
+//! Approvals while a pipeline is followed: those given ahead are given, of all others, and of releases, it is said how.
 
 use super::{
     Follower,
@@ -14,8 +14,8 @@ const ALL: &str = "all";
 /// How the jobs of a pipeline are approved.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Approvals {
-    /// The command by which people do it.
-    pub(crate) command: String,
+    /// What people add to the commands by which they do it, to reach the pipeline: nothing, or options after a blank.
+    pub(crate) reach: String,
     /// The names of those that are approved as soon as they wait for it, or `all`.
     pub(crate) ahead: Vec<String>,
 }
@@ -34,9 +34,10 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// A job waits for an approval.
+    /// A job waits for an approval or a release.
     pub(super) async fn answer(&mut self, at: Place) -> Result<(), ClientError> {
-        if !self.ahead.iter().any(|name| admits(&self.model, name, at)) {
+        let is_approval = self.model.job(at).kind == Kind::Approval;
+        if !is_approval || !self.ahead.iter().any(|name| admits(&self.model, name, at)) {
             let news =
                 News::Job { workflow: at.workflow, job: at.job, status: JobStatus::OnHold, reason: None };
             self.view.told(&self.model, &news);

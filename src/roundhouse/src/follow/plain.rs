@@ -18,16 +18,16 @@ pub(crate) struct Plain<W> {
     logs: Wanted,
     paint: Paint,
     is_terminal: bool,
-    /// The command that approves.
-    approve: String,
+    /// What leads the commands that answer jobs to the pipeline.
+    reach: String,
     unfinished: HashMap<(TaskId, StepNumber), Vec<u8>>,
 }
 
 impl<W: Write> Plain<W> {
     /// Writes everything, logs too.
-    pub(crate) fn complete(out: W, paint: Paint, approve: &str) -> Self {
-        let (approve, unfinished) = (approve.to_owned(), HashMap::new());
-        Self { out, logs: Wanted::All, paint, is_terminal: false, approve, unfinished }
+    pub(crate) fn complete(out: W, paint: Paint, reach: &str) -> Self {
+        let (reach, unfinished) = (reach.to_owned(), HashMap::new());
+        Self { out, logs: Wanted::All, paint, is_terminal: false, reach, unfinished }
     }
 
     /// Writes logs as a terminal bears them, if it is one: elsewhere they are complete to the byte.
@@ -36,8 +36,8 @@ impl<W: Write> Plain<W> {
     }
 
     /// Writes how jobs and steps begin and end, and no logs.
-    pub(crate) fn brief(out: W, paint: Paint, approve: &str) -> Self {
-        Self { logs: Wanted::None, ..Self::complete(out, paint, approve) }
+    pub(crate) fn brief(out: W, paint: Paint, reach: &str) -> Self {
+        Self { logs: Wanted::None, ..Self::complete(out, paint, reach) }
     }
 
     // Who closed the other end does not want the rest, and the run goes on for its other results.
@@ -60,7 +60,9 @@ impl<W: Write> Plain<W> {
                 None => return,
             },
             JobStatus::Blocked => return,
-            JobStatus::OnHold => self.paint.status(status, &words::on_hold(&self.approve, &label)),
+            JobStatus::OnHold => {
+                self.paint.status(status, &words::on_hold(&self.reach, &label, model.job(at).plan.as_deref()))
+            }
             JobStatus::Running => "started".to_owned(),
             over => self.paint.status(over, &words::over(model.job(at))),
         };
@@ -175,7 +177,7 @@ mod tests {
 
     fn two_tasks() -> (Plain<Vec<u8>>, Model) {
         let mut model = Model::new(pipeline(&[("main", &["build"])]));
-        let mut view = Plain::complete(Vec::new(), Paint::PLAIN, "roundhouse approve");
+        let mut view = Plain::complete(Vec::new(), Paint::PLAIN, "");
         for news in [
             news_job(0, 0, JobStatus::Queued),
             task(0, 0, 1, 0),
@@ -218,7 +220,7 @@ mod tests {
     #[test]
     fn a_job_that_waits_for_an_approval_says_how_to_give_it() {
         let mut model = Model::new(pipeline(&[("main", &["hold on"])]));
-        let mut view = Plain::brief(Vec::new(), Paint::PLAIN, "roundhouse approve");
+        let mut view = Plain::brief(Vec::new(), Paint::PLAIN, "");
         tell(&mut view, &mut model, &news_job(0, 0, JobStatus::OnHold));
         tell(&mut view, &mut model, &news_job(0, 0, JobStatus::Success));
         let text = String::from_utf8(view.out).unwrap();
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn a_job_that_waits_for_its_turn_says_why_and_so_does_one_that_never_had_it() {
         let mut model = Model::new(pipeline(&[("main", &["one", "two"])]));
-        let mut view = Plain::brief(Vec::new(), Paint::PLAIN, "roundhouse approve");
+        let mut view = Plain::brief(Vec::new(), Paint::PLAIN, "");
         let job = |job, status, reason: Option<&str>| News::Job {
             workflow: 0,
             job,

@@ -47,6 +47,7 @@ fn blocked(called: &str) -> JobView {
         number: 1,
         name: called.to_owned(),
         kind: Kind::Build,
+        plan: None,
         status: JobStatus::Blocked,
         reason: None,
         inherited: false,

@@ -38,14 +38,14 @@ pub(crate) struct Live {
     since: HashMap<Place, Instant>,
     began: Instant,
     noted: String,
-    /// The command that approves.
-    approve: String,
+    /// What leads the commands that answer jobs to the pipeline.
+    reach: String,
     unfinished: Vec<u8>,
 }
 
 impl Live {
     /// Draws on this stream, which is a terminal.
-    pub(crate) fn new(stream: Stream, paint: Paint, approve: &str) -> Self {
+    pub(crate) fn new(stream: Stream, paint: Paint, reach: &str) -> Self {
         let target = match stream {
             Stream::Output => ProgressDrawTarget::stdout_with_hz(12),
             Stream::Error => ProgressDrawTarget::stderr_with_hz(12),
@@ -62,7 +62,7 @@ impl Live {
             since: HashMap::new(),
             began: Instant::now(),
             noted: String::new(),
-            approve: approve.to_owned(),
+            reach: reach.to_owned(),
             unfinished: Vec::new(),
         }
     }
@@ -86,7 +86,7 @@ impl Live {
             JobStatus::Blocked | JobStatus::Queued => {}
             JobStatus::Running | JobStatus::OnHold => {
                 if status == JobStatus::OnHold {
-                    self.above(&on_hold_line(model, at, &self.approve, self.paint));
+                    self.above(&on_hold_line(model, at, &self.reach, self.paint));
                 }
                 self.since.insert(at, Instant::now());
                 self.running.push(at);
@@ -236,11 +236,11 @@ fn over_line(model: &Model, at: Place, status: JobStatus, took: Option<Duration>
     format!("{mark} {name} {took:>8}{how}").trim_end().to_owned()
 }
 
-/// The whole of what to do about a job that waits for an approval, which a row may have no room for.
-fn on_hold_line(model: &Model, at: Place, approve: &str, paint: Paint) -> String {
+/// The whole of what to do about a job that waits for an answer, which a row may have no room for.
+fn on_hold_line(model: &Model, at: Place, reach: &str, paint: Paint) -> String {
     let label = model.job_label(at);
     let mark = paint.status(JobStatus::OnHold, words::mark(JobStatus::OnHold));
-    format!("{mark} {} {}", padded(&label), words::on_hold(approve, &label))
+    format!("{mark} {} {}", padded(&label), words::on_hold(reach, &label, model.job(at).plan.as_deref()))
 }
 
 /// Why a job is queued, where that is not for want of a launch-agent.
@@ -346,7 +346,7 @@ mod tests {
         let mut model = Model::new(pipeline(&[("main", &["hold"])]));
         assert!(model.apply(&news_job(0, 0, JobStatus::OnHold)));
         let at = Place { workflow: 0, job: 0 };
-        let line = on_hold_line(&model, at, "roundhouse approve", Paint::PLAIN);
+        let line = on_hold_line(&model, at, "", Paint::PLAIN);
         assert_eq!(line, "‖ hold                     on hold: approve it with `roundhouse approve hold`");
         let row = row_text(&model, at, Duration::from_secs(7));
         assert_eq!(row, "hold                           7s  on hold");

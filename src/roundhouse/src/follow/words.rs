@@ -97,9 +97,16 @@ pub(crate) fn over(job: &JobView) -> String {
     }
 }
 
-/// What to do about a job that waits for an approval.
-pub(crate) fn on_hold(command: &str, job: &str) -> String {
-    format!("on hold: approve it with `{command} {}`", in_shell(job))
+/// What to do about a job that waits for an approval or a release.
+pub(crate) fn on_hold(reach: &str, label: &str, plan: Option<&str>) -> String {
+    let job = in_shell(label);
+    match plan {
+        Some(plan) => format!(
+            "on hold: once the release {} is over, say so with `roundhouse release{reach} {job}`, or with `--failed` behind it",
+            shown(plan)
+        ),
+        None => format!("on hold: approve it with `roundhouse approve{reach} {job}`"),
+    }
 }
 
 /// A word as a shell reads it back.

@@ -75,8 +75,8 @@ fn row(job: &JobView, label: &str, width: usize, paint: Paint) -> String {
 
 /// Why a job is not a success.
 fn reason(job: &JobView) -> String {
-    if let Some(by) = &job.approved_by {
-        return format!("approved by {}", words::shown(by));
+    if let Some(answer) = job.answer() {
+        return words::shown(&answer);
     }
     if let Some(reason) = &job.reason {
         return words::shown(reason);

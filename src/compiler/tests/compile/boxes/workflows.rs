@@ -135,7 +135,11 @@ fn repeated_jobs_are_numbered() {
 #[test]
 fn every_type_of_job_is_known() {
     for kind in ["build", "approval", "no-op", "lock", "unlock", "release"] {
-        let body = if kind == "build" { "machine: true, steps: [checkout]" } else { "description: x" };
+        let body = match kind {
+            "build" => "machine: true, steps: [checkout]",
+            "release" => "plan_name: shop",
+            _ => "description: x",
+        };
         let more = if kind.ends_with("lock") { ", serial-group: a/b" } else { "" };
         let text = format!(
             "version: 2.1\njobs: {{j: {{type: {kind}, {body}}}}}\nworkflows: {{w: {{jobs: [j: {{name: x{more}}}]}}}}\n"
@@ -171,9 +175,53 @@ fn lock_and_unlock_jobs_name_the_group_that_they_are_for() {
 }
 
 #[test]
-fn a_release_is_refused_by_name() {
-    let text = "version: 2.1\njobs: {r: {type: release, plan_name: p}}\nworkflows: {w: {jobs: [r]}}\n";
-    says(text, &["a job of `type: release` carries out a plan of CircleCI's release service"]);
+fn a_release_names_its_plan_and_has_no_steps() {
+    let text = |jobs: &str, used: &str| {
+        format!(
+            "version: 2.1\njobs: {{m: {{type: no-op}}, {jobs}}}\nworkflows: {{w: {{jobs: [m, {used}]}}}}\n"
+        )
+    };
+    let of = |more: &str| text(&format!("r: {{type: release, {more}}}"), "r: {requires: [m]}");
+    says(&of("plan_name: shop"), &["job r after m waits for the release shop"]);
+    says(
+        &text(
+            "r: {type: release, parameters: {p: {type: string}}, plan_name: << parameters.p >>-eu}",
+            "r: {p: shop}",
+        ),
+        &["job r waits for the release shop-eu"],
+    );
+    says(&text("b: {type: no-op}", "x: {type: release, plan_name: p}"), &["job x waits for the release p"]);
+    says(&text("b: {type: no-op}", "x: {type: release}"), &["needs `plan_name`"]);
+    for wrong in ["description: x", "plan_name: \"\""] {
+        says(&of(wrong), &["job `r` needs `plan_name`"]);
+    }
+    says(&of("plan_name: [a]"), &["`plan_name` of job `r` must be a string"]);
+    says(
+        &of("plan_name: shop, steps: [checkout]"),
+        &["the steps of job `r` never run: a job of `type: release`"],
+    );
+}
+
+#[test]
+fn a_release_may_be_named_filtered_and_required_with_statuses() {
+    let text = "version: 2.1\njobs: {ok: {type: no-op}, r: {type: release, plan_name: p}}\nworkflows:\n  w:\n    jobs:\n\
+                \x20     - r: {name: eu, filters: {branches: {only: other}}}\n\
+                \x20     - r: {name: us}\n\
+                \x20     - ok: {name: back, requires: [us: [failed, canceled]]}\n";
+    says(text, &["job us waits for the release p", "job back after us: failed or canceled does nothing"]);
+}
+
+#[test]
+fn a_release_that_monitoring_is_to_judge_is_refused_by_name() {
+    let of = |validation: &str| {
+        format!(
+            "version: 2.1\njobs: {{r: {{type: release, plan_name: p, validation: {validation}}}}}\nworkflows: {{w: {{jobs: [r]}}}}\n"
+        )
+    };
+    says(&of("{enabled: true}"), &["the `validation` of job `r` listens to monitoring tools"]);
+    says(&of("{enabled: false, evaluation_time: 30m}"), &["job r waits for the release p"]);
+    says(&of("{evaluation_time: 30m}"), &["`validation` needs `enabled`"]);
+    says(&of("{enabled: maybe}"), &["`enabled` of `validation` must be true or false"]);
 }
 
 #[test]

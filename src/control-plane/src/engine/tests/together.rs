@@ -46,6 +46,12 @@ impl House {
         house
     }
 
+    /// A job hears whichever word it may wait for.
+    fn answer(&mut self, job: usize) {
+        self.tell(workflow::Event::Approve(job));
+        self.tell(workflow::Event::Released { job, succeeded: true });
+    }
+
     fn tell(&mut self, event: workflow::Event) {
         for effect in self.engine.apply(event) {
             match effect {
@@ -93,7 +99,7 @@ impl House {
         let (until, outcome) = (self.now + LEASE, call.outcome);
         match call.kind {
             0 => self.tell(workflow::Event::Cancel),
-            27..=29 => self.tell(workflow::Event::Approve(call.lease.index(self.shapes.len()))),
+            27..=29 => self.answer(call.lease.index(self.shapes.len())),
             1..=3 => {
                 self.now += LEASE / 2;
                 let now = self.now;
@@ -128,7 +134,7 @@ impl House {
 
     /// Launch-agents that do what they must take whatever is queued, and people approve whatever waits.
     fn finish(&mut self) {
-        (0..self.shapes.len()).for_each(|job| self.tell(workflow::Event::Approve(job)));
+        (0..self.shapes.len()).for_each(|job| self.answer(job));
         let mut place = 0;
         while place < self.tasks.len() {
             self.happens(place, task::Event::Claim { until: Millis::MAX });
@@ -136,7 +142,7 @@ impl House {
             self.happens(place, task::Event::Begin { epoch });
             self.happens(place, task::Event::Finish { epoch, outcome: Outcome::Success });
             place += 1;
-            (0..self.shapes.len()).for_each(|job| self.tell(workflow::Event::Approve(job)));
+            (0..self.shapes.len()).for_each(|job| self.answer(job));
         }
     }
 }

@@ -157,6 +157,27 @@ fn the_walks_of_a_workflow_with_a_gate() {
 }
 
 #[test]
+fn the_walks_of_a_workflow_with_a_release() {
+    let need = |job, ending| Need { job, endings: vec![ending] };
+    let of = |requires, work| Shape { requires, work, is_serial: false };
+    // `a` is a release, `b` wants its success, `c` its failure.
+    let shapes = [
+        of(vec![], Work::Release),
+        of(vec![need(0, Ending::Success)], Work::Nothing),
+        of(vec![need(0, Ending::Failed)], Work::Nothing),
+    ];
+    let released = |succeeded| Event::Released { job: 0, succeeded };
+    let walks = [
+        ("it succeeds", vec![Event::Start, Event::Approve(0), released(true), released(false)]),
+        ("it fails", vec![Event::Start, released(false), released(true)]),
+        ("nobody says how it ended", vec![Event::Start, Event::Expire(0), released(true)]),
+        ("it is canceled meanwhile", vec![Event::Start, Event::Cancel, released(true)]),
+    ];
+    let walk = |(name, events): &(&str, Vec<Event>)| format!("== {name}\n{}", walked(&shapes, events));
+    insta::assert_snapshot!(walks.iter().map(walk).collect::<String>());
+}
+
+#[test]
 fn a_workflow_of_nothing_to_do_is_over_as_it_starts() {
     let nothing = |requires: &[usize]| Shape { work: Work::Nothing, ..shape(requires, 1) };
     let mut workflow = Workflow::new(&[nothing(&[1]), nothing(&[])]).unwrap();
@@ -185,6 +206,7 @@ pub(super) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let work = prop_oneof![
         6 => (1..4_u32).prop_map(Work::Tasks),
         1 => Just(Work::Approval),
+        1 => Just(Work::Release),
         1 => Just(Work::Nothing),
     ];
     let needs = prop::collection::vec((any::<Index>(), endings), 0..3);
@@ -280,12 +302,31 @@ impl Driver {
         }
     }
 
-    /// Approves one of the jobs that wait for it, or lets its time run out.
-    fn answer(&mut self, which: Index, event: fn(usize) -> Event) {
+    /// Answers one of the jobs that wait for it, also in ways that it does not wait for, or lets its time run out.
+    fn answer(&mut self, which: Index, kind: u8) {
         let on_hold = self.on_hold();
-        if !on_hold.is_empty() {
-            self.apply(event(on_hold[which.index(on_hold.len())]));
+        if on_hold.is_empty() {
+            return;
         }
+        let job = on_hold[which.index(on_hold.len())];
+        let before = self.engine.job_status(job);
+        let succeeded = kind != 22;
+        match kind {
+            24 => self.apply(Event::Expire(job)),
+            _ if self.shapes[job].work == Work::Approval => {
+                self.apply(Event::Released { job, succeeded });
+                assert_eq!(self.engine.job_status(job), before, "{job} is no release");
+                self.apply(Event::Approve(job));
+            }
+            _ => {
+                self.apply(Event::Approve(job));
+                assert_eq!(self.engine.job_status(job), before, "{job} is no approval");
+                self.apply(Event::Released { job, succeeded });
+                let ended = if succeeded { JobStatus::Success } else { JobStatus::Failed };
+                assert_eq!(self.engine.job_status(job), ended, "{job} ended as it was said");
+            }
+        }
+        assert!(self.engine.job_status(job).is_terminal(), "{job} was answered");
     }
 
     fn cancel(&mut self, job: usize) {
@@ -312,8 +353,7 @@ impl Driver {
                 let outcome = if self.canceled { Outcome::Canceled } else { step.outcome };
                 self.apply(ended(job, outcome));
             }
-            21..=23 => self.answer(step.which, Event::Approve),
-            24 => self.answer(step.which, Event::Expire),
+            21..=24 => self.answer(step.which, step.kind),
             25 => self.turn(step.which, Event::Expire),
             26 => self.turn(step.which, Event::Skip),
             27..=30 => self.turn(step.which, Event::Turn),

@@ -18,6 +18,7 @@ fn job(place: usize, requires: &[usize], status: JobStatus) -> JobRow {
         name: format!("job-{place}"),
         kind: Kind::Build,
         serial_group: None,
+        plan: None,
         requires: requires.iter().map(|place| Requirement::success(format!("job-{place}"))).collect(),
         parallelism: 1,
         executor: Executor::Machine,
