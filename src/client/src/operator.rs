@@ -24,8 +24,8 @@ use std::fs::File;
 /// An operator as the control plane sees it.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    link: Link,
-    token: Bearer,
+    pub(crate) link: Link,
+    pub(crate) token: Bearer,
 }
 
 /// A piece of a step's log.
@@ -221,16 +221,16 @@ impl Operator {
         file::put(&self.link, file::Target { path: &path, token: Some(&self.token) }, content, from).await
     }
 
-    fn get(&self, path: impl Into<String>) -> Call {
+    pub(crate) fn get(&self, path: impl Into<String>) -> Call {
         Call::new(Method::GET, path, &self.token)
     }
 
-    fn delete(&self, path: String) -> Call {
+    pub(crate) fn delete(&self, path: String) -> Call {
         Call::new(Method::DELETE, path, &self.token).tries(Tries::Connect)
     }
 
     /// Twice would make two.
-    fn create(&self, path: &str) -> Call {
+    pub(crate) fn create(&self, path: &str) -> Call {
         Call::new(Method::POST, path, &self.token).tries(Tries::Connect)
     }
 }

@@ -6,12 +6,14 @@ pub(crate) mod base64;
 mod compile;
 mod health;
 mod job;
+pub(crate) mod may;
 mod me;
 mod metrics;
 mod openapi;
 mod operator;
 mod orbs;
 mod paging;
+mod people;
 mod project;
 mod rerun;
 mod runner;
@@ -60,6 +62,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(health::routes)
         .configure(openapi::routes)
         .configure(me::routes)
+        .configure(people::routes)
         .configure(project::routes)
         .configure(job::routes)
         .configure(project::project_route);

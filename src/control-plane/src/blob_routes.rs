@@ -1,6 +1,7 @@
 //! Contents over HTTP: signed URLs both ways, artifacts by name, and ranges of logs held open until they grow.
 
 use crate::{
+    api::may::{TheJob, TheTask},
     bundle,
     logs::{LogName, Range as LogRange},
     plane::{Plane, clock::wall_ms},
@@ -166,7 +167,7 @@ pub(crate) struct ArtifactName {
 
 /// `GET /api/v3/artifacts/{job}/{index}/{path}`: what a job stored, shown only where it can do nothing.
 async fn artifact(
-    _: Reading,
+    _: Reading<TheJob>,
     plane: web::Data<Plane>,
     name: web::Path<ArtifactName>,
     request: HttpRequest,
@@ -264,7 +265,7 @@ struct LogQuery {
 
 /// `GET /api/v3/tasks/{task}/steps/{step}/log`: raw bytes from an offset on, held open while there are none.
 async fn log(
-    _: Reading,
+    _: Reading<TheTask>,
     plane: web::Data<Plane>,
     name: web::Path<(String, u32)>,
     query: web::Query<LogQuery>,

@@ -22,6 +22,7 @@ mod data_dir;
 mod engine;
 mod logs;
 mod oidc;
+mod people;
 mod pipelines;
 mod plane;
 mod ranges;

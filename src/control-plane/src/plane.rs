@@ -11,6 +11,7 @@ pub(crate) mod instances;
 pub(crate) mod keeper;
 pub(crate) mod leases;
 pub(crate) mod live;
+pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod projects;
 pub(crate) mod restore;
@@ -30,6 +31,7 @@ use crate::{
     settings::Retention,
     tallies::Tallies,
     triggers::{Fetches, Working},
+    web::welcome::Welcome,
 };
 use access::Access;
 use clock::{Clock, Moment};
@@ -82,6 +84,8 @@ pub(crate) struct Plane {
     pub(crate) calls: watch::Sender<usize>,
     pub(crate) tallies: Tallies,
     pub(crate) fetches: Fetches,
+    /// Of the first admin.
+    pub(crate) welcome: Welcome,
     /// Webhooks that are being worked on.
     pub(crate) working: Working,
     core: Mutex<Core>,
@@ -125,6 +129,7 @@ pub(crate) struct Parts {
     pub(crate) instances: Instances,
     pub(crate) rules: Rules,
     pub(crate) fetches: Fetches,
+    pub(crate) welcome: Welcome,
     pub(crate) removals: Arc<Removals>,
     pub(crate) swept: PathBuf,
     pub(crate) closing: watch::Receiver<bool>,
@@ -170,6 +175,7 @@ impl Plane {
             calls: watch::Sender::new(0),
             tallies: Tallies::default(),
             fetches: parts.fetches,
+            welcome: parts.welcome,
             working: Working::default(),
             core: Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),

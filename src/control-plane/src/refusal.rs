@@ -13,9 +13,12 @@ pub(crate) enum Refusal {
     /// A runner's token that stands for nothing: nobody is to learn what exists.
     #[error("the token stands for nothing")]
     Unknown,
-    /// No valid operator's token.
-    #[error("Unauthorized: give the operator's token as `Authorization: Bearer`")]
+    /// Nobody who is known.
+    #[error("Unauthorized: give a token of yours, or the operator's, as `Authorization: Bearer`")]
     Unauthorized,
+    /// Somebody who is known, and may not.
+    #[error("{0}")]
+    Forbidden(String),
     /// A webhook that is not the provider's: nobody is to learn why.
     #[error("the signature is not valid")]
     Unsigned,
@@ -94,6 +97,7 @@ impl ResponseError for Refusal {
         match self {
             Self::Unknown | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::Unauthorized | Self::Unsigned => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,

@@ -18,6 +18,8 @@ pub struct Settings {
     pub operator_token: Option<String>,
     /// A token that sees what waits for an approval and approves it, and can do nothing else.
     pub approver_token: Option<String>,
+    /// Whether a link for the first admin is made, as long as nobody is known.
+    pub welcomes: bool,
     /// Where the key comes from that encrypts secrets and signs URLs.
     pub key: KeySource,
     /// The program of the task-agent that claims name, published at the start.
@@ -110,6 +112,7 @@ impl Settings {
             public_url: None,
             operator_token: None,
             approver_token: None,
+            welcomes: false,
             key: KeySource::File,
             agent_program,
             lease: Duration::from_secs(60),

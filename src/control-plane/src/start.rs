@@ -7,7 +7,7 @@ use crate::{
     secrets::{KeyError, Vault},
     settings::{KeySource, Settings},
     triggers::Fetches,
-    web,
+    web::{self, welcome::Welcome},
 };
 use actix_web::{
     App, HttpServer,
@@ -44,6 +44,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The operator's token.
     pub operator_token: String,
+    /// Where the first admin makes themselves known, once and within a day; none where somebody is known.
+    pub welcome: Option<String>,
     pub(crate) plane: Arc<Plane>,
     server: ServerHandle,
     closing: watch::Sender<bool>,
@@ -121,14 +123,14 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     let address =
         listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let (closing, closed) = watch::channel(false);
-    let (plane, operator_token) = open(&settings, address, log, closed).await?;
+    let Opened { plane, operator_token, welcome } = open(&settings, address, log, closed).await?;
     plane.restore_all().await.map_err(StartError::remembered)?;
     let (server, serving) = serve(plane.clone(), listener)
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let tasks =
         vec![serving, spawn(plane.clone().keep()), spawn(seal(plane.clone())), spawn(retain(plane.clone()))];
     info!(plane.log, "serving"; "address" => %address);
-    Ok(Running { address, operator_token, plane, server, closing, tasks, _lock: lock })
+    Ok(Running { address, operator_token, welcome, plane, server, closing, tasks, _lock: lock })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -142,7 +144,7 @@ async fn open(
     address: SocketAddr,
     log: Logger,
     closing: watch::Receiver<bool>,
-) -> Result<(Arc<Plane>, String), StartError> {
+) -> Result<Opened, StartError> {
     let directory = &settings.data_dir;
     let store = Store::open(&directory.join(data_dir::STORE)).await?;
     let blobs = Blobs::open(directory.join(data_dir::BLOBS)).await?;
@@ -151,10 +153,11 @@ async fn open(
     let page = page(settings, address);
     let issuer = issuer(settings, page.as_deref(), &vault)?;
     let agent = publish(&blobs, &settings.agent_program).await?;
-    let token = operator_token(settings)?;
+    let operator_token = operator_token(settings)?;
     let approver = settings.approver_token.as_deref().map(token::hash);
-    let access = Access::read(&store, token::hash(&token), approver).await;
+    let access = Access::read(&store, token::hash(&operator_token), approver).await;
     let access = access.map_err(StartError::remembered)?;
+    let (welcome, key) = welcome(settings, &access);
     let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
     let removals = Arc::new(data_dir::Removals::of(directory)?);
     let logs = Logs::open(directory, store.clone(), blobs.clone(), removals.clone())
@@ -170,8 +173,7 @@ async fn open(
         known_hosts: settings.known_hosts.clone(),
     };
     let swept = directory.join(data_dir::SWEPT);
-    let fetches = Fetches::open(directory, settings.insecure_fetch)
-        .map_err(StartError::directory("empty", &directory.join("fetches")))?;
+    let fetches = fetches(settings)?;
     let parts = Parts {
         store,
         blobs,
@@ -183,11 +185,36 @@ async fn open(
         instances,
         rules,
         fetches,
+        welcome,
         removals,
         swept,
         closing,
     };
-    Ok((Plane::new(parts), token))
+    let at = page.unwrap_or_else(|| format!("http://{address}"));
+    let welcome = key.map(|key| format!("{at}/welcome/{key}"));
+    Ok(Opened { plane: Plane::new(parts), operator_token, welcome })
+}
+
+fn fetches(settings: &Settings) -> Result<Fetches, StartError> {
+    let directory = &settings.data_dir;
+    Fetches::open(directory, settings.insecure_fetch)
+        .map_err(StartError::directory("empty", &directory.join("fetches")))
+}
+
+/// What an opened data directory is.
+struct Opened {
+    plane: Arc<Plane>,
+    operator_token: String,
+    welcome: Option<String>,
+}
+
+/// As long as nobody is known.
+fn welcome(settings: &Settings, access: &Access) -> (Welcome, Option<String>) {
+    if !settings.welcomes || !access.people().is_empty() {
+        return (Welcome::default(), None);
+    }
+    let (welcome, key) = Welcome::new();
+    (welcome, Some(key))
 }
 
 /// Whoever is to check a token has to reach its issuer, and to find the same key there later.

@@ -6,8 +6,9 @@
 //! /jobs/{id}[/{task}[/{step}]]    a job's task with its steps and the log of one
 //! /tasks/{id}/steps/{n}/raw       a log as plain text
 //! /jobs/{id}/{task}/artifacts/{path}, /reports/{key}/{id}/{task}/{path}   a report in a sandbox
-//! POST /session                   the operator's token, once; then a cookie
+//! POST /session                   the operator's token or one's own, once; then a cookie
 //! POST /pipelines/{id}/cancel, /workflows/{id}/cancel, /workflows/{id}/rerun, /workflows/{id}/approve/{job}
+//! /welcome/{key}                  who the first admin is, once
 //! ```
 //!
 //! Everything that came from a job or a configuration is escaped, and no foreign script, style or frame is let in.
@@ -21,6 +22,7 @@ mod raw;
 mod reports;
 mod response;
 pub(crate) mod session;
+pub(crate) mod welcome;
 mod words;
 
 pub(crate) use job::in_url;
@@ -47,5 +49,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/workflows/{workflow}/cancel", post().to(acts::cancel_workflow))
         .route("/workflows/{workflow}/rerun", post().to(acts::rerun))
         .route("/workflows/{workflow}/approve/{job}", post().to(acts::approve))
-        .route("/session", post().to(session::open));
+        .route("/session", post().to(session::open))
+        .route("/welcome/{key}", get().to(welcome::page))
+        .route("/welcome/{key}", post().to(welcome::enter));
 }

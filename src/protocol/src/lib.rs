@@ -22,6 +22,7 @@ pub mod image;
 pub mod invariants;
 pub mod job;
 pub mod journal;
+pub mod people;
 pub mod pipeline;
 pub mod repository;
 pub mod run;

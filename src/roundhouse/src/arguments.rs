@@ -6,24 +6,28 @@ mod config;
 mod operator;
 mod orb;
 mod orb_store;
+mod people;
 mod project;
 mod rerun;
 mod selection;
 mod ssh_key;
+mod token;
 
 pub(crate) use approve::{Among, Approve, Release};
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
 pub(crate) use operator::{
     Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,
-    ServerCommand, Token, TokenCommand,
+    ServerCommand,
 };
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
+pub(crate) use people::{UserCommand, Users};
 pub(crate) use project::{Project, ProjectCommand};
 pub(crate) use rerun::Rerun;
 pub(crate) use selection::{Output, Selection};
 pub(crate) use ssh_key::{KeyFile, SshKeyCommand, SshKeys};
+pub(crate) use token::{Token, TokenCommand, TokenOf};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -55,8 +59,10 @@ pub(crate) enum Command {
     Status(Status),
     /// Make, list and delete resource classes of a control plane
     ResourceClass(ResourceClass),
-    /// Make, list and delete the tokens with which launch-agents claim
-    Token(Token),
+    /// Make people known to a control plane, and give them roles
+    User(Users),
+    /// Make, list and delete the tokens with which launch-agents claim, and people and programs call
+    Token(Box<Token>),
     /// Give projects of a control plane SSH keys, list them and take them away
     SshKey(SshKeys),
     /// Name the repositories of projects, of whose pushes a control plane makes pipelines
@@ -221,6 +227,7 @@ mod tests {
             "launch-agent",
             "status",
             "resource-class",
+            "user",
             "token",
             "project",
             "pipeline",

@@ -15,6 +15,7 @@ mod logging;
 mod notify;
 mod orb;
 mod orders;
+mod people;
 mod pipeline;
 mod program;
 mod projects;
@@ -28,6 +29,7 @@ mod server;
 mod show;
 mod ssh_keys;
 mod status;
+mod tokens;
 mod validate;
 mod values;
 
@@ -73,7 +75,8 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         Command::ResourceClass(classes) => {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
-        Command::Token(tokens) => resources::token(&tokens.command).map(|()| exit::SUCCESS),
+        Command::User(users) => people::users(&users.command).map(|()| exit::SUCCESS),
+        Command::Token(tokens) => tokens::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),
         Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),
         Command::Rerun(options) => rerun::rerun(options),

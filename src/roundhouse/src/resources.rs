@@ -1,16 +1,14 @@
-//! Resource classes and their tokens: made, listed, deleted.
+//! Resource classes: made, listed, deleted.
 
 use crate::{
-    arguments::{ResourceClassCommand, TokenCommand},
+    arguments::ResourceClassCommand,
     connect::{Access, block_on, failed},
     failure::Failure,
     say,
+    tokens::create_token,
 };
 use client::Operator;
-use protocol::{
-    ResourceClass,
-    api::{Resource, Token},
-};
+use protocol::{ResourceClass, api::Resource};
 
 /// `roundhouse resource-class`.
 pub(crate) fn resource_class(command: &ResourceClassCommand) -> Result<(), Failure> {
@@ -55,52 +53,6 @@ async fn delete_class(operator: Operator, class: &ResourceClass, force: bool) ->
     operator.delete_resource(&id, force).await.map_err(failed)?;
     say::note(format_args!("deleted {class}"));
     Ok(())
-}
-
-/// `roundhouse token`.
-pub(crate) fn token(command: &TokenCommand) -> Result<(), Failure> {
-    match command {
-        TokenCommand::Create { resource_class, nickname, connection } => {
-            let access = Access::of(connection)?;
-            block_on(create_token(access.operator(), resource_class, nickname))
-        }
-        TokenCommand::List { resource_class, connection } => {
-            let access = Access::of(connection)?;
-            block_on(list_tokens(access.operator(), resource_class))
-        }
-        TokenCommand::Delete { id, connection } => {
-            let access = Access::of(connection)?;
-            block_on(async { access.operator().delete_token(id).await.map_err(failed) })?;
-            say::note(format_args!("deleted {id}"));
-            Ok(())
-        }
-    }
-}
-
-/// The secret alone goes to standard output, so that a script can keep it.
-async fn create_token(operator: Operator, class: &ResourceClass, nickname: &str) -> Result<(), Failure> {
-    let token = Token {
-        id: None,
-        resource_class: class.clone(),
-        nickname: nickname.to_owned(),
-        token: None,
-        created_at: None,
-    };
-    let made = operator.create_token(&token).await.map_err(failed)?;
-    let secret =
-        made.token.ok_or_else(|| Failure::machinery("the control plane made a token and did not tell it"))?;
-    say::note(format_args!(
-        "a token of {class}, shown this once; give it to a launch-agent as api.auth_token:"
-    ));
-    say::print(format_args!("{secret}\n"))
-}
-
-async fn list_tokens(operator: Operator, class: &ResourceClass) -> Result<(), Failure> {
-    let tokens = operator.tokens(class).await.map_err(failed)?;
-    let rows = tokens
-        .into_iter()
-        .map(|one| [one.id.unwrap_or_default(), one.nickname, one.created_at.unwrap_or_default()]);
-    say::print(columns(["ID", "NICKNAME", "CREATED"], rows.collect()))
 }
 
 /// Columns as wide as their widest word; the last one is not padded.

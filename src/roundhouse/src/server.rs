@@ -44,6 +44,7 @@ fn serve(options: &Server) -> Result<(), Failure> {
     settings.public_url.clone_from(&options.public_url);
     settings.retention = options.retention();
     settings.insecure_fetch = options.allow_insecure_fetch;
+    settings.welcomes = true;
     if let Some(path) = &options.known_hosts {
         settings.known_hosts =
             fs::read_to_string(path).or_usage(format!("--known-hosts {}", path.display()))?;
@@ -54,6 +55,9 @@ fn serve(options: &Server) -> Result<(), Failure> {
             .await
             .or_machinery("cannot start the control plane")?;
         slog::info!(log, "listening"; "address" => %running.address, "data" => %options.data_dir.display());
+        if let Some(link) = &running.welcome {
+            slog::info!(log, "nobody is known here: whoever opens this link first, within a day, is the admin"; "link" => link);
+        }
         let notifier = Notifier::of_environment();
         notifier.status(&format!("listening on {}", running.address));
         notifier.ready();

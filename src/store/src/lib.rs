@@ -20,6 +20,7 @@ mod logs;
 mod look;
 mod open;
 mod orbs;
+mod people;
 mod repositories;
 mod runs;
 mod search;
@@ -27,6 +28,7 @@ mod ssh_keys;
 mod steps;
 mod tasks;
 mod tested;
+mod whose;
 mod write;
 mod writer;
 
@@ -37,6 +39,7 @@ pub use kept::{BundlePlace, BundleRow, CacheRow, FoundArtifact, FoundCache, Laye
 pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
 pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;
+pub use people::{ApiTokenRow, Bearer, MemberRow, PersonRow, Rights};
 pub use repositories::RepositoryRow;
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use search::Wanted;
@@ -44,6 +47,7 @@ pub use ssh_keys::SshKeyRow;
 pub use steps::StepRow;
 pub use tasks::{LeaseRow, Phase, TaskRow};
 pub use tested::{Cases, Named, TestsRow};
+pub use whose::Belonging;
 pub use write::Write;
 pub use writer::{Command, Done, Guard};
 

@@ -1,7 +1,7 @@
 //! Projects, pipelines, workflows and jobs.
 
 use crate::{
-    LogRow, StepRow, Store, StoreError, TaskRow,
+    LogRow, StepRow, Store, StoreError, TaskRow, Wanted,
     batch::Batch,
     columns::{bytes, count, int, json, optional_uuid, small, structure, uuid, word},
 };
@@ -429,18 +429,17 @@ impl Store {
         }))
     }
 
-    /// The newest pipelines with their projects' names and workflows, at most that many.
+    /// The newest pipelines with their projects' names and workflows, at most that many; of those organizations alone
+    /// whose projects' names begin like this, or of all.
     pub async fn newest_pipelines(
         &self,
         most: u32,
+        within: Option<Vec<String>>,
     ) -> Result<Vec<(String, PipelineRow, Vec<WorkflowRow>)>, StoreError> {
-        const SQL: &str = "SELECT p.*, j.name AS project_name FROM pipelines p JOIN projects j \
-                           ON j.id = p.project ORDER BY p.created_ms DESC, p.number DESC LIMIT ?";
         let mut newest = Vec::new();
-        for row in sqlx::query(SQL).bind(most).fetch_all(&self.readers).await? {
-            let pipeline = PipelineRow::read(&row)?;
+        for (project, pipeline) in self.pipelines(Wanted { within, ..Wanted::default() }, most).await? {
             let workflows = self.workflows_of_pipeline(pipeline.id).await?;
-            newest.push((row.try_get("project_name")?, pipeline, workflows));
+            newest.push((project, pipeline, workflows));
         }
         Ok(newest)
     }

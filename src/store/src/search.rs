@@ -2,7 +2,7 @@
 
 use crate::{
     PipelineRow, Store, StoreError,
-    columns::{bytes, int, structure, uuid},
+    columns::{bytes, int, json, structure, uuid},
 };
 use protocol::{JobId, PipelineId, transfer::TestCase};
 use sqlx::Row;
@@ -14,6 +14,8 @@ pub struct Wanted<'w> {
     pub project: Option<&'w str>,
     /// Of projects whose names begin like this.
     pub begins: Option<&'w str>,
+    /// Of the organizations alone whose projects' names begin with one of these; none: of all.
+    pub within: Option<Vec<String>>,
     /// Of this branch alone.
     pub branch: Option<&'w str>,
     /// Only those that are older than the one made at this time, of this name.
@@ -31,10 +33,14 @@ impl Store {
                            WHERE (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR json_extract(p.git, '$.branch') = ?2) \
                            AND (?3 IS NULL OR (p.created_ms, p.id) < (?3, ?4)) \
                            AND (?5 IS NULL OR substr(j.name, 1, length(?5)) = ?5) \
+                           AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(?7) b \
+                           WHERE substr(j.name, 1, length(b.value)) = b.value \
+                           AND instr(substr(j.name, length(b.value) + 1), '/') = 0)) \
                            ORDER BY p.created_ms DESC, p.id DESC LIMIT ?6";
         let (time, id) = wanted.before.map(|(time, id)| (time, bytes(&id.0).to_vec())).unzip();
         let query = sqlx::query(SQL).bind(wanted.project).bind(wanted.branch).bind(time).bind(id);
-        let rows = query.bind(wanted.begins).bind(most).fetch_all(&self.readers).await?;
+        let query = query.bind(wanted.begins).bind(most).bind(wanted.within.as_ref().map(json));
+        let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("project_name")?, PipelineRow::read(row)?))).collect()
     }
 

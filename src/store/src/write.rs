@@ -2,8 +2,8 @@
 
 use crate::{
     BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId,
-    RepositoryRow, SshKeyRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch, forget,
-    kept, logs, repositories, runs, ssh_keys, steps, tasks, tested,
+    RepositoryRow, Rights, SshKeyRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch,
+    forget, kept, logs, repositories, runs, ssh_keys, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -179,6 +179,8 @@ pub enum Write {
     Token(TokenRow),
     /// Removes a token.
     RemoveToken(Uuid),
+    /// A change of people, their roles and tokens.
+    Rights(Rights),
     /// An SSH key of a project.
     SshKey(Box<SshKeyRow>),
     /// Takes one away again, by its fingerprint.
@@ -305,6 +307,7 @@ impl Write {
             Self::RemoveClass { id, force } => access::remove_class(batch, *id, *force),
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => access::remove_token(batch, *id),
+            Self::Rights(change) => change.add_to(batch),
             Self::SshKey(row) => row.insert(batch),
             Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),
             Self::Repository(row) => row.insert(batch),

@@ -1,6 +1,6 @@
 //! Calls of operators about runners: resource classes, tokens, instances and counts, in the public shapes.
 
-use super::auth::Operator;
+use super::may::{Administer, May, Needs, Of, Stated, TheClass, TheClassOfToken, View};
 use crate::{
     plane::{
         Plane,
@@ -66,13 +66,22 @@ impl Filter {
     }
 }
 
+fn namespace(class: &ResourceClass) -> Of {
+    Of::Namespace(class.namespace().to_owned())
+}
+
+fn sees(caller: &May<View, Stated>, class: &ResourceClass) -> bool {
+    caller.who.in_namespace(class.namespace()) >= Some(View::RIGHT)
+}
+
 async fn instances(
-    _: Operator,
+    caller: May<View, Stated>,
     plane: Data<Plane>,
     filter: Query<Filter>,
 ) -> Result<Json<Items<Value>>, Refusal> {
     filter.is_given()?;
-    let all = plane.instances.all().into_iter().filter(|(class, _)| filter.admits(class));
+    let all =
+        plane.instances.all().into_iter().filter(|(class, _)| filter.admits(class) && sees(&caller, class));
     Ok(Json(Items { items: all.map(instance).collect() }))
 }
 
@@ -89,23 +98,37 @@ fn instance((class, row): (ResourceClass, InstanceRow)) -> Value {
     })
 }
 
-async fn unclaimed(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Value>, Refusal> {
+async fn unclaimed(
+    caller: May<View, Stated>,
+    plane: Data<Plane>,
+    filter: Query<Filter>,
+) -> Result<Json<Value>, Refusal> {
+    caller.within(&plane, &namespace(filter.class()?)).await?;
     let (queued, _) = plane.count(filter.class()?);
     Ok(Json(json!({ "unclaimed_task_count": queued })))
 }
 
-async fn running(_: Operator, plane: Data<Plane>, filter: Query<Filter>) -> Result<Json<Value>, Refusal> {
+async fn running(
+    caller: May<View, Stated>,
+    plane: Data<Plane>,
+    filter: Query<Filter>,
+) -> Result<Json<Value>, Refusal> {
+    caller.within(&plane, &namespace(filter.class()?)).await?;
     let (_, held) = plane.count(filter.class()?);
     Ok(Json(json!({ "running_runner_tasks": held })))
 }
 
 async fn resources(
-    _: Operator,
+    caller: May<View, Stated>,
     plane: Data<Plane>,
     filter: Query<Filter>,
 ) -> Result<Json<Items<Resource>>, Refusal> {
     filter.is_given()?;
-    let all = plane.access.classes().into_iter().filter(|row| filter.admits(&row.class));
+    let all = plane
+        .access
+        .classes()
+        .into_iter()
+        .filter(|row| filter.admits(&row.class) && sees(&caller, &row.class));
     Ok(Json(Items { items: all.map(shown_class).collect() }))
 }
 
@@ -114,23 +137,28 @@ fn shown_class(row: ClassRow) -> Resource {
 }
 
 async fn create_resource(
-    _: Operator,
+    caller: May<Administer, Stated>,
     plane: Data<Plane>,
     body: Json<Resource>,
 ) -> Result<HttpResponse, Refusal> {
     let Resource { resource_class: class, description, .. } = body.into_inner();
+    caller.within(&plane, &namespace(&class)).await?;
     let row = ClassRow { id: Uuid::now_v7(), class, description, created_ms: wall_ms() };
     let exists = "resource class already exists";
     unless_conflict(plane.change_access(Write::Class(row.clone())).await, exists)?;
     Ok(HttpResponse::Created().json(shown_class(row)))
 }
 
-async fn remove_resource(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
+async fn remove_resource(
+    _: May<Administer, TheClass>,
+    plane: Data<Plane>,
+    id: Path<Uuid>,
+) -> Result<Json<Value>, Refusal> {
     remove_class(plane, *id, false).await
 }
 
 async fn force_remove_resource(
-    _: Operator,
+    _: May<Administer, TheClass>,
     plane: Data<Plane>,
     id: Path<Uuid>,
 ) -> Result<Json<Value>, Refusal> {
@@ -144,10 +172,11 @@ async fn remove_class(plane: Data<Plane>, id: Uuid, force: bool) -> Result<Json<
 }
 
 async fn tokens(
-    _: Operator,
+    caller: May<Administer, Stated>,
     plane: Data<Plane>,
     filter: Query<Filter>,
 ) -> Result<Json<Items<Token>>, Refusal> {
+    caller.within(&plane, &namespace(filter.class()?)).await?;
     let rows = plane.access.tokens(filter.class()?);
     Ok(Json(Items { items: rows.into_iter().map(|row| shown_token(row, None)).collect() }))
 }
@@ -162,8 +191,13 @@ fn shown_token(row: TokenRow, token: Option<String>) -> Token {
     }
 }
 
-async fn create_token(_: Operator, plane: Data<Plane>, body: Json<Token>) -> Result<HttpResponse, Refusal> {
+async fn create_token(
+    caller: May<Administer, Stated>,
+    plane: Data<Plane>,
+    body: Json<Token>,
+) -> Result<HttpResponse, Refusal> {
     let Token { resource_class: class, nickname, .. } = body.into_inner();
+    caller.within(&plane, &namespace(&class)).await?;
     if !plane.access.has_class(&class) {
         return Err(Refusal::Missing(format!("there is no resource class `{class}`: create it first")));
     }
@@ -174,7 +208,11 @@ async fn create_token(_: Operator, plane: Data<Plane>, body: Json<Token>) -> Res
     Ok(HttpResponse::Created().json(shown_token(row, Some(token))))
 }
 
-async fn remove_token(_: Operator, plane: Data<Plane>, id: Path<Uuid>) -> Result<Json<Value>, Refusal> {
+async fn remove_token(
+    _: May<Administer, TheClassOfToken>,
+    plane: Data<Plane>,
+    id: Path<Uuid>,
+) -> Result<Json<Value>, Refusal> {
     removed_one(plane.change_access(Write::RemoveToken(*id)).await?, "token")
 }
 

@@ -1,6 +1,9 @@
-//! Who calls: an operator, a launch-agent of a resource class, or the holder of a task.
+//! Who calls without a person's rights: anybody, a launch-agent of a resource class, or the holder of a task. People: `may`.
 
-use super::base64;
+use super::{
+    base64,
+    may::{Administer, Everything, May},
+};
 use crate::{
     bodies::Room,
     plane::{Plane, token},
@@ -23,17 +26,8 @@ pub(crate) struct Anybody {
     _room: Room,
 }
 
-/// A caller with the operator's token.
-#[derive(Debug)]
-pub(crate) struct Operator {
-    _room: Room,
-}
-
-/// A caller with a token that approves.
-#[derive(Debug)]
-pub(crate) struct Approver {
-    _room: Room,
-}
+/// A caller who may do everything: what no other type is named for is theirs alone.
+pub(crate) type Operator = May<Administer, Everything>;
 
 /// A caller with a token of this resource class.
 #[derive(Debug)]
@@ -50,12 +44,12 @@ pub(crate) struct Task {
     _room: Room,
 }
 
-fn plane(request: &HttpRequest) -> &Arc<Plane> {
+pub(super) fn plane(request: &HttpRequest) -> &Arc<Plane> {
     request.app_data::<Data<Plane>>().expect("every server has its plane")
 }
 
 /// The token of a call: `Bearer`, `Basic token:`, or `Circle-Token`.
-fn token(request: &HttpRequest) -> Option<String> {
+pub(super) fn token(request: &HttpRequest) -> Option<String> {
     let header = |name: &str| request.headers().get(name)?.to_str().ok();
     if let Some(token) = header("Circle-Token") {
         return Some(token.to_owned());
@@ -75,29 +69,6 @@ impl FromRequest for Anybody {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         std::future::ready(plane(request).bodies.admit(request).map(|room| Self { _room: room }))
-    }
-}
-
-impl FromRequest for Operator {
-    type Error = Refusal;
-    type Future = std::future::Ready<Result<Self, Refusal>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let known = token(request).is_some_and(|token| plane(request).access.is_operator(&token));
-        // Strangers take no room.
-        let admitted = || plane(request).bodies.admit(request).map(|room| Self { _room: room });
-        std::future::ready(if known { admitted() } else { Err(Refusal::Unauthorized) })
-    }
-}
-
-impl FromRequest for Approver {
-    type Error = Refusal;
-    type Future = std::future::Ready<Result<Self, Refusal>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let known = token(request).is_some_and(|token| plane(request).access.is_approver(&token));
-        let admitted = || plane(request).bodies.admit(request).map(|room| Self { _room: room });
-        std::future::ready(if known { admitted() } else { Err(Refusal::Unauthorized) })
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the compiler makes of a configuration, in the shapes that both generations of the `circleci` command line ask for.
 
-use super::{auth::Operator, json};
+use super::{
+    json,
+    may::{Anything, May, View},
+};
 use crate::{
     pipelines::processed::{Asked, Values},
     plane::Plane,
@@ -37,7 +40,11 @@ struct Options {
     pipeline_values: Option<Values>,
 }
 
-async fn older(_: Operator, plane: Data<Plane>, body: Json<Older>) -> Result<Json<Value>, Refusal> {
+async fn older(
+    _: May<View, Anything>,
+    plane: Data<Plane>,
+    body: Json<Older>,
+) -> Result<Json<Value>, Refusal> {
     let Older { config_yaml, options } = body.into_inner();
     let asked = Asked {
         config: config_yaml.clone(),
@@ -81,7 +88,11 @@ struct Attributes {
     pipeline_values: Option<Values>,
 }
 
-async fn newer(_: Operator, plane: Data<Plane>, body: Json<Newer>) -> Result<Json<Value>, Refusal> {
+async fn newer(
+    _: May<View, Anything>,
+    plane: Data<Plane>,
+    body: Json<Newer>,
+) -> Result<Json<Value>, Refusal> {
     let Attributes { config, pipeline_parameters, pipeline_values, .. } = body.into_inner().data.attributes;
     let (parameters, values) = (pipeline_parameters.unwrap_or_default(), pipeline_values.unwrap_or_default());
     let processed = plane.process(Asked { config, parameters, values }).await?;

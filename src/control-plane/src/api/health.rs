@@ -1,6 +1,9 @@
 //! Whether the control plane lives, whether it can work, and how much there is to do: for whoever watches it.
 
-use super::{auth::Operator, metrics};
+use super::{
+    may::{Everything, May, View},
+    metrics,
+};
 use crate::{plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
@@ -29,6 +32,6 @@ async fn works(plane: Data<Plane>) -> Result<&'static str, Refusal> {
     Ok("it is ready\n")
 }
 
-async fn counts(_: Operator, plane: Data<Plane>) -> HttpResponse {
+async fn counts(_: May<View, Everything>, plane: Data<Plane>) -> HttpResponse {
     HttpResponse::Ok().content_type(exposition::CONTENT_TYPE).body(metrics::exposition(&plane))
 }

@@ -2,7 +2,7 @@
 //! artifacts and tests, of the older v1.1 as well.
 
 use super::{
-    auth::Operator,
+    may::{Act, May, TheJob, TheProject, View},
     paging::{MOST, Page, PageQuery},
     project::{known, without_password},
     slug,
@@ -86,7 +86,7 @@ fn place(pipeline: &PipelineView, id: JobId) -> Option<(usize, usize)> {
     workflows.find_map(|(place, workflow)| Some((place, workflow.jobs.iter().position(is_own)?)))
 }
 
-async fn job(_: Operator, plane: Data<Plane>, path: Numbered) -> Result<Tagged<Value>, Refusal> {
+async fn job(_: May<View, TheProject>, plane: Data<Plane>, path: Numbered) -> Result<Tagged<Value>, Refusal> {
     let found = Found::by_number(&plane, &path.0, path.1).await?;
     let page = plane.rules.page.as_ref().map(|page| format!("{page}/jobs/{}", found.job().id));
     Ok(Tagged(shown(&found, page)))
@@ -140,7 +140,11 @@ fn executor(job: &Job) -> &'static str {
     }
 }
 
-async fn cancel(_: Operator, plane: Data<Plane>, path: Numbered) -> Result<HttpResponse, Refusal> {
+async fn cancel(
+    _: May<Act, TheProject>,
+    plane: Data<Plane>,
+    path: Numbered,
+) -> Result<HttpResponse, Refusal> {
     let project = slug::project(&plane, &path.0).await?;
     let found = plane.store.job_by_number(&project, path.1).await?;
     let (id, _) = found.ok_or_else(|| Refusal::Missing(format!("{project} has no job {}", path.1)))?;
@@ -148,7 +152,11 @@ async fn cancel(_: Operator, plane: Data<Plane>, path: Numbered) -> Result<HttpR
     Ok(accepted())
 }
 
-async fn cancel_by_id(_: Operator, plane: Data<Plane>, id: Path<JobId>) -> Result<HttpResponse, Refusal> {
+async fn cancel_by_id(
+    _: May<Act, TheJob>,
+    plane: Data<Plane>,
+    id: Path<JobId>,
+) -> Result<HttpResponse, Refusal> {
     plane.cancel_job(*id).await?;
     Ok(accepted())
 }
@@ -165,7 +173,7 @@ fn addresses<'f>(found: &'f Found, request: &HttpRequest) -> impl Iterator<Item 
 }
 
 async fn artifacts(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     path: Numbered,
     page: Query<PageQuery>,
@@ -178,7 +186,7 @@ async fn artifacts(
 }
 
 async fn older_artifacts(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     path: Numbered,
     request: HttpRequest,
@@ -191,7 +199,7 @@ async fn older_artifacts(
 }
 
 async fn tests(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     path: Numbered,
     page: Query<PageQuery>,
@@ -201,7 +209,11 @@ async fn tests(
     Ok(Tagged(Page::from(start, cases.iter().map(test).collect())))
 }
 
-async fn older_tests(_: Operator, plane: Data<Plane>, path: Numbered) -> Result<Tagged<Value>, Refusal> {
+async fn older_tests(
+    _: May<View, TheProject>,
+    plane: Data<Plane>,
+    path: Numbered,
+) -> Result<Tagged<Value>, Refusal> {
     let cases = cases(&plane, &path, 0, OLDER_TESTS).await?;
     let tests: Vec<_> = cases.iter().map(test).collect();
     Ok(Tagged(json!({ "tests": tests, "exceptions": [] })))

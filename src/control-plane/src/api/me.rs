@@ -1,14 +1,26 @@
-//! Who calls, and for whom, in the shapes of the public APIs v2 and v1.1. All callers of these are one: the operator.
+//! Who calls, and for whom, in the shapes of the public APIs v2 and v1.1.
 
-use super::{auth::Operator, slug::organization, tagged::Tagged};
-use crate::{plane::Plane, plane::projects::stable_id, refusal::Refusal};
+use super::{
+    may::{Anything, May, View},
+    slug::organization,
+    tagged::Tagged,
+};
+use crate::{
+    plane::{
+        Plane,
+        people::{OPERATOR, Somebody, Who},
+        projects::stable_id,
+    },
+    refusal::Refusal,
+};
 use actix_web::web::{Data, Path, ServiceConfig, get, resource};
+use protocol::people::EVERYWHERE;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// As the operator is called in a trigger too.
-pub(super) const LOGIN: &str = "operator";
+pub(super) const LOGIN: &str = OPERATOR;
 /// So many projects are looked at for their organizations.
 const PROJECTS: u32 = 10_000;
 
@@ -20,28 +32,51 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v2/user/{id}").route(get().to(user)));
 }
 
-async fn me(_: Operator) -> Tagged<Value> {
-    Tagged(operator())
+async fn me(caller: May<View, Anything>) -> Tagged<Value> {
+    Tagged(match &caller.who {
+        Who::Person(somebody) => shown(somebody),
+        _ => operator(),
+    })
 }
 
 fn operator() -> Value {
     json!({ "id": stable_id(LOGIN), "login": LOGIN, "name": LOGIN })
 }
 
-async fn user(_: Operator, id: Path<Uuid>) -> Result<Tagged<Value>, Refusal> {
-    match *id == stable_id(LOGIN) {
-        true => Ok(Tagged(operator())),
-        false => Err(Refusal::Missing(format!("there is no user {id}"))),
-    }
+fn shown(somebody: &Somebody) -> Value {
+    let row = &somebody.row;
+    json!({ "id": row.id, "login": row.login, "name": row.name })
 }
 
-/// The organizations of the projects that are known.
-async fn collaborations(_: Operator, plane: Data<Plane>) -> Result<Tagged<Vec<Value>>, Refusal> {
+async fn user(_: May<View, Anything>, plane: Data<Plane>, id: Path<Uuid>) -> Result<Tagged<Value>, Refusal> {
+    if *id == stable_id(LOGIN) {
+        return Ok(Tagged(operator()));
+    }
+    let people = plane.access.people();
+    let found = people.iter().find(|somebody| somebody.row.id == *id);
+    found
+        .map(|somebody| Tagged(shown(somebody)))
+        .ok_or_else(|| Refusal::Missing(format!("there is no user {id}")))
+}
+
+/// The organizations in which the caller has a role, and of the others those whose projects they see.
+async fn collaborations(
+    caller: May<View, Anything>,
+    plane: Data<Plane>,
+) -> Result<Tagged<Vec<Value>>, Refusal> {
     let projects = plane.store.projects("", PROJECTS).await?;
-    let slugs: BTreeSet<_> = projects.iter().map(|project| organization(project)).collect();
-    let shown = |slug: &str| {
+    let seen =
+        projects.iter().filter(|project| caller.who.sees(project)).map(|project| organization(project));
+    let mut slugs: BTreeSet<_> = seen.map(str::to_owned).collect();
+    if let Who::Person(somebody) = &caller.who {
+        let own = somebody.roles.keys().filter(|name| *name != EVERYWHERE);
+        let known = |name: &str| slugs.iter().any(|slug| crate::plane::people::canonical(slug) == name);
+        let own: Vec<_> = own.filter(|name| !known(name)).cloned().collect();
+        slugs.extend(own);
+    }
+    let shown = |slug: &String| {
         let (kind, name) = slug.split_once('/').unwrap_or(("", slug));
         json!({ "id": stable_id(slug), "vcs-type": kind, "name": name, "avatar_url": null, "slug": slug })
     };
-    Ok(Tagged(slugs.into_iter().map(shown).collect()))
+    Ok(Tagged(slugs.iter().map(shown).collect()))
 }

@@ -1,8 +1,9 @@
 //! Calls of operators about pipelines: make, look, follow, cancel, and the sources they run on.
 
 use super::{
-    auth::{Anybody, Operator},
+    auth::Anybody,
     json,
+    may::{Act, May, Of, Stated, ThePipeline, TheProject},
 };
 use crate::web::session::Reading;
 use crate::{plane::Plane, refusal::Refusal};
@@ -34,12 +35,22 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v3/source/{project:.+}/{digest:[0-9a-f]{64}}").route(put().to(put_source)));
 }
 
-async fn create(_: Operator, plane: Data<Plane>, new: Json<NewPipeline>) -> Result<HttpResponse, Refusal> {
-    let created = plane.create_pipeline(new.into_inner()).await?;
+async fn create(
+    caller: May<Act, Stated>,
+    plane: Data<Plane>,
+    new: Json<NewPipeline>,
+) -> Result<HttpResponse, Refusal> {
+    let new = new.into_inner();
+    caller.within(&plane, &Of::Project(new.project.clone())).await?;
+    let created = plane.create_pipeline(new).await?;
     Ok(HttpResponse::Created().json(created))
 }
 
-async fn view(_: Reading, plane: Data<Plane>, id: Path<PipelineId>) -> Result<Json<PipelineView>, Refusal> {
+async fn view(
+    _: Reading<ThePipeline>,
+    plane: Data<Plane>,
+    id: Path<PipelineId>,
+) -> Result<Json<PipelineView>, Refusal> {
     // The id of a workflow leads to its pipeline too.
     let of_workflow = plane.store.pipeline_of(WorkflowId(id.0)).await?;
     plane.view(of_workflow.unwrap_or(*id)).await?.map(Json).ok_or_else(|| no_pipeline(*id))
@@ -59,7 +70,7 @@ struct FeedQuery {
 }
 
 async fn feed(
-    _: Reading,
+    _: Reading<ThePipeline>,
     plane: Data<Plane>,
     id: Path<PipelineId>,
     query: Query<FeedQuery>,
@@ -67,7 +78,11 @@ async fn feed(
     plane.feed(*id, query.after, query.wait_ms).await?.map(Json).ok_or_else(|| no_pipeline(*id))
 }
 
-async fn cancel(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result<HttpResponse, Refusal> {
+async fn cancel(
+    _: May<Act, ThePipeline>,
+    plane: Data<Plane>,
+    id: Path<PipelineId>,
+) -> Result<HttpResponse, Refusal> {
     if !plane.store.has_pipeline(*id).await? {
         return Err(no_pipeline(*id));
     }
@@ -85,7 +100,7 @@ async fn continue_pipeline(
 }
 
 async fn put_source(
-    _: Operator,
+    _: May<Act, TheProject>,
     plane: Data<Plane>,
     path: Path<(String, Digest)>,
     mut body: Payload,

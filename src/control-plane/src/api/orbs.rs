@@ -1,6 +1,9 @@
 //! Calls of operators about orbs that are published for all.
 
-use super::auth::Operator;
+use super::{
+    auth::Operator,
+    may::{Anything, May, View},
+};
 use crate::{plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
@@ -18,10 +21,14 @@ async fn publish(_: Operator, plane: Data<Plane>, new: Json<NewOrb>) -> Result<H
     Ok(HttpResponse::Created().json(plane.publish_orb(new.into_inner()).await?))
 }
 
-async fn list(_: Operator, plane: Data<Plane>) -> Result<Json<Items<PublishedOrb>>, Refusal> {
+async fn list(_: May<View, Anything>, plane: Data<Plane>) -> Result<Json<Items<PublishedOrb>>, Refusal> {
     Ok(Json(Items { items: plane.orbs().await? }))
 }
 
-async fn find(_: Operator, plane: Data<Plane>, reference: Path<String>) -> Result<Json<FoundOrb>, Refusal> {
+async fn find(
+    _: May<View, Anything>,
+    plane: Data<Plane>,
+    reference: Path<String>,
+) -> Result<Json<FoundOrb>, Refusal> {
     plane.orb(&reference).await.map(Json)
 }

@@ -3,7 +3,7 @@
 //! A project is named in a path as it is (`gh/acme/app`) or with its slashes encoded.
 
 use super::{
-    auth::Operator,
+    may::{Act, May, Of, Stated, Status, ThePipeline, TheProject, View},
     me::LOGIN,
     paging::{Page, PageQuery, after},
     slug,
@@ -46,7 +46,7 @@ pub(super) fn project_route(config: &mut ServiceConfig) {
     config.service(resource("/api/v2/project/{slug:.+}").route(get().to(project)));
 }
 
-/// What pipelines are wanted. Whoever asks for their own ones gets all: all are the operator's.
+/// What pipelines are wanted. Whoever asks for their own ones gets all of the project.
 #[derive(Debug, Deserialize)]
 struct Which {
     branch: Option<String>,
@@ -57,20 +57,24 @@ struct Which {
 }
 
 async fn pipelines(
-    _: Operator,
+    caller: May<View, Stated>,
     plane: Data<Plane>,
     which: Query<Which>,
 ) -> Result<Tagged<Page<Value>>, Refusal> {
     let begins = match &which.organization {
-        Some(organization) => Some(slug::projects_of(&plane, organization).await?),
+        Some(organization) => {
+            caller.within(&plane, &Of::Organization(organization.clone())).await?;
+            Some(slug::projects_of(&plane, organization).await?)
+        }
         None => None,
     };
     let begins = begins.as_deref();
-    listed(&plane, Wanted { begins, before: which.page.before()?, ..Wanted::default() }).await
+    let within = caller.who.sees_within();
+    listed(&plane, Wanted { begins, within, before: which.page.before()?, ..Wanted::default() }).await
 }
 
 async fn of_project(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     slug: Path<String>,
     which: Query<Which>,
@@ -91,12 +95,16 @@ async fn listed(plane: &Plane, wanted: Wanted<'_>) -> Result<Tagged<Page<Value>>
     Ok(Tagged(Page { items, next_page_token }))
 }
 
-async fn pipeline(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result<Tagged<Value>, Refusal> {
+async fn pipeline(
+    _: May<View, ThePipeline>,
+    plane: Data<Plane>,
+    id: Path<PipelineId>,
+) -> Result<Tagged<Value>, Refusal> {
     one(&plane, *id).await
 }
 
 async fn numbered(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     path: Path<(String, u64)>,
 ) -> Result<Tagged<Value>, Refusal> {
@@ -174,7 +182,7 @@ fn provider(url: &str) -> &'static str {
 }
 
 async fn workflows(
-    _: Operator,
+    _: May<Status, ThePipeline>,
     plane: Data<Plane>,
     id: Path<PipelineId>,
 ) -> Result<Tagged<Page<Value>>, Refusal> {
@@ -183,7 +191,11 @@ async fn workflows(
     Ok(Tagged(Page::whole(shown.collect())))
 }
 
-async fn cancel(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result<HttpResponse, Refusal> {
+async fn cancel(
+    _: May<Act, ThePipeline>,
+    plane: Data<Plane>,
+    id: Path<PipelineId>,
+) -> Result<HttpResponse, Refusal> {
     if !plane.store.has_pipeline(*id).await? {
         return Err(no_pipeline(*id));
     }
@@ -191,7 +203,11 @@ async fn cancel(_: Operator, plane: Data<Plane>, id: Path<PipelineId>) -> Result
     Ok(super::workflow::accepted())
 }
 
-async fn project(_: Operator, plane: Data<Plane>, slug: Path<String>) -> Result<Tagged<Value>, Refusal> {
+async fn project(
+    _: May<View, TheProject>,
+    plane: Data<Plane>,
+    slug: Path<String>,
+) -> Result<Tagged<Value>, Refusal> {
     let slug = slug::project(&plane, &slug).await?;
     let newest = plane.store.pipelines(Wanted { project: Some(&slug), ..Wanted::default() }, 1).await?;
     let git = newest.into_iter().next().map(|(_, row)| row.git).unwrap_or_default();

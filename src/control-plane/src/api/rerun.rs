@@ -1,6 +1,6 @@
 //! Calls that run a workflow again, in the newer and in the older public shape.
 
-use super::auth::Operator;
+use super::may::{Act, May, TheWorkflow};
 use crate::{
     pipelines::rerun::{By, Order, Which},
     plane::Plane,
@@ -24,7 +24,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 async fn newer(
-    _: Operator,
+    _: May<Act, TheWorkflow>,
     plane: Data<Plane>,
     id: Path<WorkflowId>,
     body: Bytes,
@@ -48,7 +48,7 @@ struct Older {
 }
 
 async fn older(
-    _: Operator,
+    _: May<Act, TheWorkflow>,
     plane: Data<Plane>,
     id: Path<WorkflowId>,
     body: Bytes,

@@ -1,10 +1,10 @@
 //! What people call a project: `host/organization/repository`, its host also as CircleCI calls it.
 
-use crate::{plane::Plane, refusal::Refusal};
-
-/// The names of one host each: whoever knows a project by one finds it by the others.
-const HOSTS: [[&str; 3]; 3] =
-    [["gh", "github", "github.com"], ["bb", "bitbucket", "bitbucket.org"], ["gl", "gitlab", "gitlab.com"]];
+use crate::{
+    plane::{Plane, projects::HOSTS},
+    refusal::Refusal,
+};
+pub(super) use protocol::people::organization;
 
 /// A name as it was given, and then with each other name of its host.
 fn names(asked: &str) -> impl Iterator<Item = String> {
@@ -33,11 +33,6 @@ pub(super) async fn projects_of(plane: &Plane, asked: &str) -> Result<String, Re
         }
     }
     Err(Refusal::Missing(format!("no project of the organization {asked} is known")))
-}
-
-/// Of `gh/acme/app` that is `gh/acme`.
-pub(super) fn organization(project: &str) -> &str {
-    project.rsplit_once('/').map_or(project, |(organization, _)| organization)
 }
 
 /// Its last part.

@@ -1,6 +1,9 @@
 //! Calls of operators about the SSH keys of projects, ours and those of the public API v2.
 
-use super::{auth::Operator, tagged::Tagged};
+use super::{
+    may::{Administer, May, TheProject, View},
+    tagged::Tagged,
+};
 use crate::{
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
@@ -34,7 +37,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 async fn list(
-    _: Operator,
+    _: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
 ) -> Result<Json<Items<KnownSshKey>>, Refusal> {
@@ -42,7 +45,7 @@ async fn list(
 }
 
 async fn add(
-    _: Operator,
+    _: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     new: Json<NewSshKey>,
@@ -57,7 +60,7 @@ struct Which {
 }
 
 async fn remove(
-    _: Operator,
+    _: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     which: Query<Which>,
@@ -78,7 +81,7 @@ struct Digest {
 }
 
 async fn checkout_keys(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     digest: Query<Digest>,
@@ -110,7 +113,7 @@ struct NewCheckoutKey {
 }
 
 async fn make_checkout_key(
-    _: Operator,
+    _: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     new: Json<NewCheckoutKey>,
@@ -135,7 +138,7 @@ async fn found(plane: &Plane, project: &str, fingerprint: &str) -> Result<(Known
 }
 
 async fn checkout_key(
-    _: Operator,
+    _: May<View, TheProject>,
     plane: Data<Plane>,
     path: Path<(String, String)>,
     digest: Query<Digest>,
@@ -145,7 +148,7 @@ async fn checkout_key(
 }
 
 async fn remove_checkout_key(
-    _: Operator,
+    _: May<Administer, TheProject>,
     plane: Data<Plane>,
     path: Path<(String, String)>,
 ) -> Result<Json<Value>, Refusal> {

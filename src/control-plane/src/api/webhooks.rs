@@ -1,6 +1,9 @@
 //! Repositories of projects, as operators name them, and the webhooks that tell of pushes to them.
 
-use super::auth::{Anybody, Operator};
+use super::{
+    auth::Anybody,
+    may::{Administer, May, Needs, Stated, TheProject},
+};
 use crate::{plane::Plane, refusal::Refusal, triggers::Told};
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -28,12 +31,17 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         );
 }
 
-async fn list(_: Operator, plane: Data<Plane>) -> Result<Json<Items<Repository>>, Refusal> {
-    Ok(Json(Items { items: plane.repositories().await? }))
+async fn list(
+    caller: May<Administer, Stated>,
+    plane: Data<Plane>,
+) -> Result<Json<Items<Repository>>, Refusal> {
+    let mut items = plane.repositories().await?;
+    items.retain(|one| caller.who.in_project(&one.project) >= Some(Administer::RIGHT));
+    Ok(Json(Items { items }))
 }
 
 async fn name(
-    _: Operator,
+    _: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     new: Json<NewRepository>,
@@ -41,7 +49,11 @@ async fn name(
     Ok(Json(plane.name_repository(&project, new.into_inner()).await?))
 }
 
-async fn forget(_: Operator, plane: Data<Plane>, project: Path<String>) -> Result<Json<Value>, Refusal> {
+async fn forget(
+    _: May<Administer, TheProject>,
+    plane: Data<Plane>,
+    project: Path<String>,
+) -> Result<Json<Value>, Refusal> {
     plane.forget_repository(&project).await?;
     Ok(Json(json!({ "message": "Deleted." })))
 }

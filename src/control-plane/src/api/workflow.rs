@@ -2,11 +2,11 @@
 
 use super::{
     MAX_WORDS,
-    auth::{Approver, Operator},
+    may::{Act, Approvals, May, Status, TheApproval, TheWorkflow, View},
     tagged::Tagged,
 };
 use crate::{
-    plane::{Plane, approvals::Answer, clock::rfc3339},
+    plane::{Plane, approvals::Answer, clock::rfc3339, people::Who},
     refusal::Refusal,
 };
 use actix_web::{
@@ -34,12 +34,16 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v3/workflows/{id}/release/{job}").route(post().to(release)));
 }
 
-async fn waiting(_: Approver, plane: Data<Plane>) -> Json<Items<OnHold>> {
-    Json(Items { items: plane.on_hold() })
+async fn waiting(caller: May<View, Approvals>, plane: Data<Plane>) -> Json<Items<OnHold>> {
+    let mut items = plane.on_hold();
+    if !matches!(caller.who, Who::Approver) {
+        items.retain(|one| caller.who.sees(&one.project));
+    }
+    Json(Items { items })
 }
 
 async fn approve(
-    _: Approver,
+    caller: May<Act, TheApproval>,
     plane: Data<Plane>,
     path: Path<(WorkflowId, JobId)>,
     body: Bytes,
@@ -49,22 +53,36 @@ async fn approve(
         true => Approve::default(),
         false => serde_json::from_slice(&body).map_err(|error| Refusal::Bad(format!("the body: {error}")))?,
     };
-    plane.answer(path.into_inner(), Answer::Approved, approve.by.as_deref()).await?;
+    let by = by(&caller.who, approve.by);
+    plane.answer(path.into_inner(), Answer::Approved, by.as_deref()).await?;
     Ok(accepted())
 }
 
+/// Those who share a token say themselves who they are.
+fn by(who: &Who, said: Option<String>) -> Option<String> {
+    match who {
+        Who::Operator | Who::Approver => said,
+        who => Some(who.login()),
+    }
+}
+
 async fn release(
-    _: Approver,
+    caller: May<Act, TheApproval>,
     plane: Data<Plane>,
     path: Path<(WorkflowId, JobId)>,
     body: Json<Released>,
 ) -> Result<HttpResponse, Refusal> {
-    let Released { status, reason, by } = body.into_inner();
+    let Released { status, reason, by: said } = body.into_inner();
+    let by = by(&caller.who, said);
     plane.answer(path.into_inner(), Answer::Released(status, reason), by.as_deref()).await?;
     Ok(accepted())
 }
 
-async fn cancel(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<HttpResponse, Refusal> {
+async fn cancel(
+    _: May<Act, TheWorkflow>,
+    plane: Data<Plane>,
+    id: Path<WorkflowId>,
+) -> Result<HttpResponse, Refusal> {
     let (pipeline, place) = found(&plane, *id).await?;
     if !plane.cancel_workflow(*id).await? && !pipeline.workflows[place].status.is_terminal() {
         return Err(Refusal::being_read());
@@ -77,7 +95,11 @@ pub(super) fn accepted() -> HttpResponse {
     HttpResponse::Accepted().json(json!({ "message": "Accepted." }))
 }
 
-async fn workflow(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Tagged<Value>, Refusal> {
+async fn workflow(
+    _: May<Status, TheWorkflow>,
+    plane: Data<Plane>,
+    id: Path<WorkflowId>,
+) -> Result<Tagged<Value>, Refusal> {
     let (pipeline, place) = found(&plane, *id).await?;
     Ok(Tagged(shown_workflow(&pipeline, &pipeline.workflows[place])))
 }
@@ -96,7 +118,11 @@ pub(super) fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -
     })
 }
 
-async fn jobs(_: Operator, plane: Data<Plane>, id: Path<WorkflowId>) -> Result<Tagged<Value>, Refusal> {
+async fn jobs(
+    _: May<View, TheWorkflow>,
+    plane: Data<Plane>,
+    id: Path<WorkflowId>,
+) -> Result<Tagged<Value>, Refusal> {
     let (pipeline, place) = found(&plane, *id).await?;
     let jobs = &pipeline.workflows[place].jobs;
     let items: Vec<Value> = jobs.iter().map(|job| shown_job(&pipeline.project, jobs, job)).collect();

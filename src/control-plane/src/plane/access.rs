@@ -1,16 +1,18 @@
-//! Who may call: the operator by one token, launch-agents by tokens of their resource classes, and where a run gives one
-//! out, whoever holds the token that only approves.
+//! Who may call: the operator by one token, people and projects by their own, launch-agents by tokens of their resource
+//! classes, and where a run gives one out, whoever holds the token that only approves.
 
 use super::{
     Plane,
-    token::{TokenHash, hash},
+    clock::wall_ms,
+    people::{People, Somebody, Who},
+    token::{TokenHash, are_same, hash},
 };
 use protocol::ResourceClass;
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
-use store::{ClassRow, Command, Store, StoreError, TokenRow, Write};
+use store::{ApiTokenRow, Bearer, ClassRow, Command, Rights, Store, StoreError, TokenRow, Write};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -26,6 +28,7 @@ pub(crate) struct Access {
 struct Tables {
     classes: Vec<ClassRow>,
     tokens: HashMap<TokenHash, TokenRow>,
+    people: People,
 }
 
 impl Tables {
@@ -43,23 +46,49 @@ impl Tables {
 }
 
 impl Plane {
-    /// Adds or removes a class or a token; the number is how many there were. Queued at once, and known here as soon as
-    /// it is on disk: no caller who goes away meanwhile leaves a removed token good.
+    /// Changes who may what; the number is how many rows that were. Queued at once, and known here as soon as it is on disk:
+    /// no caller who goes away meanwhile leaves a removed token good.
     pub(crate) fn change_access(
         self: &Arc<Self>,
         change: Write,
     ) -> impl Future<Output = Result<u64, StoreError>> + use<> {
+        self.change_all_access(vec![change])
+    }
+
+    /// The same of several changes that belong together.
+    pub(crate) fn change_all_access(
+        self: &Arc<Self>,
+        changes: Vec<Write>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + use<> {
         let (tell, told) = oneshot::channel();
-        let (plane, writes) = (self.clone(), vec![change.clone()]);
+        let (plane, writes) = (self.clone(), changes.clone());
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             if result.is_ok() {
-                plane.access.apply(change);
+                changes.into_iter().for_each(|change| plane.access.apply(change));
             }
             // Who asked may have gone; the change is made all the same.
             let _ = tell.send(result.map(|numbers| numbers.into_iter().sum()));
         });
         self.store.submit(Command { guard: None, writes, done });
         async { told.await.unwrap_or(Err(StoreError::Stopped)) }
+    }
+
+    /// Whoever a token stands for, if it is the operator's, a person's or a project's.
+    pub(crate) fn who(&self, token: &str) -> Option<Who> {
+        let (hash, now_ms) = (hash(token), wall_ms());
+        if are_same(&hash, &self.access.operator) {
+            return Some(Who::Operator);
+        }
+        if self.access.approver.is_some_and(|approver| are_same(&hash, &approver)) {
+            return Some(Who::Approver);
+        }
+        let (who, noted) = self.access.tables().people.who(&hash, now_ms)?;
+        if let Some(id) = noted {
+            let writes = vec![Write::Rights(Rights::TokenUsed(id, now_ms))];
+            // One that is lost is noted with the next use.
+            self.store.submit(Command { guard: None, writes, done: Box::new(|_| {}) });
+        }
+        Some(who)
     }
 }
 
@@ -72,7 +101,8 @@ impl Access {
     ) -> Result<Self, StoreError> {
         let classes = store.classes().await?;
         let tokens = store.tokens().await?.into_iter().map(|row| (row.hash, row)).collect();
-        Ok(Self { operator, approver, tables: RwLock::new(Tables { classes, tokens }) })
+        let people = People::read(store).await?;
+        Ok(Self { operator, approver, tables: RwLock::new(Tables { classes, tokens, people }) })
     }
 
     fn apply(&self, change: Write) {
@@ -82,24 +112,40 @@ impl Access {
             Write::RemoveClass { id, .. } => tables.remove_class(id),
             Write::Token(row) => drop(tables.tokens.insert(row.hash, row)),
             Write::RemoveToken(id) => tables.tokens.retain(|_, row| row.id != id),
-            other => unreachable!("{other:?} changes no class and no token"),
+            Write::Rights(change) => tables.people.apply(change),
+            // Beside what changes rights there may be what tells of it.
+            _ => {}
         }
-    }
-
-    /// Whether this is the operator's token.
-    pub(crate) fn is_operator(&self, token: &str) -> bool {
-        // Comparing hashes tells nothing of the token, however long it takes.
-        hash(token) == self.operator
-    }
-
-    /// Whether this is a token that approves: the operator's, or the one that can do nothing else.
-    pub(crate) fn is_approver(&self, token: &str) -> bool {
-        self.is_operator(token) || self.approver == Some(hash(token))
     }
 
     /// The class that a token may claim for.
     pub(crate) fn class_of(&self, token: &str) -> Option<ResourceClass> {
         self.tables().tokens.get(&hash(token)).map(|row| row.class.clone())
+    }
+
+    /// The class of a token, by its id.
+    pub(crate) fn class_of_token(&self, id: Uuid) -> Option<ResourceClass> {
+        self.tables().tokens.values().find(|row| row.id == id).map(|row| row.class.clone())
+    }
+
+    /// A class by its id.
+    pub(crate) fn class(&self, id: Uuid) -> Option<ResourceClass> {
+        self.tables().classes.iter().find(|row| row.id == id).map(|row| row.class.clone())
+    }
+
+    /// Everybody who is known, by login.
+    pub(crate) fn people(&self) -> Vec<Arc<Somebody>> {
+        self.tables().people.all()
+    }
+
+    /// Tokens of people or projects, oldest first.
+    pub(crate) fn api_tokens(&self, is_theirs: impl Fn(&Bearer) -> bool) -> Vec<ApiTokenRow> {
+        self.tables().people.tokens(is_theirs)
+    }
+
+    /// A token of a person or project, by its id, and whoever it stands for.
+    pub(crate) fn api_token(&self, id: Uuid) -> Option<(ApiTokenRow, Who)> {
+        self.tables().people.token(id).map(|(row, who)| (row.clone(), who))
     }
 
     pub(crate) fn has_class(&self, class: &ResourceClass) -> bool {

@@ -7,6 +7,10 @@ use std::{
 use store::{ProjectId, Store, StoreError, Write};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+/// The names of one host each: whoever knows a project by one finds it by the others.
+pub(crate) const HOSTS: [[&str; 3]; 3] =
+    [["gh", "github", "github.com"], ["bb", "bitbucket", "bitbucket.org"], ["gl", "gitlab", "gitlab.com"]];
+
 /// The projects in use.
 #[derive(Debug, Default)]
 pub(crate) struct Projects {

@@ -5,8 +5,9 @@ use super::{
     session::{Nothing, Posted},
 };
 use crate::{
+    api::may::{TheApproval, ThePipeline, TheWorkflow},
     pipelines::rerun::{By, Order, Which},
-    plane::{Plane, approvals::Answer},
+    plane::{Plane, approvals::Answer, people::Who},
     refusal::Refusal,
 };
 use actix_web::{HttpResponse, http::header, web};
@@ -43,7 +44,7 @@ fn back(pipeline: PipelineId) -> HttpResponse {
 
 /// `POST /pipelines/{id}/cancel`.
 pub(crate) async fn cancel(
-    _: Posted<Nothing>,
+    _: Posted<ThePipeline, Nothing>,
     plane: web::Data<Plane>,
     id: web::Path<PipelineId>,
 ) -> Result<HttpResponse, NoPage> {
@@ -56,7 +57,7 @@ pub(crate) async fn cancel(
 
 /// `POST /workflows/{id}/cancel`.
 pub(crate) async fn cancel_workflow(
-    _: Posted<Nothing>,
+    _: Posted<TheWorkflow, Nothing>,
     plane: web::Data<Plane>,
     id: web::Path<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
@@ -68,7 +69,7 @@ pub(crate) async fn cancel_workflow(
 
 /// `POST /workflows/{id}/rerun`.
 pub(crate) async fn rerun(
-    Posted(form): Posted<RerunForm>,
+    Posted { form, .. }: Posted<TheWorkflow, RerunForm>,
     plane: web::Data<Plane>,
     id: web::Path<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
@@ -80,13 +81,17 @@ pub(crate) async fn rerun(
 
 /// `POST /workflows/{id}/approve/{job}`.
 pub(crate) async fn approve(
-    _: Posted<Nothing>,
+    Posted { who, .. }: Posted<TheApproval, Nothing>,
     plane: web::Data<Plane>,
     path: web::Path<(WorkflowId, JobId)>,
 ) -> Result<HttpResponse, NoPage> {
     let (workflow, job) = path.into_inner();
     let pipeline = pipeline_of(&plane, workflow).await?;
-    plane.answer((workflow, job), Answer::Approved, None).await?;
+    let by = match who {
+        Who::Person(_) => Some(who.login()),
+        _ => None,
+    };
+    plane.answer((workflow, job), Answer::Approved, by.as_deref()).await?;
     Ok(back(pipeline))
 }
 

@@ -6,6 +6,7 @@ use super::{
     words::{between, duration, size, status, without_colors},
 };
 use crate::{
+    api::may::TheJob,
     logs::{LogName, Range},
     plane::Plane,
     refusal::Refusal,
@@ -103,7 +104,7 @@ pub(crate) struct Place {
 
 /// `GET /jobs/{job}[/{task}[/{step}]]`.
 pub(crate) async fn page(
-    _: Visitor,
+    _: Visitor<TheJob>,
     request: HttpRequest,
     plane: web::Data<Plane>,
     place: web::Path<Place>,

@@ -8,6 +8,7 @@ use super::{
     words::{ago, between, duration, status},
 };
 use crate::{
+    api::may::ThePipeline,
     pipelines::view::view,
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
@@ -83,7 +84,7 @@ struct Line {
 
 /// `GET /pipelines/{id}`.
 pub(crate) async fn page(
-    _: Visitor,
+    _: Visitor<ThePipeline>,
     request: HttpRequest,
     plane: web::Data<Plane>,
     id: web::Path<String>,

@@ -6,6 +6,7 @@ use super::{
     words::ago,
 };
 use crate::{
+    api::may::Stated,
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
 };
@@ -41,12 +42,13 @@ struct Workflow {
 
 /// `GET /`.
 pub(crate) async fn page(
-    _: Visitor,
+    visitor: Visitor<Stated>,
     request: HttpRequest,
     plane: web::Data<Plane>,
 ) -> Result<HttpResponse, NoPage> {
     let sheet = &Sheet::of(&request);
-    let rows = plane.store.newest_pipelines(NEWEST).await.map_err(Refusal::from)?;
+    let rows =
+        plane.store.newest_pipelines(NEWEST, visitor.who.sees_within()).await.map_err(Refusal::from)?;
     let pipelines = rows.into_iter().map(|row| line(row, sheet.now)).collect();
     Ok(html(StatusCode::OK, sheet, &Page { sheet, pipelines }))
 }

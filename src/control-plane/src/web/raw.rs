@@ -2,6 +2,7 @@
 
 use super::{response::NoPage, session::Visitor};
 use crate::{
+    api::may::TheTask,
     logs::{LogName, Logs, Range},
     plane::Plane,
     refusal::Refusal,
@@ -31,7 +32,7 @@ pub(crate) struct Part {
 
 /// `GET /tasks/{task}/steps/{step}/raw`.
 pub(crate) async fn log(
-    _: Visitor,
+    _: Visitor<TheTask>,
     plane: web::Data<Plane>,
     path: web::Path<(String, u32)>,
     part: web::Query<Part>,

@@ -11,6 +11,7 @@
 
 use super::{job::in_url, response::NoPage, session::Visitor};
 use crate::{
+    api::may::TheJob,
     blob_routes::{ArtifactName, shown},
     plane::{Plane, clock::wall_ms, token::hash},
     refusal::Refusal,
@@ -31,7 +32,7 @@ const GOOD_MS: i64 = 12 * 60 * 60 * 1000;
 
 /// `GET /jobs/{job}/{index}/artifacts/{path}`.
 pub(crate) async fn open(
-    _: Visitor,
+    _: Visitor<TheJob>,
     plane: web::Data<Plane>,
     name: web::Path<ArtifactName>,
 ) -> Result<HttpResponse, NoPage> {

@@ -1,13 +1,17 @@
-//! Who may see the page: whoever has shown the operator's token once, and keeps a cookie of it.
+//! Who may see the page: whoever has shown the operator's token or one of their own, and keeps a cookie of it.
 //!
-//! The cookie is no token: it opens the page and what the page reads. What changes something is a form that was posted
-//! with a key made of the cookie, which only this control plane's own pages show: no other page can post in a visitor's
-//! name, also where a browser sends the cookie along.
+//! The cookie is no token: it opens the page and what the page reads, as far as its owner may see it, and is good for as
+//! long as the token is. What changes something is a form that was posted with a key made of the cookie, which only this
+//! control plane's own pages show: no other page can post in a visitor's name, also where a browser sends the cookie along.
 
 use super::response::{NoPage, turned_away};
 use crate::{
-    api::auth::Operator,
-    plane::{Plane, token::hash},
+    api::may::{May, Named, Subject, View},
+    plane::{
+        Plane,
+        people::{Right, Who},
+        token::{TokenHash, are_same, hash},
+    },
     refusal::Refusal,
 };
 use actix_web::{
@@ -17,22 +21,29 @@ use actix_web::{
     web,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use std::{
-    future::{Future, Ready, ready},
-    pin::Pin,
-};
+use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use store::Bearer;
 
-/// A request by somebody who may see the page.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Visitor;
+/// A request by somebody who may see what the page shows.
+#[derive(Debug)]
+pub(crate) struct Visitor<S> {
+    pub(crate) who: Who,
+    _of: PhantomData<S>,
+}
 
-/// A request to read, by the operator's token or by the page's cookie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading;
+/// A request to read, by a token or by the page's cookie.
+#[derive(Debug)]
+pub(crate) struct Reading<S> {
+    _of: PhantomData<S>,
+}
 
-/// A form that a visitor posted from a page that was shown to them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Posted<F>(pub(crate) F);
+/// A form that a visitor posted from a page that was shown to them, and who may act on this.
+#[derive(Debug)]
+pub(crate) struct Posted<S, F> {
+    pub(crate) who: Who,
+    pub(crate) form: F,
+    _of: PhantomData<S>,
+}
 
 /// A form that says nothing but that it was posted.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -49,10 +60,10 @@ struct Keyed<F> {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum SignIn {
     /// No cookie of this control plane came with the request.
-    #[error("open the address that `roundhouse` printed, or give the operator's token here")]
+    #[error("open the address that `roundhouse` printed, or give the operator's token or yours here")]
     Needed,
-    /// A token came that is not the operator's.
-    #[error("that is not the operator's token of this control plane")]
+    /// A token came that is nobody's.
+    #[error("that is no token of this control plane's operator or people")]
     Refused,
     /// The right token came: go where it is not in the address any more, with a cookie.
     #[error("signed in")]
@@ -85,25 +96,55 @@ impl ResponseError for SignIn {
     }
 }
 
-/// Whether the request reads only and comes with the page's cookie.
-pub(crate) fn allows(request: &HttpRequest, plane: &Plane) -> bool {
+/// Whose cookie came with a request that only reads.
+fn known(request: &HttpRequest, plane: &Plane) -> Option<Who> {
     let reads = [Method::GET, Method::HEAD].contains(request.method());
-    reads && is_known(request, plane)
+    if reads { signed_in(request, plane).map(|(who, _)| who) } else { None }
 }
 
-fn is_known(request: &HttpRequest, plane: &Plane) -> bool {
-    cookies(request).any(|value| hash(value) == hash(&session(plane)))
+/// Whose cookie came, and the cookie.
+fn signed_in<'r>(request: &'r HttpRequest, plane: &Plane) -> Option<(Who, &'r str)> {
+    cookies(request).find_map(|value| Some((holder(plane, value)?, value)))
 }
 
 /// What forms carry on the page that answers this request; nothing where nobody is signed in.
 pub(crate) fn form_key(request: &HttpRequest) -> String {
-    let plane = request.app_data::<web::Data<Plane>>().filter(|plane| is_known(request, plane));
-    plane.map(|plane| plane.vault.form_key(&session(plane))).unwrap_or_default()
+    let plane = plane(request);
+    signed_in(request, &plane).map(|(_, cookie)| plane.vault.form_key(cookie)).unwrap_or_default()
 }
 
-/// What the cookie holds: made of the operator's token and this control plane's key, so it tells nothing of either.
-fn session(plane: &Plane) -> String {
-    plane.vault.page_session(&plane.access.operator)
+/// A cookie names its token, except the operator's.
+fn holder(plane: &Plane, value: &str) -> Option<Who> {
+    let (held, who) = match value.split_once('.') {
+        None => (plane.access.operator, Who::Operator),
+        Some((id, _)) => {
+            let (row, who) = plane.access.api_token(id.parse().ok()?)?;
+            (row.hash, who)
+        }
+    };
+    let tag = value.rsplit('.').next().unwrap_or_default();
+    are_same(&hash(tag), &hash(&session(plane, &held))).then_some(who)
+}
+
+/// What proves a cookie: made of the token's hash and this control plane's key, so it tells nothing of either.
+fn session(plane: &Plane, token: &TokenHash) -> String {
+    plane.vault.page_session(token)
+}
+
+/// The cookie of whoever shows a token of their own, or the operator's.
+pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Option<String> {
+    let name = cookie_name(request);
+    let hash = hash(token);
+    let value = match plane.who(token)? {
+        Who::Operator => session(plane, &hash),
+        Who::Person(_) => {
+            let rows = plane.access.api_tokens(|bearer| matches!(bearer, Bearer::Person(_)));
+            let row = rows.into_iter().find(|row| row.hash == hash)?;
+            format!("{}.{}", row.id, session(plane, &hash))
+        }
+        Who::Approver | Who::Project { .. } => return None,
+    };
+    Some(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict"))
 }
 
 /// Browsers keep one set of cookies for all ports of a host, so the name tells them apart.
@@ -119,20 +160,13 @@ fn cookies(request: &HttpRequest) -> impl Iterator<Item = &str> {
         .filter_map(move |pair| pair.trim().strip_prefix(&name)?.strip_prefix('='))
 }
 
-fn admitted(request: &HttpRequest, plane: &Plane, location: String) -> SignIn {
-    let (name, value) = (cookie_name(request), session(plane));
-    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict");
-    SignIn::Done { cookie, location }
-}
-
-fn visitor(request: &HttpRequest) -> Result<Visitor, SignIn> {
-    let plane = request.app_data::<web::Data<Plane>>().expect("every route is given the plane");
+/// Whoever visits, or how they can.
+fn visitor(request: &HttpRequest, plane: &Plane) -> Result<Who, SignIn> {
     let (token, location) = without_token(request);
-    match token {
-        Some(token) if plane.access.is_operator(&token) => Err(admitted(request, plane, location)),
-        Some(_) => Err(SignIn::Refused),
-        None if allows(request, plane) => Ok(Visitor),
-        None => Err(SignIn::Needed),
+    match token.map(|token| cookie(request, plane, &token)) {
+        Some(Some(cookie)) => Err(SignIn::Done { cookie, location }),
+        Some(None) => Err(SignIn::Refused),
+        None => known(request, plane).ok_or(SignIn::Needed),
     }
 }
 
@@ -148,41 +182,59 @@ fn without_token(request: &HttpRequest) -> (Option<String>, String) {
     (token, format!("/{path}{query}"))
 }
 
-impl FromRequest for Visitor {
-    type Error = SignIn;
-    type Future = Ready<Result<Self, SignIn>>;
+fn plane(request: &HttpRequest) -> Arc<Plane> {
+    request.app_data::<web::Data<Plane>>().expect("every route is given the plane").clone().into_inner()
+}
+
+impl<S: Subject> FromRequest for Visitor<S> {
+    type Error = NoPage;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, NoPage>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(visitor(request))
+        let (plane, of) = (plane(request), S::of(&Named::of(request)));
+        let visitor = visitor(request, &plane);
+        Box::pin(async move {
+            let who = visitor?;
+            plane.allow(&who, Right::View, &of).await?;
+            Ok(Self { who, _of: PhantomData })
+        })
     }
 }
 
-impl FromRequest for Reading {
+impl<S: Subject> FromRequest for Reading<S> {
     type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
     fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
-        let plane = request.app_data::<web::Data<Plane>>().expect("every route is given the plane");
-        if allows(request, plane) {
-            return ready(Ok(Self));
-        }
-        ready(Operator::from_request(request, body).into_inner().map(|_| Self))
+        let plane = plane(request);
+        let Some(who) = known(request, &plane) else {
+            let may = May::<View, S>::from_request(request, body);
+            return Box::pin(async move { may.await.map(|_| Self { _of: PhantomData }) });
+        };
+        let of = S::of(&Named::of(request));
+        Box::pin(async move {
+            plane.allow(&who, Right::View, &of).await?;
+            Ok(Self { _of: PhantomData })
+        })
     }
 }
 
-impl<F: DeserializeOwned + 'static> FromRequest for Posted<F> {
+impl<S: Subject, F: DeserializeOwned + 'static> FromRequest for Posted<S, F> {
     type Error = NoPage;
     type Future = Pin<Box<dyn Future<Output = Result<Self, NoPage>>>>;
 
     fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
+        let (plane, of) = (plane(request), S::of(&Named::of(request)));
         let (key, form) = (form_key(request), web::Form::<Keyed<F>>::from_request(request, body));
+        let visitor = signed_in(request, &plane).map(|(who, _)| who);
         Box::pin(async move {
-            if key.is_empty() {
-                return Err(SignIn::Needed.into());
-            }
+            let who = visitor.ok_or(SignIn::Needed)?;
+            plane.allow(&who, Right::Act, &of).await?;
             let form = form.await.map_err(|error| Refusal::Bad(format!("the form: {error}")))?.into_inner();
-            let own = hash(&form.key) == hash(&key);
-            own.then_some(Self(form.form)).ok_or_else(|| stale().into())
+            if !are_same(&hash(&form.key), &hash(&key)) {
+                return Err(stale().into());
+            }
+            Ok(Self { who, form: form.form, _of: PhantomData })
         })
     }
 }
@@ -203,9 +255,8 @@ pub(crate) async fn open(
     plane: web::Data<Plane>,
     form: web::Form<TokenForm>,
 ) -> HttpResponse {
-    if plane.access.is_operator(form.token.trim()) {
-        admitted(&request, &plane, "/".to_owned()).error_response()
-    } else {
-        SignIn::Refused.error_response()
+    match cookie(&request, &plane, form.token.trim()) {
+        Some(cookie) => SignIn::Done { cookie, location: "/".to_owned() }.error_response(),
+        None => SignIn::Refused.error_response(),
     }
 }

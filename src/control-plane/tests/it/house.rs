@@ -228,18 +228,25 @@ pub(crate) async fn ask(
     call(house, (method, path), request).await
 }
 
-/// The same of an operator's call with a body.
-pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String) {
+/// The same of any call with a body.
+pub(crate) async fn request(
+    house: &House,
+    method: &str,
+    path: &str,
+    token: Option<(&str, &str)>,
+    body: &str,
+) -> (u16, String) {
+    let header = token.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     let length = body.len();
-    call(
-        house,
-        ("POST", path),
-        format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nCircle-Token: {OPERATOR}\r\nContent-Length: {length}\r\n\
-             Connection: close\r\n\r\n{body}"
-        ),
-    )
-    .await
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    call(house, (method, path), request).await
+}
+
+/// The same of an operator's call.
+pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String) {
+    request(house, "POST", path, Some(("Circle-Token", OPERATOR)), body).await
 }
 
 /// The same of anybody's call with these headers.

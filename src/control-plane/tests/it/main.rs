@@ -27,6 +27,8 @@ mod orbs;
 mod page;
 mod page_acts;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod releases;

@@ -1,4 +1,4 @@
-//! The commands of an operator: a control plane, its resource classes, tokens and pipelines.
+//! The commands of an operator: a control plane, its resource classes and pipelines.
 
 use super::Selection;
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "URL", help_heading = "Control plane")]
     pub(crate) host: Option<String>,
 
-    /// The operator's token; better given by the environment [env: ROUNDHOUSE_TOKEN, CIRCLECI_CLI_TOKEN]
+    /// A token of yours, or the operator's; better given by the environment [env: ROUNDHOUSE_TOKEN, CIRCLECI_CLI_TOKEN]
     #[arg(long, value_name = "TOKEN", help_heading = "Control plane")]
     pub(crate) token: Option<String>,
 
@@ -190,44 +190,6 @@ pub(crate) enum ResourceClassCommand {
         /// Its tokens too
         #[arg(long, short)]
         force: bool,
-        #[command(flatten)]
-        connection: Connection,
-    },
-}
-
-/// `roundhouse token`.
-#[derive(Args, Debug)]
-#[command(arg_required_else_help = true)]
-pub(crate) struct Token {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) command: TokenCommand,
-}
-
-/// What can be done with tokens.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make a token of a resource class; it is shown this once
-    Create {
-        /// namespace/name
-        resource_class: protocol::ResourceClass,
-        /// For people
-        #[arg(default_value = "")]
-        nickname: String,
-        #[command(flatten)]
-        connection: Connection,
-    },
-    /// List the tokens of a resource class, without their secrets
-    List {
-        /// namespace/name
-        resource_class: protocol::ResourceClass,
-        #[command(flatten)]
-        connection: Connection,
-    },
-    /// Delete a token: who holds it claims no more
-    Delete {
-        /// As `token list` shows it
-        id: String,
         #[command(flatten)]
         connection: Connection,
     },

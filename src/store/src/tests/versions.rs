@@ -65,7 +65,7 @@ async fn a_store_of_version_1_is_migrated_and_read_whole() {
     let folder = TempDir::new().unwrap();
     execute(&folder, VERSION_1).await;
     let store = Store::open(&path(&folder)).await.unwrap();
-    let (name, row, workflows) = store.newest_pipelines(9).await.unwrap().remove(0);
+    let (name, row, workflows) = store.newest_pipelines(9, None).await.unwrap().remove(0);
     assert_eq!(
         (name.as_str(), row.number, workflows[0].status),
         ("gh/acme/shop", 1, WorkflowStatus::Running)

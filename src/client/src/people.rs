@@ -1,0 +1,87 @@
+//! Calls about people, their roles, and the tokens of people and of projects.
+
+use crate::{
+    Operator,
+    call::{Call, ClientError, escaped, escaped_path},
+};
+use awc::http::Method;
+use protocol::{
+    api::Items,
+    people::{ApiToken, Member, NewApiToken, NewPerson, Person},
+};
+
+/// Whose tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'w> {
+    /// A person's, by their login; `me`: the caller's own.
+    Person(&'w str),
+    /// A project's.
+    Project(&'w str),
+}
+
+impl Whose<'_> {
+    fn path(self) -> String {
+        match self {
+            Self::Person(login) => format!("/api/v3/people/{}/tokens", escaped(login)),
+            Self::Project(project) => format!("/api/v3/project-tokens/{}", escaped_path(project)),
+        }
+    }
+}
+
+impl Operator {
+    /// Everybody who is known.
+    pub async fn people(&self) -> Result<Vec<Person>, ClientError> {
+        Ok(self.get("/api/v3/people").send(&self.link).await?.read::<Items<Person>>()?.items)
+    }
+
+    /// Makes somebody known.
+    pub async fn create_person(&self, new: &NewPerson) -> Result<Person, ClientError> {
+        self.create("/api/v3/people").json(new).send(&self.link).await?.read()
+    }
+
+    /// Forgets somebody, with their roles and tokens.
+    pub async fn delete_person(&self, login: &str) -> Result<(), ClientError> {
+        self.delete(format!("/api/v3/people/{}", escaped(login))).send(&self.link).await?.done()
+    }
+
+    /// Who has a role in an organization.
+    pub async fn members(&self, organization: &str) -> Result<Vec<Member>, ClientError> {
+        let path = format!("/api/v3/members/{}", escaped_path(organization));
+        Ok(self.get(path).send(&self.link).await?.read::<Items<Member>>()?.items)
+    }
+
+    /// Gives somebody a role in an organization.
+    pub async fn give_role(&self, member: &Member) -> Result<Member, ClientError> {
+        let path = format!("/api/v3/members/{}", escaped_path(&member.organization));
+        Call::new(Method::PUT, path, &self.token).json(member).send(&self.link).await?.read()
+    }
+
+    /// Takes it away again.
+    pub async fn take_role(&self, organization: &str, login: &str) -> Result<(), ClientError> {
+        let path = format!("/api/v3/members/{}?login={}", escaped_path(organization), escaped(login));
+        self.delete(path).send(&self.link).await?.done()
+    }
+
+    /// The tokens of a person or a project, without their secrets.
+    pub async fn api_tokens(&self, whose: Whose<'_>) -> Result<Vec<ApiToken>, ClientError> {
+        Ok(self.get(whose.path()).send(&self.link).await?.read::<Items<ApiToken>>()?.items)
+    }
+
+    /// Makes one; its secret is in this answer and in no other.
+    pub async fn create_api_token(
+        &self,
+        whose: Whose<'_>,
+        new: &NewApiToken,
+    ) -> Result<ApiToken, ClientError> {
+        self.create(&whose.path()).json(new).send(&self.link).await?.read()
+    }
+
+    /// Removes one: it stands for nothing any more.
+    pub async fn delete_api_token(&self, whose: Whose<'_>, id: &str) -> Result<(), ClientError> {
+        let path = match whose {
+            Whose::Person(_) => format!("{}/{}", whose.path(), escaped(id)),
+            Whose::Project(_) => format!("{}?id={}", whose.path(), escaped(id)),
+        };
+        self.delete(path).send(&self.link).await?.done()
+    }
+}

@@ -1,0 +1,168 @@
+//! People and their rights, made and taken away: each change is one write, and what it takes away is good no longer once
+//! it is on disk.
+
+use crate::{
+    plane::{
+        Plane,
+        clock::wall_ms,
+        people::{Somebody, Who},
+        token,
+    },
+    refusal::Refusal,
+};
+use protocol::people::{EVERYWHERE, LONGEST_LOGIN, NewPerson, Role, is_login};
+use std::{collections::BTreeMap, sync::Arc};
+use store::{ApiTokenRow, Bearer, MemberRow, PersonRow, Rights, StoreError, Write};
+use uuid::Uuid;
+
+/// The most people, and the most tokens of one person or project.
+const MOST_PEOPLE: usize = 10_000;
+const MOST_TOKENS: usize = 100;
+/// The most letters of a name.
+const LONGEST_NAME: usize = 100;
+/// How tokens of people and of projects begin.
+const PERSONAL: &str = "RHPAT";
+const OF_PROJECT: &str = "RHPRJ";
+
+impl Plane {
+    /// Somebody by their login.
+    pub(crate) fn somebody(&self, login: &str) -> Result<Arc<Somebody>, Refusal> {
+        let found = self.access.people().into_iter().find(|somebody| somebody.row.login == login);
+        found.ok_or_else(|| Refusal::Missing(format!("nobody here has the login {login}")))
+    }
+
+    /// Makes somebody known, with no right yet.
+    pub(crate) async fn add_person(self: &Arc<Self>, _by: &Who, new: NewPerson) -> Result<Somebody, Refusal> {
+        let row = person_row(new)?;
+        if self.access.people().len() >= MOST_PEOPLE {
+            return Err(Refusal::Conflict(format!(
+                "{MOST_PEOPLE} people are known already: remove some first"
+            )));
+        }
+        let change = vec![Write::Rights(Rights::Person(row.clone()))];
+        self.change_all_access(change).await.map_err(|error| taken(&row, error))?;
+        Ok(Somebody { row, roles: BTreeMap::new() })
+    }
+
+    /// The first of all, who may do everything, with a token.
+    pub(crate) async fn add_first(self: &Arc<Self>, login: &str) -> Result<String, Refusal> {
+        let row = person_row(NewPerson { login: login.to_owned(), name: None })?;
+        let (made, token) = new_token(Bearer::Person(row.id), "first sign-in");
+        let member = MemberRow { person: row.id, organization: EVERYWHERE.to_owned(), role: Role::Admin };
+        let changes = [Rights::Person(row.clone()), Rights::Member(member), Rights::Token(made)];
+        let changes = changes.into_iter().map(Write::Rights).collect();
+        self.change_all_access(changes).await.map_err(|error| taken(&row, error))?;
+        Ok(token)
+    }
+
+    /// Forgets somebody, with their roles and tokens.
+    pub(crate) async fn remove_person(self: &Arc<Self>, _by: &Who, login: &str) -> Result<(), Refusal> {
+        let id = self.somebody(login)?.row.id;
+        self.change_all_access(vec![Write::Rights(Rights::RemovePerson(id))]).await?;
+        Ok(())
+    }
+
+    /// Gives somebody a role in an organization in the place of the one they have there, or takes that away.
+    pub(crate) async fn give_role(
+        self: &Arc<Self>,
+        _by: &Who,
+        login: &str,
+        organization: &str,
+        role: Option<Role>,
+    ) -> Result<(), Refusal> {
+        let somebody = self.somebody(login)?;
+        let (person, organization) = (somebody.row.id, organization.to_owned());
+        let change = match role {
+            Some(role) => Rights::Member(MemberRow { person, organization, role }),
+            None if somebody.roles.contains_key(&organization) => Rights::RemoveMember(person, organization),
+            None => return Err(Refusal::Missing(format!("{login} has no role in {organization}"))),
+        };
+        self.change_all_access(vec![Write::Rights(change)]).await?;
+        Ok(())
+    }
+
+    /// Makes a token; its text is told this once.
+    pub(crate) async fn make_token(
+        self: &Arc<Self>,
+        _by: &Who,
+        bearer: Bearer,
+        name: &str,
+    ) -> Result<(ApiTokenRow, String), Refusal> {
+        if self.access.api_tokens(|other| is_same(&bearer, other)).len() >= MOST_TOKENS {
+            return Err(Refusal::Conflict(format!(
+                "there are {MOST_TOKENS} such tokens already: remove some of them first"
+            )));
+        }
+        let (row, token) = new_token(bearer, &plain(name, "`name`")?);
+        self.change_all_access(vec![Write::Rights(Rights::Token(row.clone()))]).await?;
+        Ok((row, token))
+    }
+
+    /// Removes a token of whoever: it stands for nothing any more.
+    pub(crate) async fn remove_api_token(
+        self: &Arc<Self>,
+        _by: &Who,
+        bearer: &Bearer,
+        id: Uuid,
+    ) -> Result<(), Refusal> {
+        let found = self.access.api_token(id).filter(|(row, _)| is_same(bearer, &row.bearer));
+        found.ok_or_else(|| Refusal::Missing(format!("there is no token {id}")))?;
+        self.change_all_access(vec![Write::Rights(Rights::RemoveToken(id))]).await?;
+        Ok(())
+    }
+}
+
+fn taken(row: &PersonRow, error: StoreError) -> Refusal {
+    match error {
+        StoreError::Conflict(_) => {
+            Refusal::Conflict(format!("the login {} is somebody's already", row.login))
+        }
+        other => other.into(),
+    }
+}
+
+fn person_row(new: NewPerson) -> Result<PersonRow, Refusal> {
+    let NewPerson { login, name } = new;
+    if !is_login(&login) {
+        return Err(Refusal::Bad(format!(
+            "`{login}` is no login: it wants 1 to {LONGEST_LOGIN} letters, digits, and `.`, `-`, `_`, `@` between them"
+        )));
+    }
+    let name = plain(name.as_deref().unwrap_or(&login), "`name`")?;
+    Ok(PersonRow { id: Uuid::now_v7(), login, name, created_ms: wall_ms() })
+}
+
+fn plain(text: &str, what: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
+        return Err(Refusal::Bad(format!("{what} wants 1 to {LONGEST_NAME} letters on one line")));
+    }
+    Ok(text.to_owned())
+}
+
+fn new_token(bearer: Bearer, name: &str) -> (ApiTokenRow, String) {
+    let kind = match bearer {
+        Bearer::Person(_) => PERSONAL,
+        Bearer::Project(..) => OF_PROJECT,
+    };
+    let (text, prefix) = token::new_token_of(kind);
+    let row = ApiTokenRow {
+        id: Uuid::now_v7(),
+        bearer,
+        name: name.to_owned(),
+        prefix,
+        hash: token::hash(&text),
+        created_ms: wall_ms(),
+        used_ms: None,
+    };
+    (row, text)
+}
+
+/// Whether two tokens are the same person's or project's.
+pub(crate) fn is_same(one: &Bearer, other: &Bearer) -> bool {
+    match (one, other) {
+        (Bearer::Person(one), Bearer::Person(other)) => one == other,
+        (Bearer::Project(one, _), Bearer::Project(other, _)) => one == other,
+        _ => false,
+    }
+}

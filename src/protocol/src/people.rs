@@ -1,0 +1,176 @@
+//! People, what they may do in which organization, and the tokens by which they and projects call.
+//!
+//! | call | who | body → answer |
+//! |---|---|---|
+//! | `GET,POST /api/v3/people`, `DELETE …/{login}` | admins of everything | → [`Items`](crate::api::Items) of [`Person`]; [`NewPerson`] → 201 [`Person`] |
+//! | `GET,POST /api/v3/people/{login}/tokens`, `DELETE …/{id}` | the person, admins of everything | → [`Items`](crate::api::Items) of [`ApiToken`]; [`NewApiToken`] → 201 [`ApiToken`] |
+//! | `GET,PUT,DELETE /api/v3/members/{organization}[?login=]` | who is in it; its admins | → [`Items`](crate::api::Items) of [`Member`]; [`Member`] |
+//! | `GET,POST,DELETE /api/v3/project-tokens/{project}[?id=]` | admins of its organization | → [`Items`](crate::api::Items) of [`ApiToken`]; [`NewApiToken`] → 201 [`ApiToken`] |
+
+use serde::{Deserialize, Serialize};
+
+/// The name of all organizations together, and of what belongs to none: the control plane itself.
+pub const EVERYWHERE: &str = "*";
+/// How whoever calls may name themselves in an address.
+pub const ME: &str = "me";
+/// The most letters of a login.
+pub const LONGEST_LOGIN: usize = 64;
+
+/// What somebody may do in an organization. Each may what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sees pipelines, logs, artifacts, tests.
+    Viewer,
+    /// Starts, cancels, approves and runs again.
+    Member,
+    /// Gives rights, keys, tokens, and runs its resource classes.
+    Admin,
+}
+
+impl Role {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What a project's token opens, as CircleCI's do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// How its pipelines and workflows stand.
+    Status,
+    /// All of them, read only.
+    ViewBuilds,
+    /// To start, cancel and run them again too.
+    All,
+}
+
+impl Scope {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::ViewBuilds => "view-builds",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Somebody who is to be known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerson {
+    /// Short, and nobody else's.
+    pub login: String,
+    /// In full; by default the login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Somebody who is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Given by the control plane.
+    pub id: String,
+    /// Short, and nobody else's.
+    pub login: String,
+    /// In full.
+    pub name: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Of each organization.
+    pub roles: Vec<Member>,
+}
+
+/// Somebody's role in an organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Whose.
+    pub login: String,
+    /// `gh/acme`, or `*` for every one; in a call its address says it.
+    #[serde(default)]
+    pub organization: String,
+    /// What they may do there.
+    pub role: Role,
+}
+
+/// A token to make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewApiToken {
+    /// For people.
+    pub name: String,
+    /// Of a project's: what it opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+}
+
+/// A token of a person or a project. `token` is there only in the answer that makes it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiToken {
+    /// Given by the control plane.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// How it begins: enough to know it again, and of no use otherwise.
+    pub prefix: String,
+    /// Of a project's: what it opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// About when it was used last; none: never.
+    pub used_at: Option<String>,
+    /// The secret, shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiToken").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Whether a text can be a login: letters, digits, `.`, `-`, `_` and `@`, and not a word that means whoever calls.
+pub fn is_login(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ".-_@".contains(c);
+    !text.is_empty()
+        && text.len() <= LONGEST_LOGIN
+        && text != ME
+        && !text.starts_with(['-', '.'])
+        && text.chars().all(is_part)
+}
+
+/// The organization of a project: of `gh/acme/app` that is `gh/acme`.
+pub fn organization(project: &str) -> &str {
+    project.rsplit_once('/').map_or(project, |(organization, _)| organization)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_what_those_below_it_may() {
+        assert!(Role::Admin > Role::Member && Role::Member > Role::Viewer);
+    }
+
+    #[test]
+    fn a_login_is_one_plain_word() {
+        for good in ["ada", "ada.l@example.org", "a-b_c", "7"] {
+            assert!(is_login(good), "{good}");
+        }
+        for bad in ["", "me", "a b", "a/b", "ä", "-a", "..", &"x".repeat(65)] {
+            assert!(!is_login(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `roundhouse user`, and the roles and scopes that tokens have.
+
+use super::Connection;
+use clap::{Args, Subcommand, ValueEnum};
+use protocol::people::{Role, Scope};
+
+/// `roundhouse user`.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Users {
+    /// What of them.
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+/// What there is to do with people.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make somebody known; their first token is printed, and shown this once
+    Create {
+        /// Short, and nobody else's
+        login: String,
+
+        /// In full [default: the login]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+
+        /// What they may in the organization
+        #[arg(long, value_enum, requires = "organization")]
+        role: Option<RoleName>,
+
+        /// As gh/acme, or `*` for every one
+        #[arg(long, value_name = "NAME", requires = "role")]
+        organization: Option<String>,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List everybody who is known, or who has a role in an organization
+    List {
+        /// The organization
+        #[arg(long, value_name = "NAME")]
+        organization: Option<String>,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Give somebody a role in an organization, in the place of the one they have there
+    Role {
+        /// Whom
+        login: String,
+
+        /// What they may
+        #[arg(value_enum)]
+        role: RoleChoice,
+
+        /// As gh/acme, or `*` for every one
+        organization: String,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Forget somebody, with their roles and tokens
+    Delete {
+        /// Whom
+        login: String,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// What somebody may do; each may what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// See pipelines, logs, artifacts, tests
+    Viewer,
+    /// Start, cancel, approve and run them again
+    Member,
+    /// Give roles, keys, tokens and secrets, and run resource classes
+    Admin,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Viewer => Self::Viewer,
+            RoleName::Member => Self::Member,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+/// A role, or none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleChoice {
+    /// Nothing any more
+    None,
+    /// See pipelines, logs, artifacts, tests
+    Viewer,
+    /// Start, cancel, approve and run them again
+    Member,
+    /// Give roles, keys, tokens and secrets, and run resource classes
+    Admin,
+}
+
+impl RoleChoice {
+    /// None: it is taken away.
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Self::None => None,
+            Self::Viewer => Some(Role::Viewer),
+            Self::Member => Some(Role::Member),
+            Self::Admin => Some(Role::Admin),
+        }
+    }
+}
+
+/// What a project's token opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeName {
+    /// How workflows stand
+    Status,
+    /// Pipelines, logs, artifacts, tests, read only
+    ViewBuilds,
+    /// To start, cancel, approve and run them again too
+    All,
+}
+
+impl From<ScopeName> for Scope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Status => Self::Status,
+            ScopeName::ViewBuilds => Self::ViewBuilds,
+            ScopeName::All => Self::All,
+        }
+    }
+}

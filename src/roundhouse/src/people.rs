@@ -1,0 +1,76 @@
+//! People of a control plane and their roles: made known, listed, changed, forgotten.
+
+use crate::{
+    arguments::UserCommand,
+    connect::{Access, block_on, failed},
+    failure::Failure,
+    resources::columns,
+    say, tokens,
+};
+use client::{Operator, Whose};
+use protocol::people::{Member, NewApiToken, NewPerson, Role};
+
+/// `roundhouse user`.
+pub(crate) fn users(command: &UserCommand) -> Result<(), Failure> {
+    match command {
+        UserCommand::Create { login, name, role, organization, connection } => {
+            let new = NewPerson { login: login.clone(), name: name.clone() };
+            let role = organization.clone().zip(role.map(Role::from));
+            block_on(create(Access::of(connection)?.operator(), new, role))
+        }
+        UserCommand::List { organization, connection } => {
+            block_on(list(Access::of(connection)?.operator(), organization.as_deref()))
+        }
+        UserCommand::Role { login, role, organization, connection } => {
+            block_on(give(Access::of(connection)?.operator(), login, role.role(), organization))
+        }
+        UserCommand::Delete { login, connection } => {
+            let operator = Access::of(connection)?.operator();
+            block_on(async { operator.delete_person(login).await.map_err(failed) })?;
+            say::note(format_args!("{login} is known no more, and none of their tokens is good"));
+            Ok(())
+        }
+    }
+}
+
+async fn create(operator: Operator, new: NewPerson, role: Option<(String, Role)>) -> Result<(), Failure> {
+    let made = operator.create_person(&new).await.map_err(failed)?;
+    say::note(format_args!("{} is known", made.login));
+    if let Some((organization, role)) = role {
+        give(operator.clone(), &made.login, Some(role), &organization).await?;
+    }
+    let first = NewApiToken { name: "first".to_owned(), scope: None };
+    let token = operator.create_api_token(Whose::Person(&made.login), &first).await.map_err(failed)?;
+    tokens::shown(token, "hand it to them, for the page and as ROUNDHOUSE_TOKEN")
+}
+
+async fn give(
+    operator: Operator,
+    login: &str,
+    role: Option<Role>,
+    organization: &str,
+) -> Result<(), Failure> {
+    let Some(role) = role else {
+        operator.take_role(organization, login).await.map_err(failed)?;
+        say::note(format_args!("{login} has no role in {organization} any more"));
+        return Ok(());
+    };
+    let member = Member { login: login.to_owned(), organization: organization.to_owned(), role };
+    let given = operator.give_role(&member).await.map_err(failed)?;
+    say::note(format_args!("{login} is a {} of {}", given.role.name(), given.organization));
+    Ok(())
+}
+
+async fn list(operator: Operator, organization: Option<&str>) -> Result<(), Failure> {
+    let Some(organization) = organization else {
+        let people = operator.people().await.map_err(failed)?;
+        let rows = people.into_iter().map(|one| {
+            let roles = one.roles.iter().map(|role| format!("{} of {}", role.role.name(), role.organization));
+            [one.login, one.name, roles.collect::<Vec<_>>().join(", ")]
+        });
+        return say::print(columns(["LOGIN", "NAME", "ROLES"], rows.collect()));
+    };
+    let members = operator.members(organization).await.map_err(failed)?;
+    let rows = members.into_iter().map(|one| [one.login, one.role.name().to_owned()]);
+    say::print(columns(["LOGIN", "ROLE"], rows.collect()))
+}

@@ -1,0 +1,42 @@
+//! Whose something is: the project that a pipeline, a workflow, a job or a task belongs to.
+
+use crate::{Store, StoreError};
+use sqlx::Row;
+use uuid::Uuid;
+
+/// What belongs to a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belonging {
+    /// By its own id, or by that of one of its workflows.
+    Pipeline(Uuid),
+    /// By its id.
+    Workflow(Uuid),
+    /// By its id.
+    Job(Uuid),
+    /// By its id.
+    Task(Uuid),
+}
+
+impl Store {
+    /// The name of the project that something belongs to; none: there is no such thing.
+    pub async fn project_of(&self, belonging: Belonging) -> Result<Option<String>, StoreError> {
+        const PIPELINE: &str = "SELECT o.name FROM pipelines p JOIN projects o ON o.id = p.project WHERE p.id = \
+                                coalesce((SELECT pipeline FROM workflows WHERE id = ?1), ?1)";
+        const WORKFLOW: &str = "SELECT o.name FROM workflows w JOIN pipelines p ON p.id = w.pipeline \
+                                JOIN projects o ON o.id = p.project WHERE w.id = ?1";
+        const JOB: &str = "SELECT o.name FROM jobs j JOIN workflows w ON w.id = j.workflow \
+                           JOIN pipelines p ON p.id = w.pipeline JOIN projects o ON o.id = p.project \
+                           WHERE j.id = ?1";
+        const TASK: &str = "SELECT o.name FROM tasks t JOIN jobs j ON j.id = t.job \
+                            JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline \
+                            JOIN projects o ON o.id = p.project WHERE t.id = ?1";
+        let (sql, id) = match belonging {
+            Belonging::Pipeline(id) => (PIPELINE, id),
+            Belonging::Workflow(id) => (WORKFLOW, id),
+            Belonging::Job(id) => (JOB, id),
+            Belonging::Task(id) => (TASK, id),
+        };
+        let row = sqlx::query(sql).bind(id.as_bytes().as_slice()).fetch_optional(&self.readers).await?;
+        row.map(|row| Ok(row.try_get("name")?)).transpose()
+    }
+}
