@@ -8,6 +8,8 @@ pub mod machine;
 pub mod partition;
 pub mod pipelines;
 pub mod proc;
+pub mod pushes;
 pub mod python;
+pub mod recorder;
 pub mod rig;
 pub mod wait;

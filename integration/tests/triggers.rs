@@ -5,30 +5,15 @@ use integration::{
     fleet::{CLASS, Fleet, checkouts},
     git::{Http, Repository, Sshd},
     pipelines::job,
+    pushes::Sender,
     rig::Rig,
 };
-use protocol::{status::JobStatus, webhook::Received};
-use ring::hmac;
+use protocol::{status::JobStatus, webhook::Provider};
 
 const PROJECT: &str = "github.com/acme/app";
 
-/// What stands behind the signature header of a provider.
-fn signature(secret: &str, body: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::sign(&key, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Sends a webhook as a provider would; the status and what came of it.
-fn send(fleet: &Fleet, header: &str, body: &str) -> (u16, String) {
-    let answered = fleet.server.call("POST", &format!("/api/v3/webhooks/{PROJECT}"), header, body);
-    (answered.status, answered.body)
-}
-
-fn push(reference: &str, revision: &str) -> String {
-    format!(
-        "{{\"ref\": \"{reference}\", \"after\": \"{revision}\", \"head_commit\": {{\"id\": \"{revision}\", \"message\": \"x\"}}, \
-         \"repository\": {{\"default_branch\": \"main\"}}}}"
-    )
+fn sender(secret: &str) -> Sender {
+    Sender { project: PROJECT.to_owned(), provider: Provider::Github, secret: secret.to_owned() }
 }
 
 /// Pushes have no author but the provider: the configuration is that of the revision, and so are the files.
@@ -39,32 +24,25 @@ async fn pushed(fleet: &Fleet, repository: &Repository, secret: &str) {
         checkouts(&[("only", "", look)]).replace("[only]", "[only: {filters: {tags: {only: /v.*/}}}]");
     let revision = repository.commit(".circleci/config.yml", &config, "refs/heads/main");
     repository.commit(".circleci/config.yml", "version: 2.1\njobs: {}\n", "refs/heads/main");
-    let body = push("refs/heads/main", &revision);
-    let forged = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature("other", &body));
-    assert_eq!(send(fleet, &forged, &body).0, 401);
-    let header = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &body));
-    let (status, told) = send(fleet, &header, &body);
-    assert_eq!(status, 200, "{told}");
-    let received: Received = serde_json::from_str(&told).expect("it is in the shape");
-    assert_eq!(received.pipelines.len(), 1, "{told}");
+    let forged = sender("other").send(&fleet.server, "push", "{}");
+    assert_eq!(forged.status, 401);
+    let received = sender(secret).push(&fleet.server, "refs/heads/main", &revision);
+    assert_eq!(received.pipelines.len(), 1, "{received:?}");
     let view = fleet.server.ended(received.pipelines[0].id).await;
     assert!(view.errors.is_empty(), "{:?}", view.errors);
     let log = fleet.log(&view, "only", "Checkout code").await;
     assert_eq!(job(&view, "only").status, JobStatus::Success, "{log}");
     let expected = format!("one{revision}\nmain {revision} []\n");
     assert_eq!(fleet.log(&view, "only", "it").await, expected);
-    let (_, again) = send(fleet, &header, &body);
-    assert!(again.contains("came before"), "{again}");
+    let again = sender(secret).push(&fleet.server, "refs/heads/main", &revision);
+    assert!(again.message.contains("came before"), "{again:?}");
     tagged(fleet, repository, secret, &revision).await;
 }
 
 /// A tag of that revision: its job runs, and knows it.
 async fn tagged(fleet: &Fleet, repository: &Repository, secret: &str, revision: &str) {
     repository.git(&["push", "-q", "origin", &format!("{revision}:refs/tags/v1.0")]);
-    let body = push("refs/tags/v1.0", revision);
-    let header = format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &body));
-    let (_, told) = send(fleet, &header, &body);
-    let received: Received = serde_json::from_str(&told).expect("it is in the shape");
+    let received = sender(secret).push(&fleet.server, "refs/tags/v1.0", revision);
     let view = fleet.server.ended(received.pipelines[0].id).await;
     assert_eq!(job(&view, "only").status, JobStatus::Success, "{view:#?}");
     assert_eq!(fleet.log(&view, "only", "it").await, format!("one{revision}\n {revision} [v1.0]\n"));
@@ -85,7 +63,7 @@ async fn a_push_to_a_repository_served_over_http_runs_green_on_a_launch_agent() 
         "{listed}"
     );
     assert_eq!(fleet.roundhouse(&["project", "delete", PROJECT]).status, 0);
-    assert_eq!(send(&fleet, "X-GitHub-Event: push", "{}").0, 404);
+    assert_eq!(sender("gone").send(&fleet.server, "push", "{}").status, 404);
 }
 
 #[actix_rt::test]
@@ -101,11 +79,9 @@ async fn a_push_to_a_private_repository_is_fetched_with_the_projects_key_and_fro
     let made = fleet.roundhouse(&arguments);
     assert_eq!(made.status, 0, "{}", made.errors);
     let secret = made.output.trim();
-    let strange = push("refs/heads/main", &"1".repeat(40));
-    let header =
-        format!("X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={}", signature(secret, &strange));
-    let (status, told) = send(&fleet, &header, &strange);
-    assert!(status == 200 && told.contains("cannot fetch 1111") && told.contains("denied"), "{told}");
+    let strange = sender(secret).push(&fleet.server, "refs/heads/main", &"1".repeat(40));
+    let told = strange.pipelines[0].errors.concat();
+    assert!(told.contains("cannot fetch 1111") && told.contains("denied"), "{told}");
     let key = fleet.roundhouse(&["ssh-key", "create", PROJECT, "--checkout"]);
     assert_eq!(key.status, 0, "{}", key.errors);
     sshd.admit(&key.output);

@@ -6,6 +6,7 @@
 //!    ├── task(token)     ── TaskClient  begin, stream, store, put, get, end …
 //!    ├── operator(token) ── Operator    pipelines, feed, logs, tokens …
 //!    └── registry()      ── Registry    public orbs
+//! Messenger (Send, Clone: proxies)      any address, once
 //!          each holds connections of its own, on the thread that made it
 //! ```
 //!
@@ -17,6 +18,7 @@ mod backoff;
 mod bearer;
 mod call;
 mod file;
+mod messenger;
 mod operator;
 mod people;
 mod proxy;
@@ -28,6 +30,7 @@ mod tunnel;
 
 pub use backoff::Backoff;
 pub use call::ClientError;
+pub use messenger::{Messenger, Reply};
 pub use operator::{LogPart, Operator};
 pub use people::Whose;
 pub use proxy::{Proxies, ProxyError};

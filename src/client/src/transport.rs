@@ -92,6 +92,12 @@ impl Transport {
         Ok(Self { shared: Arc::new(Shared { base, tls, proxies, patience }) })
     }
 
+    /// A way to any address that is named whole.
+    pub(crate) fn to_anywhere(proxies: Proxies) -> Result<Self, TransportError> {
+        let (base, tls, patience) = (String::new(), Arc::new(tls(roots(None)?)?), Duration::ZERO);
+        Ok(Self { shared: Arc::new(Shared { base, tls, proxies, patience }) })
+    }
+
     /// The address of the control plane, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.shared.base
@@ -104,7 +110,7 @@ impl Transport {
 
     /// Speaks with a task token, over the connections that all tasks of this thread have one after the other.
     pub fn task(&self, token: &str) -> TaskClient {
-        TaskClient::new(Link { http: self.kept_connections(), transport: self.clone() }, token)
+        TaskClient::new(self.kept_link(), token)
     }
 
     /// Speaks with an operator's token.
@@ -115,6 +121,10 @@ impl Transport {
     /// Asks a public registry of orbs at this address.
     pub fn registry(&self) -> Registry {
         Registry::new(self.link())
+    }
+
+    pub(crate) fn kept_link(&self) -> Link {
+        Link { http: self.kept_connections(), transport: self.clone() }
     }
 
     fn link(&self) -> Link {

@@ -14,6 +14,7 @@ pub(crate) mod live;
 pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod projects;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod serial;
@@ -26,6 +27,7 @@ use crate::{
     data_dir::Removals,
     logs::Logs,
     oidc::Issuer,
+    outbound::Outbound,
     refusal::Refusal,
     secrets::Vault,
     settings::Retention,
@@ -95,6 +97,8 @@ pub(crate) struct Plane {
     bundles: tokio::sync::Semaphore,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
+    /// Rung when a provider is to be told how a commit stands.
+    pub(crate) to_tell: Notify,
     /// Rung when a workflow is to be read again or run again, or a serial group to be served.
     to_see_to: Notify,
 }
@@ -114,6 +118,8 @@ pub(crate) struct Rules {
     pub(crate) orbs: Option<Arc<dyn Orbs>>,
     /// Lines of `known_hosts` for tasks that use SSH.
     pub(crate) known_hosts: String,
+    /// By which others are called.
+    pub(crate) outbound: Option<Arc<dyn Outbound>>,
 }
 
 /// What a plane is made of.
@@ -181,6 +187,7 @@ impl Plane {
             looking_back: tokio::sync::Mutex::default(),
             bundles: tokio::sync::Semaphore::new(BUNDLES),
             lease_news: watch::Sender::new(()),
+            to_tell: Notify::new(),
             to_see_to: Notify::new(),
         })
     }
@@ -219,11 +226,12 @@ impl Plane {
     fn queue(self: &Arc<Self>, guard: Guard, pipeline: PipelineId, change: Change) -> Written {
         let (tell, told) = oneshot::channel();
         let Change { writes, news, ended, is_due, groups, .. } = change;
-        let plane = self.clone();
+        let (plane, is_told) = (self.clone(), report::is_in(&writes));
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             match &result {
                 Ok(_) => {
                     plane.tell(pipeline, news, &ended);
+                    is_told.then(|| plane.to_tell.notify_one());
                     if is_due {
                         plane.core().is_due(guard.workflow);
                         plane.to_see_to.notify_one();

@@ -1,5 +1,6 @@
 //! What a control plane is told when it starts.
 
+use crate::outbound::Outbound;
 use compiler::orb::Orbs;
 use protocol::ResourceClass;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Where orbs are found that did not come with a pipeline.
     pub orbs: Option<Arc<dyn Orbs>>,
+    /// By which others are called; none: nobody is.
+    pub outbound: Option<Arc<dyn Outbound>>,
     /// Lines of `known_hosts` for tasks that use SSH, beside those of the hosts that everybody uses.
     pub known_hosts: String,
     /// Whether configurations are fetched over http as well, and from paths of this host.
@@ -120,6 +123,7 @@ impl Settings {
             only_class: None,
             retention: Retention::SERVER,
             orbs: None,
+            outbound: None,
             known_hosts: String::new(),
             insecure_fetch: false,
         }

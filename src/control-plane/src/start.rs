@@ -127,8 +127,13 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     plane.restore_all().await.map_err(StartError::remembered)?;
     let (server, serving) = serve(plane.clone(), listener)
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
-    let tasks =
-        vec![serving, spawn(plane.clone().keep()), spawn(seal(plane.clone())), spawn(retain(plane.clone()))];
+    let tasks = vec![
+        serving,
+        spawn(plane.clone().keep()),
+        spawn(seal(plane.clone())),
+        spawn(retain(plane.clone())),
+        spawn(plane.clone().tell_providers()),
+    ];
     info!(plane.log, "serving"; "address" => %address);
     Ok(Running { address, operator_token, welcome, plane, server, closing, tasks, _lock: lock })
 }
@@ -162,16 +167,7 @@ async fn open(
     let removals = Arc::new(data_dir::Removals::of(directory)?);
     let logs = Logs::open(directory, store.clone(), blobs.clone(), removals.clone())
         .map_err(StartError::remembered)?;
-    let rules = Rules {
-        lease: settings.lease,
-        max_run_time: settings.max_run_time,
-        only_class: settings.only_class.clone(),
-        page: page.clone(),
-        agent,
-        retention: settings.retention,
-        orbs: settings.orbs.clone(),
-        known_hosts: settings.known_hosts.clone(),
-    };
+    let rules = rules(settings, page.clone(), agent);
     let swept = directory.join(data_dir::SWEPT);
     let fetches = fetches(settings)?;
     let parts = Parts {
@@ -193,6 +189,20 @@ async fn open(
     let at = page.unwrap_or_else(|| format!("http://{address}"));
     let welcome = key.map(|key| format!("{at}/welcome/{key}"));
     Ok(Opened { plane: Plane::new(parts), operator_token, welcome })
+}
+
+fn rules(settings: &Settings, page: Option<String>, agent: Content) -> Rules {
+    Rules {
+        lease: settings.lease,
+        max_run_time: settings.max_run_time,
+        only_class: settings.only_class.clone(),
+        page,
+        agent,
+        retention: settings.retention,
+        orbs: settings.orbs.clone(),
+        known_hosts: settings.known_hosts.clone(),
+        outbound: settings.outbound.clone(),
+    }
 }
 
 fn fetches(settings: &Settings) -> Result<Fetches, StartError> {

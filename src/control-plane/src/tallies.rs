@@ -22,6 +22,7 @@ pub(crate) type Route = (String, &'static str);
 pub(crate) struct Tallies {
     calls: Mutex<BTreeMap<Route, Calls>>,
     ended: Mutex<BTreeMap<String, u64>>,
+    statuses: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// The calls of a route.
@@ -54,6 +55,16 @@ impl Tallies {
     /// Notes a task that is over.
     pub(crate) fn ended(&self, outcome: Outcome) {
         *locked(&self.ended).entry(outcome.to_string()).or_default() += 1;
+    }
+
+    /// Notes what came of telling a provider how commits stand.
+    pub(crate) fn status(&self, outcome: &'static str, count: u64) {
+        *locked(&self.statuses).entry(outcome).or_default() += count;
+    }
+
+    /// All of those, by outcome.
+    pub(crate) fn statuses(&self) -> BTreeMap<&'static str, u64> {
+        locked(&self.statuses).clone()
     }
 
     /// All calls, by route.

@@ -49,6 +49,7 @@ impl Plane {
         new: NewRepository,
     ) -> Result<Repository, Refusal> {
         self.check_address(&new.url)?;
+        self.check_statuses(&new)?;
         let made = new.secret.is_none().then(token::new_token);
         let secret = new.secret.clone().or_else(|| made.clone()).unwrap_or_default();
         if !(SHORTEST..=LONGEST).contains(&secret.len()) {
@@ -61,6 +62,9 @@ impl Plane {
         let id = self.projects.get(&self.store, project).await?.id;
         let row = RepositoryRow {
             project: id,
+            token: self.sealed_token(id, &new),
+            statuses: new.statuses,
+            api: new.api,
             url: new.url,
             provider: new.provider,
             class: new.default_class,
@@ -262,6 +266,9 @@ fn shown(project: String, row: RepositoryRow) -> Repository {
         provider: row.provider,
         default_class: row.class,
         pull_requests: row.pull_requests,
+        has_token: row.token.is_some(),
+        statuses: row.statuses,
+        api: row.api,
         created_ms: row.created_ms,
         secret: None,
     }

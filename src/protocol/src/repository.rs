@@ -80,6 +80,37 @@ pub fn transport(url: &str) -> Result<Transport, BadAddress> {
     Ok(transport)
 }
 
+/// Where a repository lies on its provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Host, and port where it is reached over http.
+    pub host: String,
+    /// `acme/app`.
+    pub path: String,
+    /// Whether it is reached over http without encryption.
+    pub is_plain: bool,
+}
+
+/// Where the repository of this address lies on its provider; none: the address names no host.
+pub fn place(url: &str) -> Option<Place> {
+    let transport = transport(url).ok()?;
+    let (authority, path) = match (transport, url.split_once("://")) {
+        (Transport::File | Transport::Git, _) => return None,
+        (_, Some((_, rest))) => rest.split_once('/')?,
+        (_, None) => url.split_once(':')?,
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    // The port of ssh says nothing of the API.
+    let host = match transport {
+        Transport::Ssh if !host.ends_with(']') => host.rsplit_once(':').map_or(host, |(host, _)| host),
+        _ => host,
+    };
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    let (host, path) = (host.to_owned(), path.to_owned());
+    (!path.is_empty()).then(|| Place { host, path, is_plain: url.starts_with("http://") })
+}
+
 /// The address as logs may show it.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -202,6 +233,25 @@ mod tests {
         }
         let told = transport("gopher://user:hunter2@example.org/app").unwrap_err().to_string();
         assert!(told.starts_with("`gopher://example.org/app` is no address"), "{told}");
+    }
+
+    #[test]
+    fn an_address_says_where_its_repository_lies_on_its_provider() {
+        for (url, host, path) in [
+            ("git@github.com:acme/app.git", "github.com", "acme/app"),
+            ("ssh://git@gitlab.example:2222/acme/deep/app", "gitlab.example", "acme/deep/app"),
+            ("ssh://git@[::1]/acme/app", "[::1]", "acme/app"),
+            ("https://git.example:8443/acme/app.git/", "git.example:8443", "acme/app"),
+            ("http://127.0.0.1:80/acme/app.git", "127.0.0.1:80", "acme/app"),
+        ] {
+            let is_plain = url.starts_with("http:");
+            let expected = Place { host: host.to_owned(), path: path.to_owned(), is_plain };
+            assert_eq!(place(url), Some(expected), "{url}");
+        }
+        for url in ["/srv/app", "file:///srv/app", "git://example.org/app", "https://example.org", "ext::id"]
+        {
+            assert_eq!(place(url), None, "{url}");
+        }
     }
 
     #[test]

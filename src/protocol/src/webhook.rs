@@ -1,4 +1,4 @@
-//! What makes pipelines of pushes: a project's repository, who tells of them, and what came of a telling.
+//! What makes pipelines of pushes: a project's repository, who tells of them, what came of a telling, and what is told back.
 
 use crate::{PipelineId, ids::ResourceClass};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,62 @@ impl Provider {
     }
 }
 
+/// Of what the provider is told how it stands, beside the commit that it ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statuses {
+    /// Of nothing.
+    #[default]
+    Nothing,
+    /// Of each workflow.
+    Workflows,
+    /// Of each job.
+    Jobs,
+}
+
+impl Statuses {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Workflows => "workflows",
+            Self::Jobs => "jobs",
+        }
+    }
+}
+
+/// How a workflow or job stands, in words that every provider has or is given another for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitState {
+    /// It waits for somebody.
+    Pending,
+    /// It runs.
+    Running,
+    /// It did what it should.
+    Success,
+    /// It did not.
+    Failure,
+    /// It could not run.
+    Error,
+    /// Somebody ended it.
+    Canceled,
+}
+
+impl CommitState {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
 /// The repository that a project is to have.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +102,15 @@ pub struct NewRepository {
     /// Whether pull requests of its own branches make pipelines too.
     #[serde(default)]
     pub pull_requests: bool,
+    /// With which the provider lets the control plane fetch over https, and tell how commits stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Of what the provider is told.
+    #[serde(default)]
+    pub statuses: Statuses,
+    /// Where the provider is told; none: the API of the repository's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
 }
 
 /// Without what nobody else may know.
@@ -72,6 +137,15 @@ pub struct Repository {
     pub default_class: Option<ResourceClass>,
     /// Whether pull requests of its own branches make pipelines too.
     pub pull_requests: bool,
+    /// Whether the control plane has a token of the provider's for it.
+    #[serde(default)]
+    pub has_token: bool,
+    /// Of what the provider is told.
+    #[serde(default)]
+    pub statuses: Statuses,
+    /// Where the provider is told; none: the API of the repository's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
     /// Milliseconds since 1970.
     pub created_ms: i64,
     /// The path of the control plane that its webhooks go to.

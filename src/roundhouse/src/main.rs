@@ -15,6 +15,7 @@ mod logging;
 mod notify;
 mod orb;
 mod orders;
+mod outbound;
 mod people;
 mod pipeline;
 mod program;

@@ -24,6 +24,9 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             secret_file,
             resource_class,
             pull_requests,
+            token_file,
+            statuses,
+            api,
             connection,
         } => {
             let new = NewRepository {
@@ -32,6 +35,9 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
                 secret: secret_file.as_deref().map(secret).transpose()?,
                 default_class: resource_class.clone(),
                 pull_requests: *pull_requests,
+                token: token_file.as_deref().map(secret).transpose()?,
+                statuses: statuses.map(Into::into).unwrap_or_default(),
+                api: api.clone(),
             };
             let access = Access::of(connection)?;
             block_on(create(access.operator(), project, new))
@@ -65,9 +71,10 @@ async fn list(operator: Operator) -> Result<(), Failure> {
     let all = operator.repositories().await.map_err(failed)?;
     let rows = all.into_iter().map(|one| {
         let events = if one.pull_requests { "pushes, pull requests" } else { "pushes" };
-        [one.project, one.url, one.provider.name().to_owned(), events.to_owned()]
+        let (provider, statuses) = (one.provider.name().to_owned(), one.statuses.name().to_owned());
+        [one.project, one.url, provider, events.to_owned(), statuses]
     });
-    say::print(columns(["PROJECT", "REPOSITORY", "PROVIDER", "EVENTS"], rows.collect()))
+    say::print(columns(["PROJECT", "REPOSITORY", "PROVIDER", "EVENTS", "STATUSES"], rows.collect()))
 }
 
 /// Without what an editor adds at the end of a line.

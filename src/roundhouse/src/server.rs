@@ -7,6 +7,7 @@ use crate::{
     logging::{self, Log},
     notify::Notifier,
     orders::{Order, Orders},
+    outbound::Caller,
     program,
 };
 use client::ClientError;
@@ -18,6 +19,7 @@ use std::{
     future::pending,
     io::{self, Write},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::{sleep, timeout};
@@ -45,6 +47,7 @@ fn serve(options: &Server) -> Result<(), Failure> {
     settings.retention = options.retention();
     settings.insecure_fetch = options.allow_insecure_fetch;
     settings.welcomes = true;
+    settings.outbound = Some(Arc::new(Caller::of_environment()?));
     if let Some(path) = &options.known_hosts {
         settings.known_hosts =
             fs::read_to_string(path).or_usage(format!("--known-hosts {}", path.display()))?;

@@ -4,8 +4,12 @@ use crate::{
     ProjectId, Store, StoreError,
     batch::Batch,
     columns::{optional_word, word},
+    statuses,
 };
-use protocol::{ResourceClass, webhook::Provider};
+use protocol::{
+    ResourceClass,
+    webhook::{Provider, Statuses},
+};
 use sqlx::{Row, sqlite::SqliteRow};
 
 /// So many webhooks of each project are remembered.
@@ -26,6 +30,12 @@ pub struct RepositoryRow {
     pub pull_requests: bool,
     /// The secret of its webhooks.
     pub sealed: Vec<u8>,
+    /// The provider's token, sealed.
+    pub token: Option<Vec<u8>>,
+    /// Of what the provider is told.
+    pub statuses: Statuses,
+    /// Where; none: at the repository's host.
+    pub api: Option<String>,
     /// When it was named.
     pub created_ms: i64,
 }
@@ -34,7 +44,10 @@ impl RepositoryRow {
     /// In the place of the one that the project has.
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT OR REPLACE INTO repositories (project, url, provider, class, pull_requests, sealed, \
-                           created_ms) VALUES (?, ?, ?, ?, ?, ?, ?)";
+                           token, statuses, api, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        if self.token.is_none() {
+            statuses::remove(batch, self.project);
+        }
         batch
             .statement(SQL)
             .bind(self.project.0)
@@ -43,6 +56,9 @@ impl RepositoryRow {
             .bind(self.class.as_ref().map(ToString::to_string))
             .bind(self.pull_requests)
             .bind(self.sealed.as_slice())
+            .bind(self.token.as_deref())
+            .bind(self.statuses.name())
+            .bind(self.api.as_deref())
             .bind(self.created_ms);
     }
 
@@ -54,12 +70,16 @@ impl RepositoryRow {
             class: optional_word(row, "class")?,
             pull_requests: row.try_get("pull_requests")?,
             sealed: row.try_get("sealed")?,
+            token: row.try_get("token")?,
+            statuses: word(row, "statuses")?,
+            api: row.try_get("api")?,
             created_ms: row.try_get("created_ms")?,
         })
     }
 }
 
 pub(crate) fn remove(batch: &mut Batch, project: ProjectId) {
+    statuses::remove(batch, project);
     batch.statement("DELETE FROM repositories WHERE project = ?").bind(project.0);
 }
 

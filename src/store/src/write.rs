@@ -2,8 +2,8 @@
 
 use crate::{
     BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId,
-    RepositoryRow, Rights, SshKeyRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, batch::Batch,
-    forget, kept, logs, repositories, runs, ssh_keys, steps, tasks, tested,
+    RepositoryRow, Rights, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside,
+    batch::Batch, forget, kept, logs, repositories, runs, ssh_keys, statuses, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -191,6 +191,14 @@ pub enum Write {
     RemoveRepository(ProjectId),
     /// A webhook of a project was seen at this time, by its hash.
     Delivered(ProjectId, [u8; 32], i64),
+    /// How something stands that ran a commit, if the commit's provider is told of it.
+    Status(Box<StatusRow>),
+    /// The provider was told, or never will be.
+    StatusTold(i64),
+    /// The provider is to be told again, at this time.
+    StatusLater(i64, i64),
+    /// Gives up what was to be told longest ago, beyond so many; its number is how many they were.
+    TrimStatuses(u64),
     /// Publishes an orb; its number is 0 where the version is there with another source.
     Orb(Box<OrbRow>),
     /// A runner instance was seen.
@@ -313,6 +321,9 @@ impl Write {
             Self::Repository(row) => row.insert(batch),
             Self::RemoveRepository(project) => repositories::remove(batch, *project),
             Self::Delivered(project, hash, at_ms) => repositories::delivered(batch, *project, hash, *at_ms),
+            Self::Status(row) => row.insert(batch),
+            Self::StatusTold(id) => statuses::told(batch, *id),
+            Self::StatusLater(id, due_ms) => statuses::later(batch, *id, *due_ms),
             Self::Orb(row) => row.publish(batch),
             Self::Instance(class, row) => row.upsert(batch, class),
             other => other.add_to_the_past(batch),
@@ -327,6 +338,7 @@ impl Write {
                 forget::caches(batch, *unused_since_ms, *most_bytes)
             }
             Self::ForgetSecrets(before_ms) => forget::secrets(batch, *before_ms),
+            Self::TrimStatuses(most) => statuses::trim(batch, *most),
             Self::ForgetTasks(pipeline, most) => forget::tasks(batch, *pipeline, *most),
             Self::ForgetPipeline(pipeline) => forget::pipeline(batch, *pipeline),
             other => unreachable!("{other:?} is added elsewhere"),

@@ -21,6 +21,7 @@ pub(super) fn exposition(plane: &Plane) -> String {
     itself(&mut text, plane);
     work(&mut text, plane);
     agents(&mut text, plane);
+    statuses(&mut text, plane);
     calls(&mut text, plane);
     text
 }
@@ -70,6 +71,15 @@ fn agents(text: &mut String, plane: &Plane) {
         "Launch-agents that asked for tasks within the last five minutes, by class; full ones do not ask.";
     let mut agents = Family::gauge(text, "roundhouse_agents", help);
     lately.iter().for_each(|(class, count)| agents.with("class", class.as_str(), count));
+}
+
+fn statuses(text: &mut String, plane: &Plane) {
+    let help = "Tries to tell a provider how a commit stands, by what came of them.";
+    let mut told = Family::counter(text, "roundhouse_commit_statuses_total", help);
+    let all = plane.tallies.statuses();
+    for outcome in ["told", "failed", "given_up"] {
+        told.with("outcome", outcome, all.get(outcome).copied().unwrap_or_default());
+    }
 }
 
 fn calls(text: &mut String, plane: &Plane) {

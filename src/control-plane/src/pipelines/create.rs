@@ -15,6 +15,7 @@ use crate::{
         clock::{rfc3339, wall_ms},
         live::{Change, Live, LiveJob, Pipeline},
         projects::{Giver, Numbers, Project},
+        report,
         restore::shapes,
     },
     refusal::Refusal,
@@ -82,6 +83,7 @@ impl Plane {
         };
         let project = project.id;
         let mut change = Change::default();
+        change.writes.extend(report::unusable(project, &new.source, id));
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row.into()));
         self.queue_new(id, Vec::new(), change, (numbers, next)).on_disk().await?;
@@ -213,6 +215,7 @@ impl Plane {
         let (tell, told) = oneshot::channel();
         let plane = self.clone();
         let Change { writes, news, joined, .. } = change;
+        let is_told = report::is_in(&writes);
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             if result.is_ok() {
                 *numbers = next;
@@ -221,6 +224,7 @@ impl Plane {
                     plane.feeds.renew(pipeline);
                 }
                 plane.tell(pipeline, news, &[]);
+                is_told.then(|| plane.to_tell.notify_one());
                 let mut core = plane.core();
                 lives.into_iter().for_each(|live| core.insert(live));
                 plane.see_to_it();

@@ -250,6 +250,9 @@ impl Live {
             change.writes.push(Write::WorkflowCanceled(self.guard.workflow));
         }
         let was_over = self.engine.status().is_terminal();
+        if event == workflow::Event::Start && !was_over {
+            change.writes.extend(self.report(self.engine.status()));
+        }
         self.carry(event, moment, change);
         if !self.holds.is_empty() {
             while let Some(job) = self.holds.within(&self.engine) {
@@ -288,6 +291,7 @@ impl Live {
 
     pub(super) fn job_changed(&mut self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
         let at = Some(moment.wall_ms);
+        change.writes.extend(self.report_job(job, status));
         self.jobs[job].on_hold_since = at.filter(|_| status == JobStatus::OnHold);
         let started_ms = at.filter(|_| matches!(status, JobStatus::Running | JobStatus::OnHold));
         let ended_ms = at.filter(|_| status.is_terminal());
@@ -328,6 +332,7 @@ impl Live {
         change.over = status.is_terminal();
         change.news.push(News::Workflow { workflow: self.place, status });
         change.writes.push(Write::WorkflowStatus(self.guard.workflow, status));
+        change.writes.extend(self.report(status));
     }
 }
 

@@ -6,7 +6,7 @@ use protocol::{
     PipelineState,
     api::PipelineView,
     task::Source,
-    webhook::{NewRepository, Provider, Received},
+    webhook::{NewRepository, Provider, Received, Statuses},
 };
 use ring::hmac;
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ impl Place {
             secret: Some(SECRET.to_owned()),
             default_class: None,
             pull_requests: false,
+            token: None,
+            statuses: Statuses::Nothing,
+            api: None,
         };
         change(&mut new);
         house.operator.name_repository(PROJECT, &new).await.unwrap();
@@ -366,6 +369,9 @@ async fn a_repository_is_named_by_operators_alone_and_its_secret_is_shown_once()
         secret: None,
         default_class: Some(CLASS.parse().unwrap()),
         pull_requests: false,
+        token: None,
+        statuses: Statuses::Nothing,
+        api: None,
     };
     let made = house.operator.name_repository(PROJECT, &new("https://github.com/acme/app")).await.unwrap();
     assert_eq!(made.secret.as_ref().map(String::len), Some(64));

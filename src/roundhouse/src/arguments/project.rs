@@ -2,7 +2,7 @@
 
 use super::Connection;
 use clap::{Args, Subcommand, ValueEnum};
-use protocol::webhook::Provider;
+use protocol::webhook::{Provider, Statuses};
 use std::path::PathBuf;
 
 /// `roundhouse project`.
@@ -42,6 +42,18 @@ pub(crate) enum ProjectCommand {
         #[arg(long)]
         pull_requests: bool,
 
+        /// A file with a token of the provider's, with which it is told how commits stand; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+
+        /// Tell the provider how the workflows, or the jobs, of each commit stand
+        #[arg(long, value_enum, value_name = "OF", requires = "token_file")]
+        statuses: Option<StatusesOf>,
+
+        /// Where the provider's API is, as https://git.example/api/v3 [default: that of the repository's host]
+        #[arg(long, value_name = "URL", requires = "statuses")]
+        api: Option<String>,
+
         #[command(flatten)]
         connection: Connection,
     },
@@ -73,6 +85,24 @@ pub(crate) enum ProviderName {
     Gitea,
     /// Forgejo
     Forgejo,
+}
+
+/// Of what a provider is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusesOf {
+    /// One status for each workflow
+    Workflows,
+    /// One for each job
+    Jobs,
+}
+
+impl From<StatusesOf> for Statuses {
+    fn from(of: StatusesOf) -> Self {
+        match of {
+            StatusesOf::Workflows => Self::Workflows,
+            StatusesOf::Jobs => Self::Jobs,
+        }
+    }
 }
 
 impl From<ProviderName> for Provider {

@@ -1,0 +1,41 @@
+//! How the control plane calls others: whoever starts it brings the client.
+
+use std::{fmt, pin::Pin, time::Duration};
+
+/// A call: `POST` of JSON.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Post {
+    /// The whole address.
+    pub url: String,
+    /// What it has besides those of every call; one of them has a token.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its text.
+    pub body: Vec<u8>,
+}
+
+/// How it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Of HTTP.
+    pub status: u16,
+    /// For how long it asks not to be called again.
+    pub pause: Option<Duration>,
+    /// Its beginning.
+    pub body: String,
+}
+
+/// An answer to come, or why there is none.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, String>> + 'a>>;
+
+/// Calls others, once and for a bounded time; a redirect is an answer.
+pub trait Outbound: fmt::Debug + Send + Sync {
+    /// Posts it.
+    fn post<'a>(&'a self, post: &'a Post) -> Answering<'a>;
+}
+
+/// Without what nobody else may know.
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").field("url", &self.url).finish_non_exhaustive()
+    }
+}
