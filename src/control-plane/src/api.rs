@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod base64;
 mod compile;
 mod health;
+mod insights;
 mod job;
 pub(crate) mod may;
 mod me;
@@ -63,6 +64,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(openapi::routes)
         .configure(me::routes)
         .configure(people::routes)
+        .configure(insights::routes)
         .configure(project::routes)
         .configure(job::routes)
         .configure(project::project_route);

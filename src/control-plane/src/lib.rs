@@ -20,6 +20,7 @@ mod bundle;
 mod check;
 mod data_dir;
 mod engine;
+mod insights;
 mod logs;
 mod oidc;
 mod outbound;

@@ -4,7 +4,9 @@
 //! /                               the newest pipelines
 //! /pipelines/{id}                 workflows and jobs
 //! /jobs/{id}[/{task}[/{step}]]    a job's task with its steps and the log of one
+//! /jobs/{id}/tests                its test results
 //! /tasks/{id}/steps/{n}/raw       a log as plain text
+//! /insights/{project}             how its workflows fare over time
 //! /jobs/{id}/{task}/artifacts/{path}, /reports/{key}/{id}/{task}/{path}   a report in a sandbox
 //! POST /session                   the operator's token or one's own, once; then a cookie
 //! POST /pipelines/{id}/cancel, /workflows/{id}/cancel, /workflows/{id}/rerun, /workflows/{id}/approve/{job}
@@ -15,6 +17,7 @@
 
 mod acts;
 mod graph;
+mod insights;
 mod job;
 mod pipeline;
 mod pipelines;
@@ -22,6 +25,7 @@ mod raw;
 mod reports;
 mod response;
 pub(crate) mod session;
+mod tests;
 pub(crate) mod welcome;
 mod words;
 
@@ -40,11 +44,13 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/", get().to(pipelines::page))
         .route("/pipelines/{pipeline}", get().to(pipeline::page))
         .route("/jobs/{job}", get().to(job::page))
+        .route("/jobs/{job}/tests", get().to(tests::page))
         .route("/jobs/{job}/{task}", get().to(job::page))
         .route("/jobs/{job}/{task}/{step}", get().to(job::page))
         .route("/jobs/{job}/{index}/artifacts/{path:.+}", get().to(reports::open))
         .route("/reports/{held}/{job}/{index}/{path:.+}", get().to(reports::report))
         .route("/tasks/{task}/steps/{step}/raw", get().to(raw::log))
+        .route("/insights/{project:.+}", get().to(insights::page))
         .route("/pipelines/{pipeline}/cancel", post().to(acts::cancel))
         .route("/workflows/{workflow}/cancel", post().to(acts::cancel_workflow))
         .route("/workflows/{workflow}/rerun", post().to(acts::rerun))

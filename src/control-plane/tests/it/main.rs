@@ -17,6 +17,7 @@ mod health;
 mod house;
 #[cfg(test)]
 mod identity;
+mod insights;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
