@@ -8,7 +8,11 @@ use integration::{
     pushes::Sender,
     rig::Rig,
 };
-use protocol::{status::JobStatus, webhook::Provider};
+use protocol::{
+    api::PipelineView,
+    status::{JobStatus, WorkflowStatus},
+    webhook::{Provider, Received},
+};
 
 const PROJECT: &str = "github.com/acme/app";
 
@@ -88,4 +92,38 @@ async fn a_push_to_a_private_repository_is_fetched_with_the_projects_key_and_fro
     pushed(&fleet, &repository, secret).await;
     let left = std::fs::read_dir(fleet.server.data.join("fetches")).expect("it is there").count();
     assert_eq!(left, 0, "a key lies in a fetch's own directory, and goes with it");
+}
+
+#[actix_rt::test]
+async fn a_pull_request_of_a_fork_runs_once_somebody_approved_it_and_knows_no_secret() {
+    let fleet = Fleet::start(&["--allow-insecure-fetch"]).await;
+    let repository = Repository::new(&fleet.rig.path("git"));
+    let http = Http::serve(&fleet.rig.path("git"));
+    let url = format!("{}/app.git", http.url);
+    let policy = ["--provider", "github", "--forks", "after-approval"];
+    let made = fleet.roundhouse(&[&["project", "create", PROJECT, "--url", &url][..], &policy].concat());
+    assert_eq!(made.status, 0, "{}", made.errors);
+    repository.commit("f", "ours", "refs/heads/main");
+    let look = "cat f; echo \"$CIRCLE_BRANCH $CIRCLE_PR_NUMBER $CIRCLE_PR_USERNAME [$CIRCLE_OIDC_TOKEN]\"; circleci run oidc get || true";
+    let config = checkouts(&[("only", "", look)]);
+    repository.commit("f", "theirs", "refs/pull/7/head");
+    let revision = repository.commit(".circleci/config.yml", &config, "refs/pull/7/head");
+    let body = serde_json::json!({"action": "opened", "number": 7, "pull_request": {
+        "number": 7, "title": "Propose", "html_url": "https://github.com/acme/app/pull/7",
+        "head": {"ref": "main", "sha": revision, "repo": {"full_name": "eve/app"}},
+        "base": {"ref": "main", "repo": {"full_name": "acme/app"}},
+    }});
+    let answered = sender(made.output.trim()).send(&fleet.server, "pull_request", &body.to_string());
+    let received: Received = serde_json::from_str(&answered.body).expect("it is in the shape");
+    let id = received.pipelines[0].id;
+    let waits = |view: &PipelineView| (view.workflows[0].status == WorkflowStatus::OnHold).then_some(());
+    fleet.server.sees(id, "that it waits", waits).await;
+    let approved = fleet.roundhouse(&["approve", "approve-fork"]);
+    assert_eq!(approved.status, 0, "{}", approved.errors);
+    let view = fleet.server.ended(id).await;
+    let checkout = fleet.log(&view, "only", "Checkout code").await;
+    assert_eq!(job(&view, "only").status, JobStatus::Success, "{checkout}");
+    let log = fleet.log(&view, "only", "it").await;
+    assert!(log.starts_with("theirs") && log.contains("pull/7 7 eve []\n"), "{log}");
+    assert!(log.contains("a pipeline of a fork's pull request gets no identity tokens"), "{log}");
 }

@@ -3,6 +3,7 @@
 pub(crate) mod continuation;
 pub(crate) mod create;
 pub(crate) mod credentials;
+mod forks;
 mod hidden;
 mod identity;
 pub(crate) mod orbs;

@@ -72,7 +72,10 @@ impl Plane {
                 &pipeline.source,
                 Source::Git { url, .. } if repository::transport(url) == Ok(Transport::Ssh)
             );
-        let wanted: Vec<&[String]> = steps.iter().filter_map(|step| asked(&step.action)).collect();
+        // What strangers wrote gets no key but the one without which it could not be checked out.
+        let is_own = pipeline.git.fork().is_none();
+        let wanted = steps.iter().filter_map(|step| asked(&step.action)).filter(|_| is_own);
+        let wanted: Vec<&[String]> = wanted.collect();
         if !checks_out && wanted.is_empty() {
             return Ok(Ssh::default());
         }

@@ -17,10 +17,10 @@ use crate::{
 use event::{Event, Found};
 pub(crate) use fetch::Fetches;
 use protocol::{
-    api::{GitValues, NewPipeline, Selection, Trigger},
+    api::{Fork, GitValues, NewPipeline, Selection, Trigger},
     repository::{self, Transport},
     task::Source,
-    webhook::{Made, NewRepository, Received, Repository},
+    webhook::{Forks, Made, NewRepository, Received, Repository},
 };
 pub(crate) use provider::Told;
 use ring::digest::{SHA256, digest};
@@ -69,6 +69,7 @@ impl Plane {
             provider: new.provider,
             class: new.default_class,
             pull_requests: new.pull_requests,
+            forks: new.forks,
             sealed: self.vault.seal_for(&bound(id), secret.as_bytes()),
             created_ms: wall_ms(),
         };
@@ -164,12 +165,13 @@ impl Plane {
     /// Why nothing is made of an event.
     fn skipped(&self, row: &RepositoryRow, event: &Event) -> Option<String> {
         let proposal = event.pull_request.as_ref();
-        if proposal.is_some_and(|proposal| proposal.is_fork) {
-            return Some(
-                "pull requests of forks make no pipelines here: what strangers wrote would run".to_owned(),
-            );
+        let is_fork = proposal.is_some_and(|proposal| proposal.fork.is_some());
+        if is_fork && row.forks == Forks::Never {
+            let why = "pull requests of forks make pipelines only where `roundhouse project create --forks` said so: \
+                       what strangers wrote would run";
+            return Some(why.to_owned());
         }
-        if proposal.is_some() && !row.pull_requests {
+        if proposal.is_some() && !is_fork && !row.pull_requests {
             let why = "pull requests make pipelines only where `roundhouse project create --pull-requests` said so; \
                        the pushes to their branches do";
             return Some(why.to_owned());
@@ -266,6 +268,7 @@ fn shown(project: String, row: RepositoryRow) -> Repository {
         provider: row.provider,
         default_class: row.class,
         pull_requests: row.pull_requests,
+        forks: row.forks,
         has_token: row.token.is_some(),
         statuses: row.statuses,
         api: row.api,
@@ -282,6 +285,11 @@ fn pipeline(work: &Work, event: &Event) -> NewPipeline {
         event: if event.pull_request.is_some() { "pull_request" } else { "push" }.to_owned(),
         action: event.action.clone(),
         pull_request: event.pull_request.as_ref().map(|proposal| proposal.url.clone()),
+        fork: event
+            .pull_request
+            .as_ref()
+            .and_then(|proposal| proposal.fork.clone())
+            .map(|fork| Fork { needs_approval: work.row.forks == Forks::AfterApproval, ..fork }),
     };
     NewPipeline {
         project: work.project.clone(),

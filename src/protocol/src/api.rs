@@ -326,6 +326,39 @@ pub struct Trigger {
     /// The address of the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<String>,
+    /// From which fork it comes, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
+}
+
+/// A pull request's repository that is another one than the project's: anybody may have written what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// Of the pull request.
+    pub number: u64,
+    /// Its path on the provider, as `eve/app`; empty where it is gone.
+    pub path: String,
+    /// Whether somebody has to approve that anything of it runs.
+    #[serde(default)]
+    pub needs_approval: bool,
+}
+
+impl GitValues {
+    /// The fork that it comes from.
+    pub fn fork(&self) -> Option<&Fork> {
+        self.trigger.as_ref()?.fork.as_ref()
+    }
+}
+
+impl Fork {
+    /// What its pipelines share with each other and with no others: caches, and turns in serial groups.
+    pub fn trust_class(&self) -> String {
+        if self.path.is_empty() {
+            format!("pull request {}", self.number)
+        } else {
+            format!("fork {}", self.path)
+        }
+    }
 }
 
 /// What a commit says of itself; empty where that is not known.

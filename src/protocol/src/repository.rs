@@ -140,6 +140,19 @@ pub fn is_reference(name: &str) -> bool {
         && name != "@"
 }
 
+/// The reference that has the commits of a branch. `pull/7` and `merge-requests/7` are the heads of those.
+pub fn reference_of(branch: &str) -> String {
+    let number = |prefix: &str| {
+        let number = branch.strip_prefix(prefix)?.trim_end_matches("/head");
+        (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
+    };
+    match (number("pull/"), number("merge-requests/")) {
+        (Some(number), _) => format!("refs/pull/{number}/head"),
+        (_, Some(number)) => format!("refs/merge-requests/{number}/head"),
+        _ => format!("refs/heads/{branch}"),
+    }
+}
+
 /// What a task has for SSH.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ssh {
@@ -266,6 +279,20 @@ mod tests {
         }
         assert!(is_commit(&"a1".repeat(20)) && is_commit(&"0".repeat(64)));
         assert!(!is_commit("main") && !is_commit(&"g".repeat(40)));
+    }
+
+    #[test]
+    fn pull_requests_are_found_under_their_numbers() {
+        for (branch, reference) in [
+            ("main", "refs/heads/main"),
+            ("pull/7", "refs/pull/7/head"),
+            ("pull/7/head", "refs/pull/7/head"),
+            ("merge-requests/12", "refs/merge-requests/12/head"),
+            ("pull/x", "refs/heads/pull/x"),
+            ("merge-requests/", "refs/heads/merge-requests/"),
+        ] {
+            assert_eq!(reference_of(branch), reference);
+        }
     }
 
     #[test]

@@ -29,6 +29,30 @@ impl Provider {
     }
 }
 
+/// What becomes of pull requests of forks, whose commits anybody may have made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forks {
+    /// Nothing.
+    #[default]
+    Never,
+    /// Pipelines that are given nothing that others may not know.
+    WithoutSecrets,
+    /// The same, once somebody has approved each of them.
+    AfterApproval,
+}
+
+impl Forks {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::WithoutSecrets => "without_secrets",
+            Self::AfterApproval => "after_approval",
+        }
+    }
+}
+
 /// Of what the provider is told how it stands, beside the commit that it ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +126,9 @@ pub struct NewRepository {
     /// Whether pull requests of its own branches make pipelines too.
     #[serde(default)]
     pub pull_requests: bool,
+    /// What becomes of pull requests of forks.
+    #[serde(default)]
+    pub forks: Forks,
     /// With which the provider lets the control plane fetch over https, and tell how commits stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
@@ -137,6 +164,9 @@ pub struct Repository {
     pub default_class: Option<ResourceClass>,
     /// Whether pull requests of its own branches make pipelines too.
     pub pull_requests: bool,
+    /// What becomes of pull requests of forks.
+    #[serde(default)]
+    pub forks: Forks,
     /// Whether the control plane has a token of the provider's for it.
     #[serde(default)]
     pub has_token: bool,

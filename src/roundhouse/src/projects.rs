@@ -24,6 +24,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             secret_file,
             resource_class,
             pull_requests,
+            forks,
             token_file,
             statuses,
             api,
@@ -35,6 +36,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
                 secret: secret_file.as_deref().map(secret).transpose()?,
                 default_class: resource_class.clone(),
                 pull_requests: *pull_requests,
+                forks: (*forks).into(),
                 token: token_file.as_deref().map(secret).transpose()?,
                 statuses: statuses.map(Into::into).unwrap_or_default(),
                 api: api.clone(),
@@ -72,9 +74,11 @@ async fn list(operator: Operator) -> Result<(), Failure> {
     let rows = all.into_iter().map(|one| {
         let events = if one.pull_requests { "pushes, pull requests" } else { "pushes" };
         let (provider, statuses) = (one.provider.name().to_owned(), one.statuses.name().to_owned());
-        [one.project, one.url, provider, events.to_owned(), statuses]
+        let forks = one.forks.name().replace('_', "-");
+        [one.project, one.url, provider, events.to_owned(), forks, statuses]
     });
-    say::print(columns(["PROJECT", "REPOSITORY", "PROVIDER", "EVENTS", "STATUSES"], rows.collect()))
+    let head = ["PROJECT", "REPOSITORY", "PROVIDER", "EVENTS", "FORKS", "STATUSES"];
+    say::print(columns(head, rows.collect()))
 }
 
 /// Without what an editor adds at the end of a line.

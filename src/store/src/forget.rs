@@ -123,15 +123,16 @@ pub(crate) fn has_tasks(batch: &mut Batch, job: JobId, number: u32) {
 
 /// Forgets caches not used since then, and those used longest ago until the others have at most that many bytes.
 pub(crate) fn caches(batch: &mut Batch, unused_since_ms: i64, most_bytes: u64) {
-    const SQL: &str = "DELETE FROM caches WHERE used_ms < ? OR (project, key) IN (SELECT project, key FROM \
-                       (SELECT project, key, sum(size) OVER (ORDER BY used_ms DESC, project, key) AS total \
+    const SQL: &str = "DELETE FROM caches WHERE used_ms < ? OR (project, trust, key) IN (SELECT project, trust, key FROM \
+                       (SELECT project, trust, key, sum(size) OVER (ORDER BY used_ms DESC, project, trust, key) AS total \
                        FROM caches) WHERE total > ?)";
     batch.statement(SQL).bind(unused_since_ms).bind(int(most_bytes));
 }
 
-pub(crate) fn cache_used(batch: &mut Batch, project: ProjectId, key: &str, at_ms: i64) {
-    const SQL: &str = "UPDATE caches SET used_ms = max(used_ms, ?) WHERE project = ? AND key = ?";
-    batch.statement(SQL).bind(at_ms).bind(project.0).bind(key);
+pub(crate) fn cache_used(batch: &mut Batch, (project, trust): (ProjectId, &str), key: &str, at_ms: i64) {
+    const SQL: &str =
+        "UPDATE caches SET used_ms = max(used_ms, ?) WHERE project = ? AND trust = ? AND key = ?";
+    batch.statement(SQL).bind(at_ms).bind(project.0).bind(trust).bind(key);
 }
 
 impl Store {

@@ -18,6 +18,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 pub struct CacheRow {
     /// Whose.
     pub project: ProjectId,
+    /// Who shares it: nobody but those of the same trust class; of the project's own it is empty.
+    pub trust: String,
     /// Immutable once saved.
     pub key: String,
     /// The archive.
@@ -95,11 +97,12 @@ pub(crate) fn artifact(batch: &mut Batch, task: TaskId, artifact: &Artifact) {
 
 impl CacheRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO caches (project, key, digest, size, saved_ms, used_ms) \
-                           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (project, key) DO NOTHING";
+        const SQL: &str = "INSERT INTO caches (project, trust, key, digest, size, saved_ms, used_ms) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, trust, key) DO NOTHING";
         batch
             .statement(SQL)
             .bind(self.project.0)
+            .bind(&self.trust)
             .bind(&self.key)
             .bind(self.content.digest.as_str())
             .bind(int(self.content.size))
@@ -175,18 +178,18 @@ impl Store {
         row.as_ref().map(read_found).transpose()
     }
 
-    /// The cache saved under exactly this key, or else the newest whose key begins with it.
+    /// The cache of a project's trust class that was saved under exactly this key, or else the newest whose key begins with it.
     pub async fn find_cache(
         &self,
-        project: ProjectId,
+        (project, trust): (ProjectId, &str),
         key: &str,
         exact: bool,
     ) -> Result<Option<FoundCache>, StoreError> {
         // No key has a character after this one, so the range holds all that begin with the key.
-        const SQL: &str = "SELECT key, digest, size, used_ms FROM caches WHERE project = ?1 AND key >= ?2 \
+        const SQL: &str = "SELECT key, digest, size, used_ms FROM caches WHERE project = ?1 AND trust = ?4 AND key >= ?2 \
                            AND (key = ?2 OR (?3 AND key < ?2 || char(0x10FFFF))) \
                            ORDER BY key = ?2 DESC, saved_ms DESC, key DESC LIMIT 1";
-        let query = sqlx::query(SQL).bind(project.0).bind(key).bind(!exact);
+        let query = sqlx::query(SQL).bind(project.0).bind(key).bind(!exact).bind(trust);
         let row = query.fetch_optional(&self.readers).await?;
         let found = |row: &SqliteRow| {
             let (key, used_ms) = (row.try_get("key")?, row.try_get("used_ms")?);

@@ -8,7 +8,7 @@ use crate::{
 };
 use protocol::{
     ResourceClass,
-    webhook::{Provider, Statuses},
+    webhook::{Forks, Provider, Statuses},
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -28,6 +28,8 @@ pub struct RepositoryRow {
     pub class: Option<ResourceClass>,
     /// Whether pull requests make pipelines too.
     pub pull_requests: bool,
+    /// What becomes of pull requests of forks.
+    pub forks: Forks,
     /// The secret of its webhooks.
     pub sealed: Vec<u8>,
     /// The provider's token, sealed.
@@ -43,8 +45,8 @@ pub struct RepositoryRow {
 impl RepositoryRow {
     /// In the place of the one that the project has.
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT OR REPLACE INTO repositories (project, url, provider, class, pull_requests, sealed, \
-                           token, statuses, api, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT OR REPLACE INTO repositories (project, url, provider, class, pull_requests, forks, sealed, \
+                           token, statuses, api, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         if self.token.is_none() {
             statuses::remove(batch, self.project);
         }
@@ -55,6 +57,7 @@ impl RepositoryRow {
             .bind(self.provider.name())
             .bind(self.class.as_ref().map(ToString::to_string))
             .bind(self.pull_requests)
+            .bind(self.forks.name())
             .bind(self.sealed.as_slice())
             .bind(self.token.as_deref())
             .bind(self.statuses.name())
@@ -69,6 +72,7 @@ impl RepositoryRow {
             provider: word(row, "provider")?,
             class: optional_word(row, "class")?,
             pull_requests: row.try_get("pull_requests")?,
+            forks: word(row, "forks")?,
             sealed: row.try_get("sealed")?,
             token: row.try_get("token")?,
             statuses: word(row, "statuses")?,

@@ -292,12 +292,19 @@ async fn a_cache_is_found_by_prefix_whatever_characters_its_key_has() {
     with_task(&store).await;
     let project = store.project("gh/a/b").await.unwrap().unwrap().0;
     let cache = |key: &str, saved_ms, digit| {
-        Write::Cache(crate::CacheRow { project, key: key.to_owned(), content: content(digit), saved_ms })
+        Write::Cache(crate::CacheRow {
+            project,
+            trust: String::new(),
+            key: key.to_owned(),
+            content: content(digit),
+            saved_ms,
+        })
     };
     let caches =
         vec![cache("v%_x", 1, "a"), cache("v%_xé", 2, "b"), cache("vay", 3, "c"), cache("v%_x", 4, "d")];
     assert_eq!(store.write(None, caches).await.unwrap(), [1, 1, 1, 0]);
-    let found = async |key: &str| store.find_cache(project, key, false).await.unwrap().map(|cache| cache.key);
+    let found =
+        async |key: &str| store.find_cache((project, ""), key, false).await.unwrap().map(|cache| cache.key);
     assert_eq!(found("v%_").await.as_deref(), Some("v%_xé"));
     assert_eq!(found("v%_x").await.as_deref(), Some("v%_x"));
     assert_eq!(found("w").await, None);

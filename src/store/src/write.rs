@@ -205,8 +205,8 @@ pub enum Write {
     Instance(ResourceClass, InstanceRow),
     /// Forgets runner instances that were not seen since then.
     ForgetInstances(i64),
-    /// A cache was found again.
-    CacheUsed(ProjectId, String, i64),
+    /// A cache was found again: of which project and trust class, under which key, and when.
+    CacheUsed(ProjectId, String, String, i64),
     /// Forgets caches by their last use.
     ForgetCaches {
         /// Those not used since then go.
@@ -333,7 +333,9 @@ impl Write {
     fn add_to_the_past(&self, batch: &mut Batch) {
         match self {
             Self::ForgetInstances(unseen_since_ms) => access::forget_instances(batch, *unseen_since_ms),
-            Self::CacheUsed(project, key, at_ms) => forget::cache_used(batch, *project, key, *at_ms),
+            Self::CacheUsed(project, trust, key, at_ms) => {
+                forget::cache_used(batch, (*project, trust), key, *at_ms)
+            }
             Self::ForgetCaches { unused_since_ms, most_bytes } => {
                 forget::caches(batch, *unused_since_ms, *most_bytes)
             }

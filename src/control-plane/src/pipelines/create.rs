@@ -8,7 +8,7 @@ use crate::{
     },
     pipelines::{
         credentials::{self, Passwords},
-        hidden,
+        forks, hidden,
     },
     plane::{
         Plane, Written,
@@ -38,6 +38,7 @@ use uuid::Uuid;
 impl Plane {
     /// Compiles a configuration and runs it.
     pub(crate) async fn create_pipeline(self: &Arc<Self>, new: NewPipeline) -> Result<Created, Refusal> {
+        let new = forks::without_secrets(new);
         self.check_source(&new).await?;
         let ssh_keys = ssh_keys::given(&new.ssh_keys)?;
         let project = self.projects.get(&self.store, &new.project).await?;
@@ -46,6 +47,9 @@ impl Plane {
         let id = PipelineId(Uuid::now_v7());
         let inputs = self.inputs(&new, id, numbers.pipeline);
         let (mut compiled, mut warnings) = compile(&new, inputs).await?;
+        if new.git.fork().is_some_and(|fork| fork.needs_approval) {
+            forks::hold(&mut compiled);
+        }
         let passwords = credentials::take(&mut compiled, new.native, Passwords::new());
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(missing_contexts(&new, &compiled));
@@ -415,7 +419,12 @@ pub(super) async fn compile(new: &NewPipeline, inputs: Inputs) -> Result<(Compil
     });
     let broken = |_| Refusal::Unavailable("the compiler failed: please report this configuration".to_owned());
     match compiling.await.map_err(broken)? {
-        (Some(compiled), warnings) => Ok((compiled, warnings)),
+        (Some(mut compiled), warnings) => {
+            if let Some(fork) = new.git.fork() {
+                forks::set_apart(&mut compiled, fork);
+            }
+            Ok((compiled, warnings))
+        }
         (None, diagnostics) => {
             let message = format!("the configuration {} is not valid", new.config_path);
             Err(Refusal::Diagnosed(Refused { message, diagnostics }))

@@ -33,7 +33,10 @@ enum Subject {
 impl Plane {
     /// The variables with a job's tokens; none where nobody could check them.
     pub(super) fn identity(&self, live: &Live, job: &LiveJob) -> Vec<Variable> {
-        let Some(issuer) = &self.issuer else { return Vec::new() };
+        // Who trusts tokens of a project's jobs does not mean what strangers wrote.
+        let Some(issuer) = self.issuer.as_ref().filter(|_| live.pipeline.git.fork().is_none()) else {
+            return Vec::new();
+        };
         let variable = |(name, subject): (&str, Subject)| Variable {
             name: name.to_owned(),
             value: issuer.token(claims(live, job, subject, &[]), wall_ms()),
@@ -50,8 +53,13 @@ impl Plane {
         if !are_audiences(audience) {
             return Err(Refusal::Bad("`aud` wants one to sixteen texts of at most 1024 bytes".to_owned()));
         }
-        let claims =
-            self.held(lease, |(live, place), _| claims(live, &live.jobs[place], Subject::First, audience))?;
+        let claims = self.held(lease, |(live, place), _| {
+            let is_own = live.pipeline.git.fork().is_none();
+            is_own.then(|| claims(live, &live.jobs[place], Subject::First, audience))
+        })?;
+        let claims = claims.ok_or_else(|| {
+            Refusal::Bad("a pipeline of a fork's pull request gets no identity tokens".to_owned())
+        })?;
         Ok(Minted { token: issuer.token(claims, wall_ms()) })
     }
 }

@@ -9,8 +9,9 @@ use crate::plane::{
 use crate::refusal::Refusal;
 use protocol::{
     Epoch, TaskId,
+    api::Fork,
     http::Lease,
-    repository::Ssh,
+    repository::{self, Ssh},
     task::{Source, TaskSpec, Variable},
 };
 
@@ -70,7 +71,9 @@ fn spec(
 /// Of a project and its repository. What comes from a pull request of a stranger uses no copy and leaves none.
 fn mirror_of(pipeline: &Pipeline) -> Option<String> {
     let Source::Git { url, branch, tag, .. } = &pipeline.source else { return None };
-    let is_foreign = tag.is_none() && branch.as_ref().is_some_and(|branch| branch.starts_with("pull/"));
+    let is_request = |branch: &String| !repository::reference_of(branch).starts_with("refs/heads/");
+    let is_foreign =
+        pipeline.git.fork().is_some() || tag.is_none() && branch.as_ref().is_some_and(is_request);
     let name = format!("{}\0{url}", pipeline.project_name);
     (!is_foreign).then(|| digest_of(&name).as_str().to_owned())
 }
@@ -146,5 +149,16 @@ fn of_commit(pipeline: &Pipeline) -> Vec<Variable> {
         ("CIRCLE_SHA1", git.revision.as_ref()),
         ("CIRCLE_TAG", git.tag.as_ref()),
     ];
-    known.into_iter().filter_map(|(name, value)| Some(plain(name, value?.clone()))).collect()
+    let known = known.into_iter().filter_map(|(name, value)| Some(plain(name, value?.clone())));
+    known.chain(git.fork().into_iter().flat_map(of_fork)).collect()
+}
+
+/// As CircleCI has them, of pull requests of forks alone.
+fn of_fork(fork: &Fork) -> Vec<Variable> {
+    let mut variables = vec![plain("CIRCLE_PR_NUMBER", fork.number.to_string())];
+    if let Some((owner, name)) = fork.path.rsplit_once('/') {
+        variables.push(plain("CIRCLE_PR_USERNAME", owner.to_owned()));
+        variables.push(plain("CIRCLE_PR_REPONAME", name.to_owned()));
+    }
+    variables
 }

@@ -9,7 +9,7 @@ use crate::engine::{
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
     WorkflowStatus,
-    api::{GitValues, Reruns, Variables},
+    api::{Fork, GitValues, Reruns, Variables},
     feed::News,
     pipeline::{Executor, Job},
     task::Source,
@@ -32,6 +32,13 @@ pub(crate) struct Pipeline {
     pub(crate) git: GitValues,
     /// In the store they lie only sealed.
     pub(crate) variables: Variables,
+}
+
+impl Pipeline {
+    /// Who shares caches with it: nobody but those of the same class. Empty: the project's own.
+    pub(crate) fn trust_class(&self) -> String {
+        self.git.fork().map(Fork::trust_class).unwrap_or_default()
+    }
 }
 
 /// A task's place in its workflow.

@@ -88,16 +88,16 @@ impl Plane {
         self.write_held(lease, vec![Write::Tests(row.into())]).await.map(drop)
     }
 
-    /// Finds a cache of the task's project.
+    /// Finds a cache of the task's project and trust class.
     pub(crate) async fn find_cache(&self, lease: Lease, find: FindCache) -> Result<Option<Found>, Refusal> {
         let pipeline = self.pipeline_of(lease)?;
-        let scope = Scope::project(&pipeline.project_name);
+        let (scope, trust) = (Scope::project(&pipeline.project_name), pipeline.trust_class());
         for key in &find.keys {
-            let found = self.store.find_cache(pipeline.project, key, find.exact).await?;
+            let found = self.store.find_cache((pipeline.project, &trust), key, find.exact).await?;
             let Some(cache) = found else { continue };
             // Held, so that it stays until it is fetched. One that is lost is as good as none.
             if self.are_stored(&scope, vec![cache.content.clone()]).await? == [true] {
-                self.note_use(pipeline.project, &cache);
+                self.note_use((pipeline.project, trust), &cache);
                 return Ok(Some(self.found(&scope, cache.key, cache.content)));
             }
         }
@@ -105,10 +105,10 @@ impl Plane {
     }
 
     /// Notes that a cache was found, unless that was noted lately. Nobody waits for it: what is lost is an hour of its age.
-    fn note_use(&self, project: ProjectId, cache: &FoundCache) {
+    fn note_use(&self, (project, trust): (ProjectId, String), cache: &FoundCache) {
         let now = wall_ms();
         if now - cache.used_ms > USE_NOTED_MS {
-            drop(self.store.queue(None, vec![Write::CacheUsed(project, cache.key.clone(), now)]));
+            drop(self.store.queue(None, vec![Write::CacheUsed(project, trust, cache.key.clone(), now)]));
         }
     }
 
@@ -119,8 +119,8 @@ impl Plane {
         }
         let pipeline = self.pipeline_of(lease)?;
         self.want_stored(&Scope::project(&pipeline.project_name), vec![save.content.clone()]).await?;
-        let (project, saved_ms) = (pipeline.project, wall_ms());
-        let row = CacheRow { project, key: save.key, content: save.content, saved_ms };
+        let (project, trust, saved_ms) = (pipeline.project, pipeline.trust_class(), wall_ms());
+        let row = CacheRow { project, trust, key: save.key, content: save.content, saved_ms };
         let numbers = self.write_held(lease, vec![Write::Cache(row)]).await?;
         Ok(numbers.first() == Some(&1))
     }

@@ -1,5 +1,7 @@
 //! What happened to a repository, whoever tells of it.
 
+use protocol::{api::Fork, repository};
+
 /// So much of a message is looked at for a word that skips it.
 const LOOKED_AT: usize = 250;
 /// The most events of one webhook.
@@ -36,8 +38,8 @@ pub(super) struct Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Proposal {
     pub(super) url: String,
-    /// Whether its commits come from another repository.
-    pub(super) is_fork: bool,
+    /// Of another repository, its commits come from there.
+    pub(super) fork: Option<Fork>,
 }
 
 impl Event {
@@ -49,8 +51,13 @@ impl Event {
 
     /// Under which name the provider has it.
     pub(super) fn reference(&self) -> Option<String> {
+        let is_of_fork = self.pull_request.as_ref().is_some_and(|proposal| proposal.fork.is_some());
         let tag = self.tag.as_ref().map(|tag| format!("refs/tags/{tag}"));
-        tag.or_else(|| self.branch.as_ref().map(|branch| format!("refs/heads/{branch}")))
+        let named = |branch: &String| match is_of_fork {
+            true => repository::reference_of(branch),
+            false => format!("refs/heads/{branch}"),
+        };
+        tag.or_else(|| self.branch.as_ref().map(named))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the webhooks of each provider look like: bodies of strangers' making, of which nothing is believed to be there.
 
 use super::event::{Event, Found, MOST, Proposal};
-use protocol::{repository, webhook::Provider};
+use protocol::{api::Fork, repository, webhook::Provider};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -122,18 +122,22 @@ fn github_pull_request(body: &Value) -> Found {
         return nothing(&format!("pull_request {action}"));
     }
     let [from, to] = ["head", "base"].map(|end| some(body, &format!("/pull_request/{end}/repo/full_name")));
+    let Some(number) = body.pointer("/pull_request/number").or(body.get("number")).and_then(Value::as_u64)
+    else {
+        return Found::Nothing("nothing is made of a pull request without a number".to_owned());
+    };
+    // A fork that is gone is one too.
+    let is_fork = from.is_none() || from != to;
+    let fork = is_fork.then(|| Fork { number, path: from.unwrap_or_default(), needs_approval: false });
+    let branch = if is_fork { Some(format!("pull/{number}")) } else { some(body, "/pull_request/head/ref") };
     Found::Events(vec![Event {
         revision: text(body, "/pull_request/head/sha"),
-        branch: some(body, "/pull_request/head/ref"),
+        branch,
         tag: None,
         default_branch: some(body, "/repository/default_branch"),
         message: text(body, "/pull_request/title"),
         action,
-        // A fork that is gone is one too.
-        pull_request: Some(Proposal {
-            url: text(body, "/pull_request/html_url"),
-            is_fork: from.is_none() || from != to,
-        }),
+        pull_request: Some(Proposal { url: text(body, "/pull_request/html_url"), fork }),
     }])
 }
 
@@ -174,16 +178,22 @@ fn gitlab_merge_request(default_branch: Option<String>, body: &Value) -> Found {
     }
     let project =
         |end: &str| body.pointer(&format!("/object_attributes/{end}_project_id")).and_then(Value::as_u64);
+    let Some(number) = body.pointer("/object_attributes/iid").and_then(Value::as_u64) else {
+        return Found::Nothing("nothing is made of a merge request without a number".to_owned());
+    };
     let is_fork = project("source").is_none() || project("source") != project("target");
+    let path = of("source/path_with_namespace");
+    let fork = is_fork.then_some(Fork { number, path, needs_approval: false });
+    let branch = if is_fork { format!("merge-requests/{number}") } else { of("source_branch") };
     let (last, title) = (text(body, "/object_attributes/last_commit/message"), of("title"));
     Found::Events(vec![Event {
         revision: of("last_commit/id"),
-        branch: Some(of("source_branch")),
+        branch: Some(branch),
         tag: None,
         default_branch,
         message: format!("{title}\n{last}"),
         action,
-        pull_request: Some(Proposal { url: of("url"), is_fork }),
+        pull_request: Some(Proposal { url: of("url"), fork }),
     }])
 }
 
@@ -225,6 +235,10 @@ fn bitbucket_change(new: &Value, default_branch: &Option<String>) -> Event {
 fn bitbucket_pull_request(event: &str, body: &Value) -> Found {
     let of = |end: &str| some(body, &format!("/pullrequest/{end}/repository/full_name"));
     let is_fork = of("source").is_none() || of("source") != of("destination");
+    if is_fork {
+        // It has no reference of their own in the project's repository, where they could be fetched.
+        return Found::Nothing("nothing is made of a fork's pull request at Bitbucket".to_owned());
+    }
     Found::Events(vec![Event {
         revision: text(body, "/pullrequest/source/commit/hash"),
         branch: some(body, "/pullrequest/source/branch/name"),
@@ -232,7 +246,7 @@ fn bitbucket_pull_request(event: &str, body: &Value) -> Found {
         default_branch: some(body, "/repository/mainbranch/name"),
         message: text(body, "/pullrequest/title"),
         action: event.trim_start_matches("pullrequest:").to_owned(),
-        pull_request: Some(Proposal { url: text(body, "/pullrequest/links/html/href"), is_fork }),
+        pull_request: Some(Proposal { url: text(body, "/pullrequest/links/html/href"), fork: None }),
     }])
 }
 

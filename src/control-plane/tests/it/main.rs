@@ -10,6 +10,8 @@ mod approvals;
 mod compile;
 #[cfg(test)]
 mod continuation;
+#[cfg(test)]
+mod forks;
 mod former;
 #[cfg(test)]
 mod health;

@@ -6,7 +6,7 @@ use protocol::{
     PipelineState,
     api::PipelineView,
     task::Source,
-    webhook::{NewRepository, Provider, Received, Statuses},
+    webhook::{Forks, NewRepository, Provider, Received, Statuses},
 };
 use ring::hmac;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const PROJECT: &str = "gh/acme/app";
 const SECRET: &str = "a secret that nobody guesses";
 const PATH: &str = "/api/v3/webhooks/gh/acme/app";
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new("git");
     command.current_dir(folder).args(arguments).env("GIT_CONFIG_GLOBAL", "/dev/null");
     for who in ["AUTHOR", "COMMITTER"] {
@@ -28,9 +28,9 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A control plane that fetches from paths, and a repository.
-struct Place {
-    house: House,
-    revision: String,
+pub(crate) struct Place {
+    pub(crate) house: House,
+    pub(crate) revision: String,
 }
 
 impl Place {
@@ -38,7 +38,11 @@ impl Place {
         Self::with(provider, config, |_| {}).await
     }
 
-    async fn with(provider: Provider, config: Option<&str>, change: impl FnOnce(&mut NewRepository)) -> Self {
+    pub(crate) async fn with(
+        provider: Provider,
+        config: Option<&str>,
+        change: impl FnOnce(&mut NewRepository),
+    ) -> Self {
         let house = House::with(|settings| settings.insecure_fetch = true).await;
         let folder = house.folder.path().join("app");
         fs::create_dir_all(folder.join(".circleci")).unwrap();
@@ -56,6 +60,7 @@ impl Place {
             secret: Some(SECRET.to_owned()),
             default_class: None,
             pull_requests: false,
+            forks: Forks::Never,
             token: None,
             statuses: Statuses::Nothing,
             api: None,
@@ -72,13 +77,13 @@ impl Place {
         post_with(&self.house, PATH, &headers(provider, event, &signature), &body).await
     }
 
-    async fn received(&self, provider: Provider, event: &str, body: &Value) -> Received {
+    pub(crate) async fn received(&self, provider: Provider, event: &str, body: &Value) -> Received {
         let (status, body) = self.send(provider, event, body).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }
 
-    async fn view(&self, received: &Received) -> PipelineView {
+    pub(crate) async fn view(&self, received: &Received) -> PipelineView {
         self.house.view(received.pipelines[0].id).await
     }
 }
@@ -232,7 +237,7 @@ async fn what_makes_no_pipeline_is_answered_with_the_reason() {
     deleted["deleted"] = json!(true);
     let proposal = |from: &str, action: &str| {
         json!({"action": action, "pull_request": {
-            "title": "Teach", "html_url": "https://github.com/acme/app/pull/7",
+            "number": 7, "title": "Teach", "html_url": "https://github.com/acme/app/pull/7",
             "head": {"ref": "topic", "sha": revision, "repo": {"full_name": from}},
             "base": {"ref": "main", "repo": {"full_name": "acme/app"}},
         }})
@@ -241,7 +246,7 @@ async fn what_makes_no_pipeline_is_answered_with_the_reason() {
         ("push", push("refs/heads/main", &revision, "Teach [skip ci]"), "says to skip it"),
         ("push", push("refs/heads/main", &revision, "Teach\n\n[ci skip]"), "says to skip it"),
         ("push", deleted, "is deleted"),
-        ("pull_request", proposal("eve/app", "opened"), "pull requests of forks make no pipelines"),
+        ("pull_request", proposal("eve/app", "opened"), "only where `roundhouse project create --forks`"),
         (
             "pull_request",
             proposal("acme/app", "opened"),
@@ -261,11 +266,11 @@ async fn what_makes_no_pipeline_is_answered_with_the_reason() {
 }
 
 #[actix_web::test]
-async fn a_pull_request_of_an_own_branch_is_a_pipeline_where_that_is_wanted_and_one_of_a_fork_never() {
+async fn a_pull_request_of_an_own_branch_is_a_pipeline_where_that_is_wanted_and_one_of_a_fork_is_not() {
     let place = Place::with(Provider::Gitea, Some(ONE_JOB), |new| new.pull_requests = true).await;
     let revision = place.revision.clone();
     let proposal = |from: &str| {
-        json!({"action": "opened", "pull_request": {
+        json!({"action": "opened", "number": 7, "pull_request": {
             "title": "Teach", "html_url": "https://gitea.example/acme/app/pulls/7",
             "head": {"ref": "main", "sha": revision, "repo": {"full_name": from}},
             "base": {"ref": "main", "repo": {"full_name": "acme/app"}},
@@ -283,7 +288,7 @@ async fn a_pull_request_of_an_own_branch_is_a_pipeline_where_that_is_wanted_and_
     let place = Place::with(Provider::Gitlab, Some(ONE_JOB), |new| new.pull_requests = true).await;
     let request = |source: u64, action: &str| {
         json!({"project": {"default_branch": "main"}, "object_attributes": {
-            "action": action, "source_branch": "main", "source_project_id": source, "target_project_id": 1,
+            "iid": 7, "action": action, "source_branch": "main", "source_project_id": source, "target_project_id": 1,
             "last_commit": {"id": place.revision, "message": "Teach"}, "url": "https://gitlab.example/1", "title": "Teach",
         }})
     };
@@ -369,6 +374,7 @@ async fn a_repository_is_named_by_operators_alone_and_its_secret_is_shown_once()
         secret: None,
         default_class: Some(CLASS.parse().unwrap()),
         pull_requests: false,
+        forks: Forks::Never,
         token: None,
         statuses: Statuses::Nothing,
         api: None,

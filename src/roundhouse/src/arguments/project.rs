@@ -2,7 +2,7 @@
 
 use super::Connection;
 use clap::{Args, Subcommand, ValueEnum};
-use protocol::webhook::{Provider, Statuses};
+use protocol::webhook::{Forks, Provider, Statuses};
 use std::path::PathBuf;
 
 /// `roundhouse project`.
@@ -38,9 +38,14 @@ pub(crate) enum ProjectCommand {
         #[arg(long, value_name = "NAMESPACE/NAME")]
         resource_class: Option<protocol::ResourceClass>,
 
-        /// Make pipelines of pull requests of its own branches too, beside those of pushes. Those of forks make none
+        /// Make pipelines of pull requests of its own branches too, beside those of pushes
         #[arg(long)]
         pull_requests: bool,
+
+        /// Make pipelines of pull requests of forks, which anybody may have written: without contexts, variables and keys of
+        /// the project; after-approval: each of them once somebody has approved it
+        #[arg(long, value_enum, value_name = "POLICY", default_value_t = ForksPolicy::Never)]
+        forks: ForksPolicy,
 
         /// A file with a token of the provider's, with which it is told how commits stand; `-` is standard input
         #[arg(long, value_name = "FILE")]
@@ -94,6 +99,27 @@ pub(crate) enum StatusesOf {
     Workflows,
     /// One for each job
     Jobs,
+}
+
+/// What becomes of pull requests of forks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ForksPolicy {
+    /// Nothing
+    Never,
+    /// A pipeline at once
+    WithoutSecrets,
+    /// A pipeline that waits for `roundhouse approve`
+    AfterApproval,
+}
+
+impl From<ForksPolicy> for Forks {
+    fn from(policy: ForksPolicy) -> Self {
+        match policy {
+            ForksPolicy::Never => Self::Never,
+            ForksPolicy::WithoutSecrets => Self::WithoutSecrets,
+            ForksPolicy::AfterApproval => Self::AfterApproval,
+        }
+    }
 }
 
 impl From<StatusesOf> for Statuses {

@@ -137,15 +137,15 @@ async fn caches_go_by_their_last_use_and_by_the_room_they_take() {
     let project = store.project("gh/a/b").await.unwrap().unwrap().0;
     let cache = |key: &str, saved_ms| {
         let (key, content) = (key.to_owned(), content("3"));
-        Write::Cache(CacheRow { project, key, content, saved_ms })
+        Write::Cache(CacheRow { project, trust: String::new(), key, content, saved_ms })
     };
     store.write(None, vec![cache("a", 1), cache("b", 2), cache("c", 3), cache("d", 4)]).await.unwrap();
-    store.write(None, vec![Write::CacheUsed(project, "a".to_owned(), 9)]).await.unwrap();
+    store.write(None, vec![Write::CacheUsed(project, String::new(), "a".to_owned(), 9)]).await.unwrap();
     let forget = async |unused_since_ms, most_bytes| {
         let forget = Write::ForgetCaches { unused_since_ms, most_bytes };
         store.write(None, vec![forget]).await.unwrap()[0]
     };
-    let found = async |key: &str| store.find_cache(project, key, true).await.unwrap().is_some();
+    let found = async |key: &str| store.find_cache((project, ""), key, true).await.unwrap().is_some();
     assert_eq!(forget(3, u64::MAX).await, 1);
     assert!(!found("b").await && found("a").await);
     assert_eq!(forget(0, 15).await, 1, "each has seven bytes");

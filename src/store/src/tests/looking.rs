@@ -64,7 +64,8 @@ async fn a_row_without_what_it_belongs_to_is_named() {
 async fn every_content_that_a_row_names_is_shown() {
     let (folder, store) = with_log().await;
     let project = store.project("gh/a/b").await.unwrap().unwrap().0;
-    let cache = CacheRow { project, key: "k".to_owned(), content: content("3"), saved_ms: 1 };
+    let cache =
+        CacheRow { project, trust: String::new(), key: "k".to_owned(), content: content("3"), saved_ms: 1 };
     let sealed = Write::LogSealed(TASK, StepNumber(1), content("4"));
     store.write(None, vec![Write::Cache(cache), sealed]).await.unwrap();
     let mut look = Look::open(&path(&folder)).await.unwrap();

@@ -84,7 +84,7 @@ async fn a_store_of_version_1_is_migrated_and_read_whole() {
     assert_eq!(store.chunks(task, StepNumber(4), 0, 9).await.unwrap().len(), 2);
     let live = store.live_workflow(workflows[0].id).await.unwrap().unwrap();
     assert_eq!(live.jobs[1].definition.requires, [Requirement::success("build")]);
-    let cache = store.find_cache(row.project, "v1", false).await.unwrap().unwrap();
+    let cache = store.find_cache((row.project, ""), "v1", false).await.unwrap().unwrap();
     assert!(cache.used_ms > row.created_ms, "as old as it was saved");
     for digest in [&cache.content.digest, &rows.artifacts[0].1.content.digest] {
         assert!(store.is_named(digest).await.unwrap());

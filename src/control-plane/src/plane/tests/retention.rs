@@ -162,7 +162,7 @@ impl Model {
         let mut caches = BTreeMap::new();
         for (key, number) in std::mem::take(&mut self.caches) {
             let project = self.plane.store.project(PROJECT).await.unwrap().unwrap().0;
-            if self.plane.store.find_cache(project, &key.to_string(), true).await.unwrap().is_some() {
+            if self.plane.store.find_cache((project, ""), &key.to_string(), true).await.unwrap().is_some() {
                 caches.insert(key, number);
             }
         }

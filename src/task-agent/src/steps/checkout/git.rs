@@ -60,15 +60,12 @@ impl At<'_> {
             return Some(format!("+refs/tags/{tag}:refs/tags/{tag}"));
         }
         let branch = self.branch?;
-        let theirs = match branch.strip_prefix("pull/") {
-            Some(number) => format!("refs/pull/{}/head", number.trim_end_matches("/head")),
-            None => format!("refs/heads/{branch}"),
-        };
-        Some(format!("+{theirs}:refs/remotes/origin/{branch}"))
+        Some(format!("+{}:refs/remotes/origin/{branch}", repository::reference_of(branch)))
     }
 
     fn is_of_a_pull_request(&self) -> bool {
-        self.tag.is_none() && self.branch.is_some_and(|branch| branch.starts_with("pull/"))
+        let is_branch = |branch: &str| repository::reference_of(branch).starts_with("refs/heads/");
+        self.tag.is_none() && self.branch.is_some_and(|branch| !is_branch(branch))
     }
 }
 
