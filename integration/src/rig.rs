@@ -46,7 +46,8 @@ pub struct Server {
     pub token: String,
     /// Its data directory.
     pub data: PathBuf,
-    transport: client::Transport,
+    /// The way to it, for whoever has a token.
+    pub transport: client::Transport,
     program: Running,
 }
 

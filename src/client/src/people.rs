@@ -7,8 +7,9 @@ use crate::{
 use awc::http::Method;
 use protocol::{
     api::Items,
-    people::{ApiToken, Member, NewApiToken, NewPerson, Person},
+    people::{ApiToken, Done, Member, NewApiToken, NewPerson, Person},
 };
+use serde::Deserialize;
 
 /// Whose tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,28 @@ impl Whose<'_> {
     }
 }
 
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Done>,
+    next_page_token: Option<String>,
+}
+
 impl Operator {
+    /// The newest lines of the audit log, of one organization or of all, at most that many: the newest first.
+    pub async fn audit(&self, organization: Option<&str>, most: usize) -> Result<Vec<Done>, ClientError> {
+        let of = organization.map(|name| format!("organization={}", escaped(name))).unwrap_or_default();
+        let (mut lines, mut page) = (Vec::new(), String::new());
+        while lines.len() < most {
+            let answer = self.get(format!("/api/v3/audit?{of}{page}")).send(&self.link).await?;
+            let Page { items, next_page_token } = answer.read()?;
+            lines.extend(items);
+            let Some(next) = next_page_token else { break };
+            page = format!("&page-token={}", escaped(&next));
+        }
+        lines.truncate(most);
+        Ok(lines)
+    }
+
     /// Everybody who is known.
     pub async fn people(&self) -> Result<Vec<Person>, ClientError> {
         Ok(self.get("/api/v3/people").send(&self.link).await?.read::<Items<Person>>()?.items)

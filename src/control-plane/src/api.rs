@@ -1,6 +1,7 @@
 //! The HTTP API: decodes, authorizes, calls, encodes, and decides nothing.
 
 mod admin;
+mod audit;
 pub(crate) mod auth;
 pub(crate) mod base64;
 mod compile;
@@ -65,6 +66,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(me::routes)
         .configure(people::routes)
         .configure(insights::routes)
+        .configure(audit::routes)
         .configure(project::routes)
         .configure(job::routes)
         .configure(project::project_route);

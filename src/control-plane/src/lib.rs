@@ -13,6 +13,7 @@
 //! [`start()`] opens the data directory and serves; [`Running`] is what it came to.
 
 mod api;
+mod audit;
 mod backup;
 mod blob_routes;
 mod bodies;

@@ -2,6 +2,7 @@
 //! it is on disk.
 
 use crate::{
+    audit::{Deed, line},
     plane::{
         Plane,
         clock::wall_ms,
@@ -10,7 +11,7 @@ use crate::{
     },
     refusal::Refusal,
 };
-use protocol::people::{EVERYWHERE, LONGEST_LOGIN, NewPerson, Role, is_login};
+use protocol::people::{EVERYWHERE, LONGEST_LOGIN, NewPerson, Role, is_login, organization};
 use std::{collections::BTreeMap, sync::Arc};
 use store::{ApiTokenRow, Bearer, MemberRow, PersonRow, Rights, StoreError, Write};
 use uuid::Uuid;
@@ -32,15 +33,18 @@ impl Plane {
     }
 
     /// Makes somebody known, with no right yet.
-    pub(crate) async fn add_person(self: &Arc<Self>, _by: &Who, new: NewPerson) -> Result<Somebody, Refusal> {
+    pub(crate) async fn add_person(self: &Arc<Self>, by: &Who, new: NewPerson) -> Result<Somebody, Refusal> {
         let row = person_row(new)?;
         if self.access.people().len() >= MOST_PEOPLE {
             return Err(Refusal::Conflict(format!(
                 "{MOST_PEOPLE} people are known already: remove some first"
             )));
         }
-        let change = vec![Write::Rights(Rights::Person(row.clone()))];
-        self.change_all_access(change).await.map_err(|error| taken(&row, error))?;
+        let change = vec![
+            Write::Rights(Rights::Person(row.clone())),
+            line(by, Deed::PersonMade, EVERYWHERE, &row.login),
+        ];
+        self.change_access(change).await.map_err(|error| taken(&row, error))?;
         Ok(Somebody { row, roles: BTreeMap::new() })
     }
 
@@ -50,41 +54,52 @@ impl Plane {
         let (made, token) = new_token(Bearer::Person(row.id), "first sign-in");
         let member = MemberRow { person: row.id, organization: EVERYWHERE.to_owned(), role: Role::Admin };
         let changes = [Rights::Person(row.clone()), Rights::Member(member), Rights::Token(made)];
-        let changes = changes.into_iter().map(Write::Rights).collect();
-        self.change_all_access(changes).await.map_err(|error| taken(&row, error))?;
+        let told = line(
+            &Who::Operator,
+            Deed::PersonMade,
+            EVERYWHERE,
+            &format!("{login}, the first admin, by the link"),
+        );
+        let changes = changes.into_iter().map(Write::Rights).chain([told]).collect();
+        self.change_access(changes).await.map_err(|error| taken(&row, error))?;
         Ok(token)
     }
 
     /// Forgets somebody, with their roles and tokens.
-    pub(crate) async fn remove_person(self: &Arc<Self>, _by: &Who, login: &str) -> Result<(), Refusal> {
+    pub(crate) async fn remove_person(self: &Arc<Self>, by: &Who, login: &str) -> Result<(), Refusal> {
         let id = self.somebody(login)?.row.id;
-        self.change_all_access(vec![Write::Rights(Rights::RemovePerson(id))]).await?;
+        let told = line(by, Deed::PersonRemoved, EVERYWHERE, login);
+        self.change_access(vec![Write::Rights(Rights::RemovePerson(id)), told]).await?;
         Ok(())
     }
 
     /// Gives somebody a role in an organization in the place of the one they have there, or takes that away.
     pub(crate) async fn give_role(
         self: &Arc<Self>,
-        _by: &Who,
+        by: &Who,
         login: &str,
         organization: &str,
         role: Option<Role>,
     ) -> Result<(), Refusal> {
         let somebody = self.somebody(login)?;
         let (person, organization) = (somebody.row.id, organization.to_owned());
+        let told = match role {
+            Some(role) => line(by, Deed::RoleGiven, &organization, &format!("{login}: {}", role.name())),
+            None => line(by, Deed::RoleTaken, &organization, login),
+        };
         let change = match role {
             Some(role) => Rights::Member(MemberRow { person, organization, role }),
             None if somebody.roles.contains_key(&organization) => Rights::RemoveMember(person, organization),
             None => return Err(Refusal::Missing(format!("{login} has no role in {organization}"))),
         };
-        self.change_all_access(vec![Write::Rights(change)]).await?;
+        self.change_access(vec![Write::Rights(change), told]).await?;
         Ok(())
     }
 
     /// Makes a token; its text is told this once.
     pub(crate) async fn make_token(
         self: &Arc<Self>,
-        _by: &Who,
+        by: &Who,
         bearer: Bearer,
         name: &str,
     ) -> Result<(ApiTokenRow, String), Refusal> {
@@ -94,21 +109,39 @@ impl Plane {
             )));
         }
         let (row, token) = new_token(bearer, &plain(name, "`name`")?);
-        self.change_all_access(vec![Write::Rights(Rights::Token(row.clone()))]).await?;
+        let told = self.line_of_token(by, Deed::TokenMade, &row);
+        self.change_access(vec![Write::Rights(Rights::Token(row.clone())), told]).await?;
         Ok((row, token))
     }
 
     /// Removes a token of whoever: it stands for nothing any more.
     pub(crate) async fn remove_api_token(
         self: &Arc<Self>,
-        _by: &Who,
+        by: &Who,
         bearer: &Bearer,
         id: Uuid,
     ) -> Result<(), Refusal> {
         let found = self.access.api_token(id).filter(|(row, _)| is_same(bearer, &row.bearer));
-        found.ok_or_else(|| Refusal::Missing(format!("there is no token {id}")))?;
-        self.change_all_access(vec![Write::Rights(Rights::RemoveToken(id))]).await?;
+        let (row, _) = found.ok_or_else(|| Refusal::Missing(format!("there is no token {id}")))?;
+        let told = self.line_of_token(by, Deed::TokenRemoved, &row);
+        self.change_access(vec![Write::Rights(Rights::RemoveToken(id)), told]).await?;
         Ok(())
+    }
+
+    fn line_of_token(&self, by: &Who, deed: Deed, row: &ApiTokenRow) -> Write {
+        let token = format!("the token `{}` ({}…)", row.name, row.prefix);
+        match &row.bearer {
+            Bearer::Project(project, scope) => {
+                let scope = scope.name();
+                line(by, deed, organization(project), &format!("{project}: {token} of the scope {scope}"))
+            }
+            Bearer::Person(id) => {
+                let people = self.access.people();
+                let login =
+                    people.iter().find(|one| one.row.id == *id).map_or("", |one| one.row.login.as_str());
+                line(by, deed, EVERYWHERE, &format!("{login}: {token}"))
+            }
+        }
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Retention {
     pub newest: u64,
     /// The sealed variables of pipelines of this age: as long as they can be run again.
     pub reruns_for: Duration,
+    /// Lines of the audit log of this age.
+    pub audit_for: Duration,
     /// Caches that were found or saved within this time.
     pub caches_for: Duration,
     /// The bytes of all caches; those used longest ago make room.
@@ -71,6 +73,7 @@ impl Retention {
         pipelines_for: Some(Duration::from_secs(90 * DAY.as_secs())),
         newest: 1000,
         reruns_for: Duration::from_secs(15 * DAY.as_secs()),
+        audit_for: Duration::from_secs(365 * DAY.as_secs()),
         caches_for: Duration::from_secs(15 * DAY.as_secs()),
         cache_bytes: 100 * GIB,
         unnamed_for: DAY,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET,POST /api/v3/people`, `DELETE …/{login}` | admins of everything | → [`Items`](crate::api::Items) of [`Person`]; [`NewPerson`] → 201 [`Person`] |
 //! | `GET,POST /api/v3/people/{login}/tokens`, `DELETE …/{id}` | the person, admins of everything | → [`Items`](crate::api::Items) of [`ApiToken`]; [`NewApiToken`] → 201 [`ApiToken`] |
+//! | `GET /api/v3/audit?organization=&page-token=` | admins of it | → pages of [`Done`], the newest first |
 //! | `GET,PUT,DELETE /api/v3/members/{organization}[?login=]` | who is in it; its admins | → [`Items`](crate::api::Items) of [`Member`]; [`Member`] |
 //! | `GET,POST,DELETE /api/v3/project-tokens/{project}[?id=]` | admins of its organization | → [`Items`](crate::api::Items) of [`ApiToken`]; [`NewApiToken`] → 201 [`ApiToken`] |
 
@@ -131,6 +132,23 @@ pub struct ApiToken {
     /// The secret, shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+}
+
+/// A line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Its place in the order.
+    pub number: u64,
+    /// RFC 3339.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// What, as a word: `token.create`.
+    pub action: String,
+    /// Where; `*`: with what belongs to no organization.
+    pub organization: String,
+    /// To what.
+    pub subject: String,
 }
 
 /// Without what nobody else may know.

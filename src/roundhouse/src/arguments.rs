@@ -22,7 +22,7 @@ pub(crate) use operator::{
 };
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
-pub(crate) use people::{UserCommand, Users};
+pub(crate) use people::{Audit, UserCommand, Users};
 pub(crate) use project::{Project, ProjectCommand};
 pub(crate) use rerun::Rerun;
 pub(crate) use selection::{Output, Selection};
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     ResourceClass(ResourceClass),
     /// Make people known to a control plane, and give them roles
     User(Users),
+    /// Show who did what on a control plane, the newest last
+    Audit(Audit),
     /// Make, list and delete the tokens with which launch-agents claim, and people and programs call
     Token(Box<Token>),
     /// Give projects of a control plane SSH keys, list them and take them away
@@ -228,6 +230,7 @@ mod tests {
             "status",
             "resource-class",
             "user",
+            "audit",
             "token",
             "project",
             "pipeline",

@@ -77,6 +77,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
         Command::User(users) => people::users(&users.command).map(|()| exit::SUCCESS),
+        Command::Audit(options) => people::audit(options).map(|()| exit::SUCCESS),
         Command::Token(tokens) => tokens::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),
         Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),

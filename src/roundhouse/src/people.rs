@@ -1,9 +1,9 @@
-//! People of a control plane and their roles: made known, listed, changed, forgotten.
+//! People of a control plane and their roles: made known, listed, changed, forgotten; and what they did.
 
 use crate::{
-    arguments::UserCommand,
+    arguments::{Audit, UserCommand},
     connect::{Access, block_on, failed},
-    failure::Failure,
+    failure::{Failure, OrFail},
     resources::columns,
     say, tokens,
 };
@@ -73,4 +73,21 @@ async fn list(operator: Operator, organization: Option<&str>) -> Result<(), Fail
     let members = operator.members(organization).await.map_err(failed)?;
     let rows = members.into_iter().map(|one| [one.login, one.role.name().to_owned()]);
     say::print(columns(["LOGIN", "ROLE"], rows.collect()))
+}
+
+/// `roundhouse audit`: the newest line last, as logs are read.
+pub(crate) fn audit(options: &Audit) -> Result<(), Failure> {
+    let operator = Access::of(&options.connection)?.operator();
+    let asked =
+        async { operator.audit(options.organization.as_deref(), options.limit).await.map_err(failed) };
+    let mut lines = block_on(asked)?;
+    lines.reverse();
+    if options.json {
+        return lines.iter().try_for_each(|line| {
+            let text = serde_json::to_string(line).or_machinery("cannot write a line as JSON")?;
+            say::print(format_args!("{text}\n"))
+        });
+    }
+    let rows = lines.into_iter().map(|one| [one.at, one.actor, one.action, one.organization, one.subject]);
+    say::print(columns(["WHEN", "WHO", "WHAT", "WHERE", "TO WHAT"], rows.collect()))
 }

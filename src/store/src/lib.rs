@@ -11,6 +11,7 @@
 
 mod access;
 mod aside;
+mod audit;
 mod batch;
 mod columns;
 mod error;
@@ -35,6 +36,7 @@ mod write;
 mod writer;
 
 pub use access::{ClassRow, InstanceRow, TokenRow};
+pub use audit::AuditRow;
 pub use error::{OpenError, StoreError};
 pub use forget::Keep;
 pub use insights::{Elsewhere, FailedRun, JobRun, Past, WorkflowRun};

@@ -1,5 +1,6 @@
 //! The store as its callers see it: groups, guards, rows that are read as they were written.
 
+mod audited;
 mod forgetting;
 mod looking;
 mod orbs;

@@ -1,9 +1,10 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow, ProjectId,
-    RepositoryRow, Rights, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside,
-    batch::Batch, forget, kept, logs, repositories, runs, ssh_keys, statuses, steps, tasks, tested,
+    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow,
+    ProjectId, RepositoryRow, Rights, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access,
+    aside, audit, batch::Batch, forget, kept, logs, repositories, runs, ssh_keys, statuses, steps, tasks,
+    tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -181,6 +182,15 @@ pub enum Write {
     RemoveToken(Uuid),
     /// A change of people, their roles and tokens.
     Rights(Rights),
+    /// A line of the audit log.
+    Audit(AuditRow),
+    /// Forgets those of before then, and all but the newest.
+    ForgetAudit {
+        /// Then.
+        before_ms: i64,
+        /// So many stay at most.
+        most: u64,
+    },
     /// An SSH key of a project.
     SshKey(Box<SshKeyRow>),
     /// Takes one away again, by its fingerprint.
@@ -316,6 +326,7 @@ impl Write {
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => access::remove_token(batch, *id),
             Self::Rights(change) => change.add_to(batch),
+            Self::Audit(row) => row.insert(batch),
             Self::SshKey(row) => row.insert(batch),
             Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),
             Self::Repository(row) => row.insert(batch),
@@ -339,6 +350,7 @@ impl Write {
             Self::ForgetCaches { unused_since_ms, most_bytes } => {
                 forget::caches(batch, *unused_since_ms, *most_bytes)
             }
+            Self::ForgetAudit { before_ms, most } => audit::forget(batch, *before_ms, *most),
             Self::ForgetSecrets(before_ms) => forget::secrets(batch, *before_ms),
             Self::TrimStatuses(most) => statuses::trim(batch, *most),
             Self::ForgetTasks(pipeline, most) => forget::tasks(batch, *pipeline, *most),

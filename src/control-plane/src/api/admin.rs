@@ -2,9 +2,11 @@
 
 use super::may::{Administer, May, Needs, Of, Stated, TheClass, TheClassOfToken, View};
 use crate::{
+    audit::{Deed, line},
     plane::{
         Plane,
         clock::{rfc3339, wall_ms},
+        people::Who,
         token,
     },
     refusal::Refusal,
@@ -16,6 +18,7 @@ use actix_web::{
 use protocol::{
     ResourceClass,
     api::{Items, Resource, Token},
+    people::EVERYWHERE,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -145,30 +148,33 @@ async fn create_resource(
     caller.within(&plane, &namespace(&class)).await?;
     let row = ClassRow { id: Uuid::now_v7(), class, description, created_ms: wall_ms() };
     let exists = "resource class already exists";
-    unless_conflict(plane.change_access(Write::Class(row.clone())).await, exists)?;
+    let told = line(&caller.who, Deed::ClassMade, EVERYWHERE, row.class.as_str());
+    unless_conflict(plane.change_access(vec![Write::Class(row.clone()), told]).await, exists)?;
     Ok(HttpResponse::Created().json(shown_class(row)))
 }
 
 async fn remove_resource(
-    _: May<Administer, TheClass>,
+    caller: May<Administer, TheClass>,
     plane: Data<Plane>,
     id: Path<Uuid>,
 ) -> Result<Json<Value>, Refusal> {
-    remove_class(plane, *id, false).await
+    remove_class(&caller.who, plane, *id, false).await
 }
 
 async fn force_remove_resource(
-    _: May<Administer, TheClass>,
+    caller: May<Administer, TheClass>,
     plane: Data<Plane>,
     id: Path<Uuid>,
 ) -> Result<Json<Value>, Refusal> {
-    remove_class(plane, *id, true).await
+    remove_class(&caller.who, plane, *id, true).await
 }
 
-async fn remove_class(plane: Data<Plane>, id: Uuid, force: bool) -> Result<Json<Value>, Refusal> {
+async fn remove_class(who: &Who, plane: Data<Plane>, id: Uuid, force: bool) -> Result<Json<Value>, Refusal> {
     let remain = "tokens of the resource class remain: remove them first, or force it";
-    let removed = plane.change_access(Write::RemoveClass { id, force }).await;
-    removed_one(unless_conflict(removed, remain)?, "resource class")
+    let class = plane.access.class(id).ok_or_else(|| no_such("resource class"))?;
+    let told = line(who, Deed::ClassRemoved, EVERYWHERE, class.as_str());
+    unless_conflict(plane.change_access(vec![Write::RemoveClass { id, force }, told]).await, remain)?;
+    Ok(deleted())
 }
 
 async fn tokens(
@@ -204,23 +210,29 @@ async fn create_token(
     let token = token::new_token();
     let (id, hash, created_ms) = (Uuid::now_v7(), token::hash(&token), wall_ms());
     let row = TokenRow { id, class, nickname, hash, created_ms };
-    plane.change_access(Write::Token(row.clone())).await?;
+    let told = format!("{}: {id} `{}`", row.class, row.nickname);
+    let told = line(&caller.who, Deed::RunnerTokenMade, EVERYWHERE, &told);
+    plane.change_access(vec![Write::Token(row.clone()), told]).await?;
     Ok(HttpResponse::Created().json(shown_token(row, Some(token))))
 }
 
 async fn remove_token(
-    _: May<Administer, TheClassOfToken>,
+    caller: May<Administer, TheClassOfToken>,
     plane: Data<Plane>,
     id: Path<Uuid>,
 ) -> Result<Json<Value>, Refusal> {
-    removed_one(plane.change_access(Write::RemoveToken(*id)).await?, "token")
+    let class = plane.access.class_of_token(*id).ok_or_else(|| no_such("token"))?;
+    let told = line(&caller.who, Deed::RunnerTokenRemoved, EVERYWHERE, &format!("{class}: {id}"));
+    plane.change_access(vec![Write::RemoveToken(*id), told]).await?;
+    Ok(deleted())
 }
 
-fn removed_one(number: u64, what: &str) -> Result<Json<Value>, Refusal> {
-    if number == 0 {
-        return Err(Refusal::Missing(format!("there is no such {what}")));
-    }
-    Ok(Json(json!({ "message": "Deleted." })))
+fn no_such(what: &str) -> Refusal {
+    Refusal::Missing(format!("there is no such {what}"))
+}
+
+fn deleted() -> Json<Value> {
+    Json(json!({ "message": "Deleted." }))
 }
 
 fn unless_conflict(result: Result<u64, StoreError>, message: &str) -> Result<u64, Refusal> {

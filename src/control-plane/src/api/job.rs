@@ -10,6 +10,7 @@ use super::{
     workflow::accepted,
 };
 use crate::{
+    audit::Deed,
     pipelines::view::view,
     plane::{Plane, clock::rfc3339, projects::stable_id},
     refusal::Refusal,
@@ -26,6 +27,7 @@ use protocol::{
     transfer::TestCase,
 };
 use serde_json::{Value, json};
+use store::Belonging;
 
 /// The older call for test results knows no pages: so many it gives.
 const OLDER_TESTS: u32 = 10_000;
@@ -141,7 +143,7 @@ fn executor(job: &Job) -> &'static str {
 }
 
 async fn cancel(
-    _: May<Act, TheProject>,
+    caller: May<Act, TheProject>,
     plane: Data<Plane>,
     path: Numbered,
 ) -> Result<HttpResponse, Refusal> {
@@ -149,15 +151,17 @@ async fn cancel(
     let found = plane.store.job_by_number(&project, path.1).await?;
     let (id, _) = found.ok_or_else(|| Refusal::Missing(format!("{project} has no job {}", path.1)))?;
     plane.cancel_job(id).await?;
+    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Job(id.0)).await?;
     Ok(accepted())
 }
 
 async fn cancel_by_id(
-    _: May<Act, TheJob>,
+    caller: May<Act, TheJob>,
     plane: Data<Plane>,
     id: Path<JobId>,
 ) -> Result<HttpResponse, Refusal> {
     plane.cancel_job(*id).await?;
+    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Job(id.0)).await?;
     Ok(accepted())
 }
 

@@ -6,7 +6,7 @@ use super::{
     may::{Act, May, Of, Stated, ThePipeline, TheProject},
 };
 use crate::web::session::Reading;
-use crate::{plane::Plane, refusal::Refusal};
+use crate::{audit::Deed, plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Payload, Query, ServiceConfig, get, post, put, resource},
@@ -20,6 +20,7 @@ use protocol::{
     http::ErrorBody,
 };
 use serde::Deserialize;
+use store::Belonging;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -79,7 +80,7 @@ async fn feed(
 }
 
 async fn cancel(
-    _: May<Act, ThePipeline>,
+    caller: May<Act, ThePipeline>,
     plane: Data<Plane>,
     id: Path<PipelineId>,
 ) -> Result<HttpResponse, Refusal> {
@@ -87,6 +88,7 @@ async fn cancel(
         return Err(no_pipeline(*id));
     }
     plane.cancel(*id).await?;
+    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Pipeline(id.0)).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 

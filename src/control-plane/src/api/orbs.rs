@@ -4,12 +4,15 @@ use super::{
     auth::Operator,
     may::{Anything, May, View},
 };
-use crate::{plane::Plane, refusal::Refusal};
+use crate::{audit::Deed, plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, ServiceConfig, get, post, resource},
 };
-use protocol::api::{FoundOrb, Items, NewOrb, PublishedOrb};
+use protocol::{
+    api::{FoundOrb, Items, NewOrb, PublishedOrb},
+    people::EVERYWHERE,
+};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -17,8 +20,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v3/orbs/{reference:.+}").route(get().to(find)));
 }
 
-async fn publish(_: Operator, plane: Data<Plane>, new: Json<NewOrb>) -> Result<HttpResponse, Refusal> {
-    Ok(HttpResponse::Created().json(plane.publish_orb(new.into_inner()).await?))
+async fn publish(caller: Operator, plane: Data<Plane>, new: Json<NewOrb>) -> Result<HttpResponse, Refusal> {
+    let orb = plane.publish_orb(new.into_inner()).await?;
+    let subject = format!("{}@{}", orb.name, orb.version);
+    plane.tell_of(&caller.who, Deed::OrbPublished, (EVERYWHERE, &subject)).await?;
+    Ok(HttpResponse::Created().json(orb))
 }
 
 async fn list(_: May<View, Anything>, plane: Data<Plane>) -> Result<Json<Items<PublishedOrb>>, Refusal> {

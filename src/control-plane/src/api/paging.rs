@@ -49,6 +49,11 @@ impl PageQuery {
         Ok(Page::from(start, all.skip(skipped).take(MOST as usize + 1).collect()))
     }
 
+    /// The number that the page before ended with.
+    pub(super) fn number(&self) -> Result<Option<u64>, Refusal> {
+        self.token.as_deref().map(|token| token.parse().map_err(|_| no_page())).transpose()
+    }
+
     /// The pipeline that the page before ended with: its time and name.
     pub(super) fn before(&self) -> Result<Option<(i64, PipelineId)>, Refusal> {
         let Some(token) = &self.token else { return Ok(None) };

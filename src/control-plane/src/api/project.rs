@@ -11,6 +11,7 @@ use super::{
     workflow::shown_workflow,
 };
 use crate::{
+    audit::Deed,
     plane::{Plane, clock::rfc3339, projects::stable_id},
     refusal::Refusal,
 };
@@ -25,7 +26,7 @@ use protocol::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{PipelineRow, Wanted};
+use store::{Belonging, PipelineRow, Wanted};
 
 /// So many pipelines has one page.
 const PAGE: u32 = 20;
@@ -192,7 +193,7 @@ async fn workflows(
 }
 
 async fn cancel(
-    _: May<Act, ThePipeline>,
+    caller: May<Act, ThePipeline>,
     plane: Data<Plane>,
     id: Path<PipelineId>,
 ) -> Result<HttpResponse, Refusal> {
@@ -200,6 +201,7 @@ async fn cancel(
         return Err(no_pipeline(*id));
     }
     plane.cancel(*id).await?;
+    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Pipeline(id.0)).await?;
     Ok(super::workflow::accepted())
 }
 

@@ -2,6 +2,7 @@
 
 use super::may::{Act, May, TheWorkflow};
 use crate::{
+    audit::Deed,
     pipelines::rerun::{By, Order, Which},
     plane::Plane,
     refusal::Refusal,
@@ -16,6 +17,7 @@ use protocol::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
+use store::Belonging;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -24,7 +26,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 async fn newer(
-    _: May<Act, TheWorkflow>,
+    caller: May<Act, TheWorkflow>,
     plane: Data<Plane>,
     id: Path<WorkflowId>,
     body: Bytes,
@@ -32,7 +34,8 @@ async fn newer(
     let Rerun { is_from_failed, is_failed_tests, jobs, variables } = read(&body)?;
     let part = [(is_from_failed, "is_from_failed"), (is_failed_tests, "is_failed_tests")];
     let order = Order { which: which(part, jobs)?, variables, by: By::Hand };
-    let id = plane.rerun(*id, order).await?;
+    let (of, id) = (*id, plane.rerun(*id, order).await?);
+    plane.tell_of_run(&caller.who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
     Ok(HttpResponse::Accepted().json(Entity { data: Named { id } }))
 }
 
@@ -48,7 +51,7 @@ struct Older {
 }
 
 async fn older(
-    _: May<Act, TheWorkflow>,
+    caller: May<Act, TheWorkflow>,
     plane: Data<Plane>,
     id: Path<WorkflowId>,
     body: Bytes,
@@ -65,7 +68,8 @@ async fn older(
     let part = [(from_failed, "from_failed"), (failed_tests, "failed_tests")]
         .map(|(asked, word)| (asked.unwrap_or_default(), word));
     let order = Order { which: which(part, jobs.unwrap_or_default())?, variables: None, by: By::Hand };
-    let id = plane.rerun(*id, order).await?;
+    let (of, id) = (*id, plane.rerun(*id, order).await?);
+    plane.tell_of_run(&caller.who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
     Ok(HttpResponse::Accepted().json(json!({ "workflow_id": id })))
 }
 

@@ -5,6 +5,7 @@ use super::{
     tagged::Tagged,
 };
 use crate::{
+    audit::Deed,
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
 };
@@ -45,12 +46,14 @@ async fn list(
 }
 
 async fn add(
-    _: May<Administer, TheProject>,
+    caller: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     new: Json<NewSshKey>,
 ) -> Result<HttpResponse, Refusal> {
-    Ok(HttpResponse::Created().json(plane.add_ssh_key(&project, new.into_inner()).await?))
+    let made = plane.add_ssh_key(&project, new.into_inner()).await?;
+    plane.tell_of_project(&caller.who, Deed::SshKeyAdded, (&project, &made.fingerprint)).await?;
+    Ok(HttpResponse::Created().json(made))
 }
 
 /// Which key.
@@ -60,12 +63,13 @@ struct Which {
 }
 
 async fn remove(
-    _: May<Administer, TheProject>,
+    caller: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     which: Query<Which>,
 ) -> Result<Json<Value>, Refusal> {
     plane.remove_ssh_key(&project, &which.fingerprint).await?;
+    plane.tell_of_project(&caller.who, Deed::SshKeyRemoved, (&project, &which.fingerprint)).await?;
     Ok(deleted())
 }
 
@@ -113,7 +117,7 @@ struct NewCheckoutKey {
 }
 
 async fn make_checkout_key(
-    _: May<Administer, TheProject>,
+    caller: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     new: Json<NewCheckoutKey>,
@@ -123,6 +127,7 @@ async fn make_checkout_key(
         return Err(Refusal::Bad(message));
     }
     let made = plane.add_ssh_key(&project, NewSshKey { checkout: true, ..NewSshKey::default() }).await?;
+    plane.tell_of_project(&caller.who, Deed::SshKeyAdded, (&project, &made.fingerprint)).await?;
     Ok(HttpResponse::Created().json(public(&made, true, &Digest::default())))
 }
 
@@ -148,11 +153,12 @@ async fn checkout_key(
 }
 
 async fn remove_checkout_key(
-    _: May<Administer, TheProject>,
+    caller: May<Administer, TheProject>,
     plane: Data<Plane>,
     path: Path<(String, String)>,
 ) -> Result<Json<Value>, Refusal> {
     let (key, _) = found(&plane, &path.0, &path.1).await?;
     plane.remove_ssh_key(&path.0, &key.fingerprint).await?;
+    plane.tell_of_project(&caller.who, Deed::SshKeyRemoved, (&path.0, &key.fingerprint)).await?;
     Ok(deleted())
 }

@@ -4,7 +4,7 @@ use super::{
     auth::Anybody,
     may::{Administer, May, Needs, Stated, TheProject},
 };
-use crate::{plane::Plane, refusal::Refusal, triggers::Told};
+use crate::{audit::Deed, plane::Plane, refusal::Refusal, triggers::Told};
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Bytes, Data, Json, Path, PayloadConfig, ServiceConfig, delete, get, post, put, resource},
@@ -41,20 +41,23 @@ async fn list(
 }
 
 async fn name(
-    _: May<Administer, TheProject>,
+    caller: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
     new: Json<NewRepository>,
 ) -> Result<Json<Repository>, Refusal> {
-    Ok(Json(plane.name_repository(&project, new.into_inner()).await?))
+    let named = plane.name_repository(&project, new.into_inner()).await?;
+    plane.tell_of_project(&caller.who, Deed::RepositoryNamed, (&project, &named.url)).await?;
+    Ok(Json(named))
 }
 
 async fn forget(
-    _: May<Administer, TheProject>,
+    caller: May<Administer, TheProject>,
     plane: Data<Plane>,
     project: Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     plane.forget_repository(&project).await?;
+    plane.tell_of_project(&caller.who, Deed::RepositoryForgotten, (&project, "")).await?;
     Ok(Json(json!({ "message": "Deleted." })))
 }
 

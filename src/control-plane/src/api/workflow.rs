@@ -6,6 +6,7 @@ use super::{
     tagged::Tagged,
 };
 use crate::{
+    audit::Deed,
     plane::{Plane, approvals::Answer, clock::rfc3339, people::Who},
     refusal::Refusal,
 };
@@ -19,6 +20,7 @@ use protocol::{
     pipeline::Kind,
 };
 use serde_json::{Map, Value, json};
+use store::Belonging;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -54,7 +56,9 @@ async fn approve(
         false => serde_json::from_slice(&body).map_err(|error| Refusal::Bad(format!("the body: {error}")))?,
     };
     let by = by(&caller.who, approve.by);
-    plane.answer(path.into_inner(), Answer::Approved, by.as_deref()).await?;
+    let (workflow, job) = path.into_inner();
+    plane.answer((workflow, job), Answer::Approved, by.as_deref()).await?;
+    plane.tell_of_run(&caller.who, Deed::Approved, Belonging::Job(job.0)).await?;
     Ok(accepted())
 }
 
@@ -74,12 +78,14 @@ async fn release(
 ) -> Result<HttpResponse, Refusal> {
     let Released { status, reason, by: said } = body.into_inner();
     let by = by(&caller.who, said);
-    plane.answer(path.into_inner(), Answer::Released(status, reason), by.as_deref()).await?;
+    let (workflow, job) = path.into_inner();
+    plane.answer((workflow, job), Answer::Released(status, reason), by.as_deref()).await?;
+    plane.tell_of_run(&caller.who, Deed::Released, Belonging::Job(job.0)).await?;
     Ok(accepted())
 }
 
 async fn cancel(
-    _: May<Act, TheWorkflow>,
+    caller: May<Act, TheWorkflow>,
     plane: Data<Plane>,
     id: Path<WorkflowId>,
 ) -> Result<HttpResponse, Refusal> {
@@ -87,6 +93,7 @@ async fn cancel(
     if !plane.cancel_workflow(*id).await? && !pipeline.workflows[place].status.is_terminal() {
         return Err(Refusal::being_read());
     }
+    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Workflow(id.0)).await?;
     Ok(accepted())
 }
 

@@ -46,17 +46,9 @@ impl Tables {
 }
 
 impl Plane {
-    /// Changes who may what; the number is how many rows that were. Queued at once, and known here as soon as it is on disk:
-    /// no caller who goes away meanwhile leaves a removed token good.
+    /// Changes who may what, with what tells of it; the number is how many rows that were. Queued at once, and known here as
+    /// soon as it is on disk: no caller who goes away meanwhile leaves a removed token good.
     pub(crate) fn change_access(
-        self: &Arc<Self>,
-        change: Write,
-    ) -> impl Future<Output = Result<u64, StoreError>> + use<> {
-        self.change_all_access(vec![change])
-    }
-
-    /// The same of several changes that belong together.
-    pub(crate) fn change_all_access(
         self: &Arc<Self>,
         changes: Vec<Write>,
     ) -> impl Future<Output = Result<u64, StoreError>> + use<> {

@@ -8,7 +8,7 @@
 //! A file goes only after its rows: whatever is read between finds its bytes.
 
 use super::{Plane, clock::wall_ms};
-use crate::refusal::Refusal;
+use crate::{audit, refusal::Refusal};
 use blobs::{BlobError, Folder, Scope};
 use protocol::{Digest, PipelineId};
 use slog::{info, warn};
@@ -88,7 +88,8 @@ impl Plane {
         let before = |age: Duration| now_ms - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let keep = Keep { since_ms: rules.pipelines_for.map(before), newest: rules.newest };
         let pipelines = self.forget_pipelines(keep).await?;
-        self.write(vec![Write::ForgetSecrets(before(rules.reruns_for))]).await?;
+        let told = Write::ForgetAudit { before_ms: before(rules.audit_for), most: audit::MOST };
+        self.write(vec![Write::ForgetSecrets(before(rules.reruns_for)), told]).await?;
         let (unused_since_ms, most_bytes) = (before(rules.caches_for), rules.cache_bytes);
         let caches = self.write(vec![Write::ForgetCaches { unused_since_ms, most_bytes }]).await?;
         self.write(vec![Write::ForgetInstances(now_ms - INSTANCES_MS)]).await?;

@@ -40,7 +40,7 @@ fn settings(folder: &TempDir) -> Settings {
 async fn running(folder: &TempDir) -> (Running, Arc<Plane>) {
     let running = start(settings(folder), Logger::root(Discard, o!())).await.unwrap();
     let plane = running.plane.clone();
-    plane.change_access(Write::Class(class_row())).await.unwrap();
+    plane.change_access(vec![Write::Class(class_row())]).await.unwrap();
     (running, plane)
 }
 
@@ -207,7 +207,7 @@ async fn an_approval_that_nobody_gave_for_ninety_days_ends_as_canceled() {
     held_for(91);
     assert!(plane.on_hold().is_empty());
     // Writes come in order: this one is after what the end of the approval wrote.
-    plane.change_access(Write::RemoveToken(Uuid::now_v7())).await.unwrap();
+    plane.change_access(vec![Write::RemoveToken(Uuid::now_v7())]).await.unwrap();
     let view = plane.view(pipeline).await.unwrap().unwrap().workflows.remove(0);
     assert_eq!(view.status, WorkflowStatus::Canceled);
     assert_eq!((view.jobs[0].status, view.jobs[1].status), (JobStatus::Canceled, JobStatus::Success));
@@ -253,9 +253,9 @@ async fn a_removed_token_is_refused_although_who_removed_it_went_away() {
     let (running, plane) = running(&folder).await;
     let (id, class, hash) = (Uuid::now_v7(), class_row().class, token::hash("t"));
     let row = TokenRow { id, class, nickname: String::new(), hash, created_ms: 0 };
-    plane.change_access(Write::Token(row)).await.unwrap();
+    plane.change_access(vec![Write::Token(row)]).await.unwrap();
     assert!(plane.access.class_of("t").is_some());
-    drop(plane.change_access(Write::RemoveToken(id)));
+    drop(plane.change_access(vec![Write::RemoveToken(id)]));
     plane.write(Vec::new()).await.unwrap();
     assert!(plane.access.class_of("t").is_none());
     running.stop().await;

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     api::may::{TheApproval, ThePipeline, TheWorkflow},
+    audit::Deed,
     pipelines::rerun::{By, Order, Which},
     plane::{Plane, approvals::Answer, people::Who},
     refusal::Refusal,
@@ -13,6 +14,7 @@ use crate::{
 use actix_web::{HttpResponse, http::header, web};
 use protocol::{JobId, PipelineId, WorkflowId};
 use serde::Deserialize;
+use store::Belonging;
 
 /// How much is to run again.
 #[derive(Deserialize)]
@@ -44,7 +46,7 @@ fn back(pipeline: PipelineId) -> HttpResponse {
 
 /// `POST /pipelines/{id}/cancel`.
 pub(crate) async fn cancel(
-    _: Posted<ThePipeline, Nothing>,
+    Posted { who, .. }: Posted<ThePipeline, Nothing>,
     plane: web::Data<Plane>,
     id: web::Path<PipelineId>,
 ) -> Result<HttpResponse, NoPage> {
@@ -52,30 +54,33 @@ pub(crate) async fn cancel(
         return Err(Refusal::Missing("there is no such pipeline".to_owned()).into());
     }
     plane.cancel(*id).await?;
+    plane.tell_of_run(&who, Deed::Canceled, Belonging::Pipeline(id.0)).await?;
     Ok(back(*id))
 }
 
 /// `POST /workflows/{id}/cancel`.
 pub(crate) async fn cancel_workflow(
-    _: Posted<TheWorkflow, Nothing>,
+    Posted { who, .. }: Posted<TheWorkflow, Nothing>,
     plane: web::Data<Plane>,
     id: web::Path<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
     let pipeline = pipeline_of(&plane, *id).await?;
     // One that is over stays as it is, and its page says so.
     plane.cancel_workflow(*id).await?;
+    plane.tell_of_run(&who, Deed::Canceled, Belonging::Workflow(id.0)).await?;
     Ok(back(pipeline))
 }
 
 /// `POST /workflows/{id}/rerun`.
 pub(crate) async fn rerun(
-    Posted { form, .. }: Posted<TheWorkflow, RerunForm>,
+    Posted { who, form, .. }: Posted<TheWorkflow, RerunForm>,
     plane: web::Data<Plane>,
     id: web::Path<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
     let pipeline = pipeline_of(&plane, *id).await?;
     let order = Order { which: form.from.which(), variables: None, by: By::Hand };
     plane.rerun(*id, order).await?;
+    plane.tell_of_run(&who, Deed::RunAgain, Belonging::Workflow(id.0)).await?;
     Ok(back(pipeline))
 }
 
@@ -87,11 +92,12 @@ pub(crate) async fn approve(
 ) -> Result<HttpResponse, NoPage> {
     let (workflow, job) = path.into_inner();
     let pipeline = pipeline_of(&plane, workflow).await?;
-    let by = match who {
+    let by = match &who {
         Who::Person(_) => Some(who.login()),
         _ => None,
     };
     plane.answer((workflow, job), Answer::Approved, by.as_deref()).await?;
+    plane.tell_of_run(&who, Deed::Approved, Belonging::Job(job.0)).await?;
     Ok(back(pipeline))
 }
 

@@ -7,6 +7,7 @@
 use super::response::{NoPage, turned_away};
 use crate::{
     api::may::{May, Named, Subject, View},
+    audit::Deed,
     plane::{
         Plane,
         people::{Right, Who},
@@ -20,6 +21,7 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web,
 };
+use protocol::people::EVERYWHERE;
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 use store::Bearer;
@@ -131,11 +133,12 @@ fn session(plane: &Plane, token: &TokenHash) -> String {
     plane.vault.page_session(token)
 }
 
-/// The cookie of whoever shows a token of their own, or the operator's.
-pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Option<String> {
+/// Whoever shows a token of their own, or the operator's, and their cookie.
+pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Option<(Who, String)> {
     let name = cookie_name(request);
     let hash = hash(token);
-    let value = match plane.who(token)? {
+    let who = plane.who(token)?;
+    let value = match &who {
         Who::Operator => session(plane, &hash),
         Who::Person(_) => {
             let rows = plane.access.api_tokens(|bearer| matches!(bearer, Bearer::Person(_)));
@@ -144,7 +147,7 @@ pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Optio
         }
         Who::Approver | Who::Project { .. } => return None,
     };
-    Some(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict"))
+    Some((who, format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict")))
 }
 
 /// Browsers keep one set of cookies for all ports of a host, so the name tells them apart.
@@ -160,13 +163,28 @@ fn cookies(request: &HttpRequest) -> impl Iterator<Item = &str> {
         .filter_map(move |pair| pair.trim().strip_prefix(&name)?.strip_prefix('='))
 }
 
-/// Whoever visits, or how they can.
-fn visitor(request: &HttpRequest, plane: &Plane) -> Result<Who, SignIn> {
+/// How whoever visits comes in.
+enum Coming {
+    /// They are known.
+    Known(Who),
+    /// They show a token now, and go on to where it is not in the address.
+    SigningIn(Who, SignIn),
+    /// They are not let in.
+    Out(SignIn),
+}
+
+fn coming(request: &HttpRequest, plane: &Plane) -> Coming {
     let (token, location) = without_token(request);
     match token.map(|token| cookie(request, plane, &token)) {
-        Some(Some(cookie)) => Err(SignIn::Done { cookie, location }),
-        Some(None) => Err(SignIn::Refused),
-        None => known(request, plane).ok_or(SignIn::Needed),
+        Some(Some((who, cookie))) => Coming::SigningIn(who, SignIn::Done { cookie, location }),
+        Some(None) => Coming::Out(SignIn::Refused),
+        None => known(request, plane).map_or(Coming::Out(SignIn::Needed), Coming::Known),
+    }
+}
+
+impl Plane {
+    async fn tell_of_sign_in(&self, who: &Who) -> Result<(), Refusal> {
+        self.tell_of(who, Deed::SignedIn, (EVERYWHERE, "the page")).await
     }
 }
 
@@ -192,9 +210,16 @@ impl<S: Subject> FromRequest for Visitor<S> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (plane, of) = (plane(request), S::of(&Named::of(request)));
-        let visitor = visitor(request, &plane);
+        let coming = coming(request, &plane);
         Box::pin(async move {
-            let who = visitor?;
+            let who = match coming {
+                Coming::Known(who) => who,
+                Coming::SigningIn(who, done) => {
+                    plane.tell_of_sign_in(&who).await?;
+                    return Err(done.into());
+                }
+                Coming::Out(why) => return Err(why.into()),
+            };
             plane.allow(&who, Right::View, &of).await?;
             Ok(Self { who, _of: PhantomData })
         })
@@ -254,9 +279,8 @@ pub(crate) async fn open(
     request: HttpRequest,
     plane: web::Data<Plane>,
     form: web::Form<TokenForm>,
-) -> HttpResponse {
-    match cookie(&request, &plane, form.token.trim()) {
-        Some(cookie) => SignIn::Done { cookie, location: "/".to_owned() }.error_response(),
-        None => SignIn::Refused.error_response(),
-    }
+) -> Result<HttpResponse, NoPage> {
+    let (who, cookie) = cookie(&request, &plane, form.token.trim()).ok_or(SignIn::Refused)?;
+    plane.tell_of_sign_in(&who).await?;
+    Ok(SignIn::Done { cookie, location: "/".to_owned() }.error_response())
 }

@@ -109,7 +109,7 @@ pub(crate) async fn enter(
     let token = made.inspect_err(|_| plane.welcome.give_back(held))?;
     let sheet = &Sheet::of(&request);
     let mut answer = html(StatusCode::CREATED, sheet, &Page { sheet, key: &key, login, token: &token });
-    if let Some(cookie) = session::cookie(&request, &plane, &token).and_then(|text| text.parse().ok()) {
+    if let Some(cookie) = session::cookie(&request, &plane, &token).and_then(|(_, text)| text.parse().ok()) {
         answer.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(answer)

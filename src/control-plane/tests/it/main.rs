@@ -7,6 +7,8 @@ mod api_v2;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod compile;
 #[cfg(test)]
 mod continuation;

@@ -162,6 +162,7 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
             r#"{"project": "gh/acme/shop", "config": "version: 2.1", "config_path": "c", "source": "none"}"#,
         ),
         ("POST", "/api/v3/workflows/{id}/release/{job}") => ("", r#"{"status": "success"}"#),
+        ("GET", "/api/v3/audit") => ("?organization=gh/acme", ""),
         ("GET", "/api/v2/pipeline") => ("?org-slug=gh/acme", ""),
         _ => ("", ""),
     }
@@ -173,7 +174,7 @@ fn subject(mut call: Call) -> Call {
         call.of = match (stated(&call), call.path.as_str()) {
             (("", ""), _) => "stated",
             (_, "/api/v3/pipelines") => "project",
-            (_, "/api/v2/pipeline") => "organization",
+            (_, "/api/v2/pipeline" | "/api/v3/audit") => "organization",
             _ => "namespace",
         };
     }

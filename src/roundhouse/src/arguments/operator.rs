@@ -74,6 +74,10 @@ pub(crate) struct Server {
     #[arg(long, value_name = "DAYS", default_value_t = 15, help_heading = "What is kept")]
     pub(crate) keep_reruns_days: u64,
 
+    /// Keep what the audit log tells for so many days, a million lines at most
+    #[arg(long, value_name = "DAYS", default_value_t = 365, help_heading = "What is kept")]
+    pub(crate) keep_audit_days: u64,
+
     /// Keep caches for so many days after their last use
     #[arg(long, value_name = "DAYS", default_value_t = 15, help_heading = "What is kept")]
     pub(crate) keep_caches_days: u64,
@@ -99,6 +103,7 @@ impl Server {
             pipelines_for: Some(days(self.keep_days)),
             newest: self.keep_pipelines,
             reruns_for: days(self.keep_reruns_days),
+            audit_for: days(self.keep_audit_days),
             caches_for: days(self.keep_caches_days),
             cache_bytes: self.keep_caches_gib.saturating_mul(1 << 30),
             unnamed_for: self.keep_unnamed,

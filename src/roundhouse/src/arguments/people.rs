@@ -1,4 +1,4 @@
-//! `roundhouse user`, and the roles and scopes that tokens have.
+//! `roundhouse user` and `roundhouse audit`, and the roles and scopes that tokens have.
 
 use super::Connection;
 use clap::{Args, Subcommand, ValueEnum};
@@ -68,6 +68,25 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         connection: Connection,
     },
+}
+
+/// `roundhouse audit`.
+#[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// Only what was done in this organization, as gh/acme [default: everywhere]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organization: Option<String>,
+
+    /// At most so many lines, the newest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+
+    /// A line of JSON for each
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// What somebody may do; each may what those before it may.

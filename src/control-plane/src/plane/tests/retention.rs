@@ -218,6 +218,7 @@ async fn model(folder: &TempDir) -> (Running, Model) {
     settings.retention = Retention {
         pipelines_for: Some(Duration::from_secs(5 * 24 * 60 * 60)),
         newest: 3,
+        audit_for: Duration::from_secs(3 * 24 * 60 * 60),
         caches_for: Duration::from_secs(3 * 24 * 60 * 60),
         cache_bytes: 25,
         ..Retention::SERVER
@@ -227,7 +228,7 @@ async fn model(folder: &TempDir) -> (Running, Model) {
     fs::write(folder.path().join("data/swept"), "").unwrap();
     let running = start(settings, Logger::root(Discard, o!())).await.unwrap();
     let plane = running.plane.clone();
-    plane.change_access(Write::Class(class_row())).await.unwrap();
+    plane.change_access(vec![Write::Class(class_row())]).await.unwrap();
     let now_ms = super::super::clock::wall_ms() + 2 * DAY_MS;
     let (running_ones, over, caches, fresh) = Default::default();
     (running, Model { plane, now_ms, running: running_ones, over, caches, fresh })

@@ -81,7 +81,7 @@ async fn who_waits_for_its_turn_for_five_hours_is_canceled_and_says_why() {
     }
     plane.serve_groups();
     until(&plane, (Some(first), 0)).await;
-    plane.change_access(Write::RemoveToken(Uuid::now_v7())).await.unwrap();
+    plane.change_access(vec![Write::RemoveToken(Uuid::now_v7())]).await.unwrap();
     let job = plane.view(late).await.unwrap().unwrap().workflows.remove(0).jobs.remove(0);
     let why = "waited five hours for its turn in the serial group `a/b`";
     assert_eq!((job.status, job.reason.as_deref()), (JobStatus::Canceled, Some(why)));
