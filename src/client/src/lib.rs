@@ -17,6 +17,7 @@
 mod backoff;
 mod bearer;
 mod call;
+mod contexts;
 mod file;
 mod messenger;
 mod operator;

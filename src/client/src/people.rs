@@ -7,7 +7,7 @@ use crate::{
 use awc::http::Method;
 use protocol::{
     api::Items,
-    people::{ApiToken, Done, Member, NewApiToken, NewPerson, Person},
+    people::{ApiToken, Done, Member, NewApiToken, NewPerson, Person, Rotated},
 };
 use serde::Deserialize;
 
@@ -49,6 +49,12 @@ impl Operator {
         }
         lines.truncate(most);
         Ok(lines)
+    }
+
+    /// Has all that lies sealed sealed with a new key; how many values that were.
+    pub async fn rotate_key(&self) -> Result<u64, ClientError> {
+        let answer = self.create("/api/v3/server/rotate-key").send(&self.link).await?;
+        Ok(answer.read::<Rotated>()?.values)
     }
 
     /// Everybody who is known.

@@ -128,6 +128,26 @@ pub fn compile(text: &str, inputs: &Inputs) -> (Option<Pipeline>, Vec<Diagnostic
     (compilation.pipeline, diagnostics)
 }
 
+/// Whether an expression over pipeline values holds, as one in `filters` of a job does; what is wrong with it where it
+/// cannot be read. No value of the pipeline is put into its text.
+pub fn holds(expression: &str, inputs: &Inputs) -> Result<bool, String> {
+    if expression.contains("<<") {
+        return Err("it names values as they are, without `<<`".to_owned());
+    }
+    // Of one configuration that has nothing else in it, whether its one job is left.
+    let quoted = expression.replace('\'', "''");
+    let text = format!(
+        "version: 2.1\njobs: {{j: {{machine: true, resource_class: a/b, steps: [checkout]}}}}\n\
+         workflows: {{w: {{jobs: [j: {{filters: '{quoted}'}}]}}}}\n"
+    );
+    let (pipeline, said) = compile(&text, inputs);
+    let wrong = || said.into_iter().find(|one| one.severity == Severity::Error).map(|one| one.message);
+    match pipeline {
+        Some(pipeline) => Ok(pipeline.workflows.iter().any(|workflow| !workflow.jobs.is_empty())),
+        None => Err(wrong().unwrap_or_else(|| "it is no expression".to_owned())),
+    }
+}
+
 /// Compiles a configuration for all that there is to say of it; `name` is its file, for messages.
 pub fn examine(name: &str, text: &str, inputs: &Inputs) -> Compilation {
     examine_tree(name, text, inputs, |root| root)

@@ -5,9 +5,11 @@ mod audit;
 pub(crate) mod auth;
 pub(crate) mod base64;
 mod compile;
+mod contexts;
 mod health;
 mod insights;
 mod job;
+mod keys;
 pub(crate) mod may;
 mod me;
 mod metrics;
@@ -67,6 +69,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(people::routes)
         .configure(insights::routes)
         .configure(audit::routes)
+        .configure(contexts::routes)
+        .configure(keys::routes)
         .configure(project::routes)
         .configure(job::routes)
         .configure(project::project_route);

@@ -18,6 +18,8 @@ pub(crate) const BLOBS: &str = "blobs";
 pub(crate) const LOGS: &str = "logs";
 /// The operator's token.
 pub(crate) const TOKEN: &str = "operator-token";
+/// The key that seals, and signs URLs.
+pub(crate) const KEY: &str = "secrets.key";
 /// As old as the last sweep.
 pub(crate) const SWEPT: &str = "swept";
 /// Held by the control plane.

@@ -46,6 +46,17 @@ impl std::fmt::Debug for Issuer {
     }
 }
 
+/// Seals the key's file with the newest key of the vault, where it is there and is not yet.
+pub(crate) fn reseal(vault: &Vault, data_dir: &Path) -> io::Result<()> {
+    let path = data_dir.join(FILE);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read?,
+    };
+    let resealed = from_hex(text.trim()).and_then(|sealed| vault.resealed(SEAL, &sealed));
+    resealed.map_or(Ok(()), |sealed| write_private(&path, &hex(&sealed)))
+}
+
 impl Issuer {
     /// With the key of the data directory, which is made if it is not there.
     pub(crate) fn open(vault: &Vault, data_dir: &Path, address: String) -> Result<Self, KeyError> {

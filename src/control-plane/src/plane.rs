@@ -24,6 +24,7 @@ pub(crate) mod transfers;
 
 use crate::{
     bodies::Bodies,
+    contexts::Contexts,
     data_dir::Removals,
     logs::Logs,
     oidc::Issuer,
@@ -71,6 +72,7 @@ pub(crate) struct Plane {
     pub(crate) issuer: Option<Issuer>,
     pub(crate) log: Logger,
     pub(crate) access: Access,
+    pub(crate) contexts: Arc<Contexts>,
     pub(crate) instances: Instances,
     pub(crate) feeds: Feeds,
     pub(crate) projects: Projects,
@@ -91,6 +93,8 @@ pub(crate) struct Plane {
     /// Webhooks that are being worked on.
     pub(crate) working: Working,
     core: Mutex<Core>,
+    /// Held by whoever seals all anew.
+    pub(crate) rotating: tokio::sync::Mutex<()>,
     /// Held by whoever looks up what a job is told of its former runs.
     looking_back: tokio::sync::Mutex<()>,
     /// Held by those who look through bundles: what they have in memory is bounded.
@@ -118,6 +122,8 @@ pub(crate) struct Rules {
     pub(crate) orbs: Option<Arc<dyn Orbs>>,
     /// Lines of `known_hosts` for tasks that use SSH.
     pub(crate) known_hosts: String,
+    /// Where the key's file is, if there is one.
+    pub(crate) key_directory: Option<PathBuf>,
     /// By which others are called.
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
 }
@@ -132,6 +138,7 @@ pub(crate) struct Parts {
     pub(crate) issuer: Option<Issuer>,
     pub(crate) log: Logger,
     pub(crate) access: Access,
+    pub(crate) contexts: Contexts,
     pub(crate) instances: Instances,
     pub(crate) rules: Rules,
     pub(crate) fetches: Fetches,
@@ -169,6 +176,7 @@ impl Plane {
             issuer: parts.issuer,
             log: parts.log,
             access: parts.access,
+            contexts: Arc::new(parts.contexts),
             instances: parts.instances,
             feeds: Feeds::new(life),
             projects: Projects::default(),
@@ -184,6 +192,7 @@ impl Plane {
             welcome: parts.welcome,
             working: Working::default(),
             core: Mutex::default(),
+            rotating: tokio::sync::Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),
             bundles: tokio::sync::Semaphore::new(BUNDLES),
             lease_news: watch::Sender::new(()),

@@ -12,17 +12,34 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
 /// The key's file in the data directory.
-pub(crate) const FILE: &str = "secrets.key";
+pub(crate) const FILE: &str = crate::data_dir::KEY;
 const KEY_LENGTH: usize = 32;
 
-/// Seals and opens under one key. Every sealed text is bound to its pipeline: moved to another, it does not open.
+/// Seals under one key, and opens what was sealed under it or under those before it, as long as something may be. Every
+/// sealed text is bound to its pipeline: moved to another, it does not open.
 pub(crate) struct Vault {
-    key: LessSafeKey,
+    /// The newest first: it seals.
+    keys: RwLock<Vec<Key>>,
+    /// Stays as it is until the next start: addresses that were signed are good as long as they say.
     signing_key: [u8; KEY_LENGTH],
     random: SystemRandom,
+}
+
+/// A key, as its file has it and as it is used.
+struct Key {
+    text: String,
+    cipher: LessSafeKey,
+}
+
+impl Key {
+    fn of(key: &[u8; KEY_LENGTH]) -> Self {
+        let unbound = UnboundKey::new(&CHACHA20_POLY1305, key).expect("the key has the cipher's length");
+        Self { text: hex(key), cipher: LessSafeKey::new(unbound) }
+    }
 }
 
 impl std::fmt::Debug for Vault {
@@ -75,17 +92,54 @@ impl Vault {
     /// Takes the key from its source; a file that is not there is made.
     pub(crate) fn open(source: &KeySource, data_dir: &Path) -> Result<Self, KeyError> {
         match source {
-            KeySource::Memory(key) => Ok(Self::with(key)),
-            KeySource::File => Ok(Self::with(&key_of(&data_dir.join(FILE))?)),
+            KeySource::Memory(key) => Ok(Self::with(&[*key])),
+            KeySource::File => Ok(Self::with(&keys_of(&data_dir.join(FILE))?)),
         }
     }
 
-    fn with(key: &[u8; KEY_LENGTH]) -> Self {
-        let unbound = UnboundKey::new(&CHACHA20_POLY1305, key).expect("the key has the cipher's length");
+    /// The newest first; there is one.
+    fn with(keys: &[[u8; KEY_LENGTH]]) -> Self {
         // A key of its own for URLs, so that what one use gives away says nothing of the other.
-        let label = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"signed URLs of contents");
+        let label = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &keys[0]), b"signed URLs of contents");
         let signing_key = label.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes");
-        Self { key: LessSafeKey::new(unbound), signing_key, random: SystemRandom::new() }
+        let keys = RwLock::new(keys.iter().map(Key::of).collect());
+        Self { keys, signing_key, random: SystemRandom::new() }
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Vec<Key>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Seals with a new key from now on. The file has it, before those that it had, when this returns.
+    pub(crate) fn renew(&self, data_dir: &Path) -> io::Result<()> {
+        let mut bytes = [0; KEY_LENGTH];
+        self.random.fill(&mut bytes).expect("the system has random bytes");
+        let key = Key::of(&bytes);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let all = std::iter::once(&key).chain(keys.iter()).map(|key| key.text.as_str());
+        write_private(&data_dir.join(FILE), &all.collect::<Vec<_>>().join("\n"))?;
+        keys.insert(0, key);
+        Ok(())
+    }
+
+    /// Whether there are keys beside the newest.
+    pub(crate) fn has_old(&self) -> bool {
+        self.keys().len() > 1
+    }
+
+    /// Forgets all keys but the newest: nothing is sealed with them any more.
+    pub(crate) fn forget_old(&self, data_dir: &Path) -> io::Result<()> {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        write_private(&data_dir.join(FILE), &keys[0].text)?;
+        keys.truncate(1);
+        Ok(())
+    }
+
+    /// The same text under the newest key; none: it is already, or does not open.
+    pub(crate) fn resealed(&self, owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let is_newest = opened(&self.keys()[0], owner, sealed).is_ok();
+        let text = self.unseal_for(owner, sealed).ok().filter(|_| !is_newest)?;
+        Some(self.seal_for(owner, &text))
     }
 
     /// The key that signs URLs of contents.
@@ -125,7 +179,8 @@ impl Vault {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).expect("the system has random bytes");
         let mut sealed = text.to_vec();
-        self.key
+        self.keys()[0]
+            .cipher
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner), &mut sealed)
             .expect("the text is shorter than the cipher's limit of 256 GiB");
         [nonce.as_slice(), &sealed].concat()
@@ -138,17 +193,20 @@ impl Vault {
 
     /// The text that was sealed for this owner.
     pub(crate) fn unseal_for(&self, owner: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
-        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
-        let mut text = ciphertext.to_vec();
-        let length =
-            self.key.open_in_place(nonce, Aad::from(owner), &mut text).map_err(|_| Unreadable)?.len();
-        text.truncate(length);
-        Ok(text)
+        self.keys().iter().find_map(|key| opened(key, owner, sealed).ok()).ok_or(Unreadable)
     }
 }
 
-fn key_of(path: &Path) -> Result<[u8; KEY_LENGTH], KeyError> {
+fn opened(key: &Key, owner: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
+    let mut text = ciphertext.to_vec();
+    let length = key.cipher.open_in_place(nonce, Aad::from(owner), &mut text).map_err(|_| Unreadable)?.len();
+    text.truncate(length);
+    Ok(text)
+}
+
+fn keys_of(path: &Path) -> Result<Vec<[u8; KEY_LENGTH]>, KeyError> {
     match fs::metadata(path) {
         Ok(metadata) => {
             let mode = metadata.permissions().mode() & 0o777;
@@ -156,17 +214,20 @@ fn key_of(path: &Path) -> Result<[u8; KEY_LENGTH], KeyError> {
             if mode & 0o077 == 0 { read(path) } else { Err(KeyError::NotPrivate { path, mode }) }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            make(path).map_err(|source| KeyError::System { doing: "make", path: path.to_owned(), source })
+            let made = make(path).map(|key| vec![key]);
+            made.map_err(|source| KeyError::System { doing: "make", path: path.to_owned(), source })
         }
         Err(source) => Err(KeyError::System { doing: "look at", path: path.to_owned(), source }),
     }
 }
 
-fn read(path: PathBuf) -> Result<[u8; KEY_LENGTH], KeyError> {
+/// A line for each, the newest first; more than one as long as something may be sealed with the others.
+fn read(path: PathBuf) -> Result<Vec<[u8; KEY_LENGTH]>, KeyError> {
     match fs::read_to_string(&path) {
         Ok(text) => {
-            let key = from_hex(text.trim()).and_then(|bytes| bytes.try_into().ok());
-            key.ok_or(KeyError::Malformed { path })
+            let key = |line: &str| from_hex(line.trim()).and_then(|bytes| bytes.try_into().ok());
+            let keys: Option<Vec<_>> = text.trim().split('\n').map(key).collect();
+            keys.ok_or(KeyError::Malformed { path })
         }
         Err(error) if error.kind() == ErrorKind::InvalidData => Err(KeyError::Malformed { path }),
         Err(source) => Err(KeyError::System { doing: "read", path, source }),
@@ -242,6 +303,28 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let again = Vault::open(&KeySource::File, folder.path()).unwrap();
         assert_eq!(again.unseal(ONE, &sealed).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_renewed_key_opens_what_the_old_one_sealed_until_that_is_forgotten_also_after_a_start() {
+        let folder = TempDir::new().unwrap();
+        let vault = Vault::open(&KeySource::File, folder.path()).unwrap();
+        let old = vault.seal(ONE, b"x");
+        vault.renew(folder.path()).unwrap();
+        let new = vault.seal(ONE, b"y");
+        // As a kill in between leaves it.
+        let again = Vault::open(&KeySource::File, folder.path()).unwrap();
+        assert!(again.has_old() && vault.has_old());
+        assert_eq!(
+            (again.unseal(ONE, &old).unwrap(), again.unseal(ONE, &new).unwrap()),
+            (b"x".into(), b"y".into())
+        );
+        assert_eq!(again.resealed(ONE.0.as_bytes(), &new), None);
+        let resealed = again.resealed(ONE.0.as_bytes(), &old).unwrap();
+        again.forget_old(folder.path()).unwrap();
+        let last = Vault::open(&KeySource::File, folder.path()).unwrap();
+        assert_eq!((last.has_old(), last.unseal(ONE, &old)), (false, Err(Unreadable)));
+        assert_eq!(last.unseal(ONE, &resealed).unwrap(), b"x");
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn is_wanted(wanted: &[&[String]], key: &SshKey) -> bool {
 }
 
 /// A sealed key opens for its project and under its own name only.
-fn bound(project: ProjectId, fingerprint: &str) -> Vec<u8> {
+pub(crate) fn bound(project: ProjectId, fingerprint: &str) -> Vec<u8> {
     format!("ssh key {} {fingerprint}", project.0).into_bytes()
 }
 

@@ -1,7 +1,9 @@
 //! Starting and stopping: everything is opened, or a sentence says what could not be.
 
 use crate::{
-    api, blob_routes, data_dir, logs,
+    api, blob_routes,
+    contexts::Contexts,
+    data_dir, logs,
     oidc::Issuer,
     plane::{Parts, Plane, Rules, access::Access, instances::Instances, token},
     secrets::{KeyError, Vault},
@@ -131,6 +133,7 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
         serving,
         spawn(plane.clone().keep()),
         spawn(seal(plane.clone())),
+        spawn(plane.clone().finish_rotation()),
         spawn(retain(plane.clone())),
         spawn(plane.clone().tell_providers()),
     ];
@@ -163,6 +166,7 @@ async fn open(
     let access = Access::read(&store, token::hash(&operator_token), approver).await;
     let access = access.map_err(StartError::remembered)?;
     let (welcome, key) = welcome(settings, &access);
+    let contexts = Contexts::read(&store).await.map_err(StartError::remembered)?;
     let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
     let removals = Arc::new(data_dir::Removals::of(directory)?);
     let logs = Logs::open(directory, store.clone(), blobs.clone(), removals.clone())
@@ -178,6 +182,7 @@ async fn open(
         issuer,
         log,
         access,
+        contexts,
         instances,
         rules,
         fetches,
@@ -201,6 +206,7 @@ fn rules(settings: &Settings, page: Option<String>, agent: Content) -> Rules {
         retention: settings.retention,
         orbs: settings.orbs.clone(),
         known_hosts: settings.known_hosts.clone(),
+        key_directory: matches!(settings.key, KeySource::File).then(|| settings.data_dir.clone()),
         outbound: settings.outbound.clone(),
     }
 }

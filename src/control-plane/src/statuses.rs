@@ -167,7 +167,7 @@ impl Plane {
 }
 
 /// A sealed token opens for its project only.
-fn bound(project: ProjectId) -> Vec<u8> {
+pub(crate) fn bound(project: ProjectId) -> Vec<u8> {
     format!("provider's token of {}", project.0).into_bytes()
 }
 

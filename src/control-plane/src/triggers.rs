@@ -238,7 +238,7 @@ fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> tokio::task::
 }
 
 /// A sealed secret opens for its project only.
-fn bound(project: ProjectId) -> Vec<u8> {
+pub(crate) fn bound(project: ProjectId) -> Vec<u8> {
     format!("webhooks of {}", project.0).into_bytes()
 }
 

@@ -11,6 +11,7 @@
 pub mod api;
 pub mod bundle;
 pub mod container;
+pub mod contexts;
 pub mod exit;
 pub mod exposition;
 pub mod feed;

@@ -134,6 +134,13 @@ pub struct ApiToken {
     pub token: Option<String>,
 }
 
+/// What a new key came to: `POST /api/v3/server/rotate-key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotated {
+    /// So many values were sealed with it.
+    pub values: u64,
+}
+
 /// A line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {

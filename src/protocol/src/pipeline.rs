@@ -156,8 +156,7 @@ impl Ending {
                 matches!(status, JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail)
             }
             Self::Canceled => status == JobStatus::Canceled,
-            // Every context here is open to every job, so none is ever turned away.
-            Self::Unauthorized => false,
+            Self::Unauthorized => status == JobStatus::Unauthorized,
             Self::NotRun => status == JobStatus::NotRun,
             Self::Terminal => status.is_terminal(),
         }

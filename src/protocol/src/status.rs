@@ -56,6 +56,8 @@ pub enum JobStatus {
     InfrastructureFail,
     /// A job that it requires did not succeed, so it never runs.
     NotRun,
+    /// It may not have a context that it names, so it never runs.
+    Unauthorized,
 }
 
 /// Where a workflow stands.

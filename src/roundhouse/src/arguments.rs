@@ -3,6 +3,7 @@
 mod approve;
 mod assignment;
 mod config;
+mod context;
 mod operator;
 mod orb;
 mod orb_store;
@@ -16,6 +17,7 @@ mod token;
 pub(crate) use approve::{Among, Approve, Release};
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
+pub(crate) use context::{ContextCommand, Contexts, EnvCommand, Which};
 pub(crate) use operator::{
     Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,
     ServerCommand,
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     ResourceClass(ResourceClass),
     /// Make people known to a control plane, and give them roles
     User(Users),
+    /// Make contexts, give them variables and say who may use them
+    Context(Box<Contexts>),
     /// Show who did what on a control plane, the newest last
     Audit(Audit),
     /// Make, list and delete the tokens with which launch-agents claim, and people and programs call
@@ -230,6 +234,7 @@ mod tests {
             "status",
             "resource-class",
             "user",
+            "context",
             "audit",
             "token",
             "project",

@@ -7,6 +7,7 @@ mod approve;
 mod arguments;
 mod artifacts;
 mod connect;
+mod contexts;
 mod failure;
 mod follow;
 mod graph;
@@ -77,6 +78,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             resources::resource_class(&classes.command).map(|()| exit::SUCCESS)
         }
         Command::User(users) => people::users(&users.command).map(|()| exit::SUCCESS),
+        Command::Context(contexts) => contexts::contexts(&contexts.command).map(|()| exit::SUCCESS),
         Command::Audit(options) => people::audit(options).map(|()| exit::SUCCESS),
         Command::Token(tokens) => tokens::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),

@@ -44,6 +44,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             let access = Access::of(connection)?;
             block_on(create(access.operator(), project, new))
         }
+        ProjectCommand::Env(command) => crate::contexts::project_env(command),
         ProjectCommand::List { connection } => {
             let access = Access::of(connection)?;
             block_on(list(access.operator()))

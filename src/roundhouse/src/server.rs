@@ -1,8 +1,8 @@
 //! `roundhouse server`: the control plane as a long-lived process, and what keeps its data directory sound.
 
 use crate::{
-    arguments::{Server, ServerCommand},
-    connect::block_on,
+    arguments::{Connection, Server, ServerCommand},
+    connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
     logging::{self, Log},
     notify::Notifier,
@@ -35,6 +35,7 @@ pub(crate) fn server(options: &Server) -> Result<u8, Failure> {
         None => serve(options).map(|()| exit::SUCCESS),
         Some(ServerCommand::Check { data_dir, deep }) => check(data_dir, *deep),
         Some(ServerCommand::Backup { data_dir, target }) => backup(data_dir, target),
+        Some(ServerCommand::RotateKey { connection }) => rotate_key(connection),
     }
 }
 
@@ -129,6 +130,13 @@ fn check(data_dir: &Path, deep: bool) -> Result<u8, Failure> {
     lines.push(format!("{} {verdict}: {counts}{unnamed}", data_dir.display()));
     tell(&lines)?;
     Ok(if checked.findings.is_empty() { exit::SUCCESS } else { exit::JOB_FAILED })
+}
+
+fn rotate_key(connection: &Connection) -> Result<u8, Failure> {
+    let operator = Access::of(connection)?.operator();
+    let values = block_on(async { operator.rotate_key().await.map_err(failed) })?;
+    tell(&[format!("{values} values are sealed with a new key, and the old one is gone")])?;
+    Ok(exit::SUCCESS)
 }
 
 fn backup(data_dir: &Path, target: &Path) -> Result<u8, Failure> {

@@ -2,9 +2,9 @@
 
 use crate::{
     AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow,
-    ProjectId, RepositoryRow, Rights, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WorkflowRow, access,
-    aside, audit, batch::Batch, forget, kept, logs, repositories, runs, ssh_keys, statuses, steps, tasks,
-    tested,
+    ProjectId, RepositoryRow, Resealed, Rights, Secret, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow,
+    WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs, repositories, runs, ssh_keys,
+    statuses, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -182,6 +182,10 @@ pub enum Write {
     RemoveToken(Uuid),
     /// A change of people, their roles and tokens.
     Rights(Rights),
+    /// A value that is sealed anew; its number is 0 where it has changed meanwhile.
+    Resealed(Box<Resealed>),
+    /// A change of contexts and variables.
+    Secret(Secret),
     /// A line of the audit log.
     Audit(AuditRow),
     /// Forgets those of before then, and all but the newest.
@@ -326,6 +330,8 @@ impl Write {
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => access::remove_token(batch, *id),
             Self::Rights(change) => change.add_to(batch),
+            Self::Resealed(one) => one.add_to(batch),
+            Self::Secret(change) => change.add_to(batch),
             Self::Audit(row) => row.insert(batch),
             Self::SshKey(row) => row.insert(batch),
             Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),

@@ -101,6 +101,11 @@ subjects! {
     TheJob: |named| named.belonging(&["id", "job"], Belonging::Job);
     /// The task in the address.
     TheTask: |named| named.belonging(&["task"], Belonging::Task);
+    /// The context in the address.
+    TheContext: |named| {
+        let found = named.id(&["context"]).and_then(|id| named.plane.contexts.by_id(id));
+        found.map_or(Of::Nothing, |known| Of::ContextOf(known.row.organization))
+    };
     /// The resource class in the address.
     TheClass: |named| named.namespace(|plane, id| plane.access.class(id));
     /// The class whose token the address names.
@@ -153,8 +158,12 @@ pub(crate) enum Of {
     Project(String),
     /// By its name.
     Organization(String),
+    /// A context, by its organization: whoever may not see it does not hear which that is.
+    ContextOf(String),
     /// Of resource classes.
     Namespace(String),
+    /// A resource class, by its namespace: the same.
+    ClassOf(String),
     /// By their login.
     Person(String),
     /// By what belongs to it.
@@ -187,7 +196,7 @@ impl<'c> Named<'c> {
 
     fn namespace(&self, find: impl Fn(&Plane, Uuid) -> Option<protocol::ResourceClass>) -> Of {
         let found = self.id(&["id"]).and_then(|id| find(self.plane, id));
-        found.map_or(Of::Nothing, |class| Of::Namespace(class.namespace().to_owned()))
+        found.map_or(Of::Nothing, |class| Of::ClassOf(class.namespace().to_owned()))
     }
 }
 
@@ -234,8 +243,8 @@ impl Plane {
                 return Err(forbidden(who, right, EVERYWHERE));
             }
             (_, Of::Nothing) => None,
-            (_, Of::Organization(name)) => who.in_organization(name),
-            (_, Of::Namespace(name)) => who.in_namespace(name),
+            (_, Of::Organization(name) | Of::ContextOf(name)) => who.in_organization(name),
+            (_, Of::Namespace(name) | Of::ClassOf(name)) => who.in_namespace(name),
             (_, Of::Project(name)) => who.in_project(name),
             (_, Of::Belonging(what)) => self.right_over(who, *what).await?,
             (_, Of::Approval(id)) => self.right_over(who, Belonging::Workflow(*id)).await?,

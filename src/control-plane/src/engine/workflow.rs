@@ -104,6 +104,8 @@ pub(crate) enum Event {
     Turn(usize),
     /// A job that waits for its turn never gets it.
     Skip(usize),
+    /// A job may not run, whose tasks were to be queued.
+    Refuse(usize),
     /// Somebody approves a job.
     Approve(usize),
     /// Somebody says how the release ended that a job waits for.
@@ -246,6 +248,7 @@ impl Workflow {
             }
             Event::Turn(job) => self.have_turn(job, &mut effects),
             Event::Skip(job) => self.lose_turn(job, JobStatus::NotRun, &mut effects),
+            Event::Refuse(job) => self.refuse(job, &mut effects),
             Event::Approve(job) => self.answer((job, Work::Approval), JobStatus::Success, &mut effects),
             Event::Released { job, succeeded } => {
                 let status = if succeeded { JobStatus::Success } else { JobStatus::Failed };
@@ -328,6 +331,14 @@ impl Workflow {
     fn lose_turn(&mut self, place: usize, status: JobStatus, effects: &mut Vec<Effect>) {
         if std::mem::take(&mut self.jobs[place].is_waiting) {
             self.set(place, status, effects);
+            self.settle(place, effects);
+        }
+    }
+
+    fn refuse(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let job = &self.jobs[place];
+        if job.status == JobStatus::Queued && !job.is_waiting && job.held == 0 {
+            self.set(place, JobStatus::Unauthorized, effects);
             self.settle(place, effects);
         }
     }
@@ -436,7 +447,10 @@ impl Tally {
             JobStatus::Blocked => &mut self.blocked,
             JobStatus::OnHold => &mut self.on_hold,
             JobStatus::Queued | JobStatus::Running => &mut self.busy,
-            JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => &mut self.failed,
+            JobStatus::Failed
+            | JobStatus::Timedout
+            | JobStatus::InfrastructureFail
+            | JobStatus::Unauthorized => &mut self.failed,
             JobStatus::Canceled => &mut self.stopped,
             JobStatus::Success | JobStatus::NotRun => &mut self.done,
         }

@@ -3,7 +3,7 @@
 //! The key and what the configuration is compiled with lie sealed among the pipeline's variables, so both outlive the
 //! control plane. The key opens once: the call that used it is remembered by its hash, and its repeat is answered again.
 
-use super::create::{Plan, missing_contexts};
+use super::create::Plan;
 use crate::{
     engine::workflow::Event,
     pipelines::{credentials, hidden},
@@ -126,7 +126,7 @@ impl Plane {
         let variables = Variables { passwords, ..pipeline.variables.clone() };
         let pipeline = Arc::new(Pipeline { variables, ..Pipeline::clone(pipeline) });
         let classes = self.classes_of(&new, &compiled)?;
-        warnings.extend(missing_contexts(&new, &compiled));
+        warnings.extend(self.missing_contexts(&new, &compiled));
         for warning in warnings {
             warn!(self.log, "of a continued configuration"; "pipeline" => %pipeline.id, "said" => warning);
         }

@@ -2,6 +2,7 @@
 
 use super::continuation::kept_of;
 use crate::{
+    contexts::Contexts,
     engine::{
         hold::Holds,
         workflow::{Event, Workflow},
@@ -52,7 +53,7 @@ impl Plane {
         }
         let passwords = credentials::take(&mut compiled, new.native, Passwords::new());
         let classes = self.classes_of(&new, &compiled)?;
-        warnings.extend(missing_contexts(&new, &compiled));
+        warnings.extend(self.missing_contexts(&new, &compiled));
         let number = numbers.pipeline;
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
@@ -191,7 +192,8 @@ impl Plane {
     ) -> Result<Written, Refusal> {
         let moment = self.clock.moment();
         let project = plan.project.id;
-        let pipeline = Arc::new(plan.pipeline(new, passwords, ssh_keys));
+        let contexts = self.contexts.clone();
+        let pipeline = Arc::new(plan.pipeline(new, (passwords, ssh_keys), contexts));
         let row = pipeline_row(&pipeline, moment.wall_ms);
         let text = serde_json::to_vec(&pipeline.variables).expect("variables have only string keys");
         let sealed = self.vault.seal(pipeline.id, &text);
@@ -266,7 +268,12 @@ pub(super) struct Plan<'p> {
 }
 
 impl Plan<'_> {
-    fn pipeline(&self, new: NewPipeline, passwords: Passwords, ssh_keys: Vec<SshKey>) -> Pipeline {
+    fn pipeline(
+        &self,
+        new: NewPipeline,
+        (passwords, ssh_keys): (Passwords, Vec<SshKey>),
+        contexts: Arc<Contexts>,
+    ) -> Pipeline {
         let continuation = self.is_setup.then(|| kept_of(&new, self.id));
         Pipeline {
             id: self.id,
@@ -282,6 +289,7 @@ impl Plan<'_> {
                 continuation,
                 ssh_keys,
             },
+            contexts,
         }
     }
 
@@ -432,18 +440,23 @@ pub(super) async fn compile(new: &NewPipeline, inputs: Inputs) -> Result<(Compil
     }
 }
 
-/// A job whose context was not given runs without its variables, and that is said.
-pub(super) fn missing_contexts(new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
-    let jobs = compiled.workflows.iter().flat_map(|workflow| &workflow.jobs);
-    let named = jobs.flat_map(|job| job.contexts.iter().map(move |context| (context, &job.name)));
-    let missing = named.filter(|(context, _)| !new.contexts.contains_key(*context));
-    missing
-        .map(|(context, job)| {
-            format!(
-                "{}: warning: the job `{job}` uses the context `{context}`, which was not given: its variables are \
-                 not set\n",
-                new.config_path
-            )
-        })
-        .collect()
+impl Plane {
+    /// A job whose context is not there runs without its variables, and that is said.
+    pub(super) fn missing_contexts(&self, new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
+        let is_there = |name: &String| {
+            new.contexts.contains_key(name) || self.contexts.of_project(&new.project, name).is_some()
+        };
+        let jobs = compiled.workflows.iter().flat_map(|workflow| &workflow.jobs);
+        let named = jobs.flat_map(|job| job.contexts.iter().map(move |context| (context, &job.name)));
+        let missing = named.filter(|(context, _)| !is_there(context));
+        missing
+            .map(|(context, job)| {
+                format!(
+                    "{}: warning: the job `{job}` uses the context `{context}`, which was not given and is not kept \
+                     here: its variables are not set\n",
+                    new.config_path
+                )
+            })
+            .collect()
+    }
 }

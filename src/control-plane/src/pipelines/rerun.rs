@@ -3,6 +3,7 @@
 mod choice;
 
 use crate::{
+    contexts::Contexts,
     engine::{
         hold::Holds,
         workflow::{Event, Left, Workflow},
@@ -146,7 +147,7 @@ impl Plane {
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Secrets(id, self.vault.seal(id, &text)));
         let replaced = plan.replaced();
-        let mut live = plan.workflow(new, variables, &mut change)?;
+        let mut live = plan.workflow(new, (variables, self.contexts.clone()), &mut change)?;
         let moment = self.clock.moment();
         let guard = match replaced {
             Some(old) => Some(self.replace(old, &mut change)?),
@@ -294,7 +295,7 @@ impl Plan {
     fn workflow(
         mut self,
         id: WorkflowId,
-        variables: Variables,
+        (variables, contexts): (Variables, Arc<Contexts>),
         change: &mut Change,
     ) -> Result<Live, Refusal> {
         let definitions: Vec<&Job> = self.rows.jobs.iter().map(|row| &row.definition).collect();
@@ -317,7 +318,7 @@ impl Plan {
         let jobs = std::mem::take(&mut self.rows.jobs);
         let jobs =
             jobs.into_iter().enumerate().map(|(place, row)| self.job(id, place, row, change)).collect();
-        let pipeline = Arc::new(pipeline(self.rows.project, self.rows.pipeline, variables));
+        let pipeline = Arc::new(pipeline(self.rows.project, self.rows.pipeline, variables, contexts));
         let guard = Guard { workflow: id, generation: 0 };
         let (place, name, first) = (self.place, self.rows.workflow.name, self.rows.first);
         let is_setup = self.rows.workflow.setup;

@@ -9,7 +9,7 @@ use crate::plane::{
 use crate::refusal::Refusal;
 use protocol::{
     Epoch, TaskId,
-    api::Fork,
+    api::{Fork, Variables},
     http::Lease,
     repository::{self, Ssh},
     task::{Source, TaskSpec, Variable},
@@ -18,20 +18,22 @@ use protocol::{
 impl Plane {
     /// What a task's holder is to run, with the keys that its steps ask for.
     pub(crate) async fn spec_with_keys(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
-        let mut spec = self.spec(lease)?;
         let pipeline = self.pipeline_of(lease)?;
+        let job = self.held(lease, |(live, place), _| live.jobs[place].definition.clone())?;
+        let variables = self.variables_of(&pipeline, &job).await?;
+        let mut spec = self.spec(lease, &variables)?;
         spec.ssh = self.ssh_of(&pipeline, &spec.steps).await?;
         Ok(spec)
     }
 
     /// What a task's holder is to run.
-    pub(crate) fn spec(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
+    fn spec(&self, lease: Lease, variables: &Variables) -> Result<TaskSpec, Refusal> {
         let max_run_time_ms = u64::try_from(self.rules.max_run_time.as_millis()).unwrap_or(u64::MAX);
         self.held(lease, |(live, place), task| {
             let job = &live.jobs[place];
             let index = job.tasks.iter().position(|other| other.id == task.id).unwrap_or_default();
-            let mut spec = spec(live, job, (task.id, lease.epoch, index), max_run_time_ms);
-            spec.environment = environment(live, job, index, self.identity(live, job));
+            let mut spec = spec(live, job, (task.id, lease.epoch, index), (max_run_time_ms, variables));
+            spec.environment = environment((live, variables), job, index, self.identity(live, job));
             let page = self.rules.page.as_ref().map(|page| format!("{page}/jobs/{}", job.id));
             // Lowest of all: whoever knows a better address says it.
             spec.environment.splice(0..0, page.map(|page| plain("CIRCLE_BUILD_URL", page)));
@@ -44,10 +46,10 @@ fn spec(
     live: &Live,
     job: &LiveJob,
     (task, epoch, index): (TaskId, Epoch, usize),
-    max_run_time_ms: u64,
+    (max_run_time_ms, variables): (u64, &Variables),
 ) -> TaskSpec {
     let definition = &job.definition;
-    let containers = Filled::of(definition, &live.pipeline.variables);
+    let containers = Filled::of(definition, variables);
     TaskSpec {
         task,
         epoch,
@@ -79,8 +81,12 @@ fn mirror_of(pipeline: &Pipeline) -> Option<String> {
 }
 
 /// All variables, lowest precedence first: project, contexts from left to right, built-in, the job's own.
-fn environment(live: &Live, job: &LiveJob, index: usize, identity: Vec<Variable>) -> Vec<Variable> {
-    let given = &live.pipeline.variables;
+fn environment(
+    (live, given): (&Live, &Variables),
+    job: &LiveJob,
+    index: usize,
+    identity: Vec<Variable>,
+) -> Vec<Variable> {
     let contexts = job.definition.contexts.iter().filter_map(|name| given.contexts.get(name)).flatten();
     let mut environment: Vec<_> = given.environment.iter().chain(contexts).cloned().collect();
     environment.extend(built_in(live, job, index));

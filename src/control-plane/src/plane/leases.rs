@@ -129,6 +129,12 @@ impl Plane {
     ) -> Option<(Epoch, Written)> {
         let lease = self.lease_ms();
         let (epoch, written) = self.change(core, place.workflow, |live, moment, change| {
+            // It may have come to be so while the task waited.
+            if let Some(why) = live.refusal(place.job) {
+                live.jobs[place.job].reason = Some(why);
+                live.cancel_tasks(place.job, moment, change);
+                return None;
+            }
             let event = Event::Claim { until: moment.now + lease.min(UNHEARD_MS) };
             let verdict =
                 live.task_event((place.job, place.index), event, (Some(holder), None), moment, change);

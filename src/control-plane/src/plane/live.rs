@@ -1,6 +1,7 @@
 //! A workflow that runs, in memory: its engine, its tasks, and the writes and news that each event comes to.
 
 use super::{clock::Moment, clock::rfc3339, progress::Progress, token::TokenHash};
+use crate::contexts::Contexts;
 use crate::engine::{
     hold::{Holds, Step},
     task::{self, Verdict},
@@ -32,6 +33,8 @@ pub(crate) struct Pipeline {
     pub(crate) git: GitValues,
     /// In the store they lie only sealed.
     pub(crate) variables: Variables,
+    /// Those that are kept, for all pipelines.
+    pub(crate) contexts: Arc<Contexts>,
 }
 
 impl Pipeline {
@@ -273,16 +276,29 @@ impl Live {
     }
 
     fn carry(&mut self, event: workflow::Event, moment: Moment, change: &mut Change) {
+        let mut refused = Vec::new();
         for effect in self.engine.apply(event) {
             match effect {
                 Effect::AwaitTurn(job) => self.await_turn(job, moment, change),
                 Effect::Job(job, status) => self.job_changed(job, status, moment, change),
-                Effect::QueueTasks(job) => self.queue_tasks(job, moment, change),
+                Effect::QueueTasks(job) => match self.refusal(job) {
+                    Some(why) => refused.push((job, why)),
+                    None => self.queue_tasks(job, moment, change),
+                },
                 Effect::CancelTasks(job) => self.cancel_tasks(job, moment, change),
                 Effect::Workflow(WorkflowStatus::Failed) if self.is_run_again() => self.await_rerun(change),
                 Effect::Workflow(status) => self.workflow_changed(status, change),
             }
         }
+        for (job, why) in refused {
+            self.jobs[job].reason = Some(why);
+            self.carry(workflow::Event::Refuse(job), moment, change);
+        }
+    }
+
+    /// Why a job may not have the contexts that it names, if it may not.
+    pub(crate) fn refusal(&self, job: usize) -> Option<String> {
+        self.pipeline.contexts.refusal(&self.pipeline, &self.jobs[job].definition)
     }
 
     /// Whether it is run again by itself once it has failed.

@@ -95,6 +95,7 @@ fn of_job(status: JobStatus) -> Option<Standing> {
         JobStatus::Failed => (CommitState::Failure, "the job failed"),
         JobStatus::Timedout => (CommitState::Failure, "the job ran over its time"),
         JobStatus::Canceled => (CommitState::Canceled, "the job was canceled"),
+        JobStatus::Unauthorized => (CommitState::Failure, "the job may not have its context"),
         JobStatus::InfrastructureFail => (CommitState::Error, "the job was lost to the machinery"),
     })
 }

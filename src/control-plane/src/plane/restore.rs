@@ -7,6 +7,7 @@ use super::{
     token::TokenHash,
 };
 use crate::{
+    contexts::Contexts,
     engine::{
         hold::Holds,
         task::{State, Task},
@@ -82,7 +83,7 @@ impl Plane {
         let mut core = self.core();
         let guard = Guard { workflow: rows.workflow.id, generation: core.next_generation() };
         let until = self.clock.moment().now + self.rules.lease.as_millis() as u64;
-        let live = revive(rows, guard, variables, (tokens, until))?;
+        let live = revive(rows, guard, (variables, self.contexts.clone()), (tokens, until))?;
         core.insert(live);
         self.see_to_it();
         Ok(())
@@ -100,7 +101,7 @@ impl Plane {
 fn revive(
     rows: LiveWorkflow,
     guard: Guard,
-    variables: Variables,
+    (variables, contexts): (Variables, Arc<Contexts>),
     leases: (&HashMap<TaskId, TokenHash>, u64),
 ) -> Result<Live, Refusal> {
     let definitions: Vec<&Job> = rows.jobs.iter().map(|job| &job.definition).collect();
@@ -128,7 +129,7 @@ fn revive(
         reason: None,
     });
     let jobs = jobs.collect();
-    let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables));
+    let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables, contexts));
     let WorkflowRow { place, name, reruns, setup: is_setup, .. } = rows.workflow;
     let place = place as usize;
     Ok(Live { guard, pipeline, place, name, reruns, first: rows.first, is_setup, engine, holds, jobs })
@@ -162,7 +163,12 @@ fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64
 }
 
 /// A pipeline of its row.
-pub(crate) fn pipeline(project_name: String, row: PipelineRow, variables: Variables) -> Pipeline {
+pub(crate) fn pipeline(
+    project_name: String,
+    row: PipelineRow,
+    variables: Variables,
+    contexts: Arc<Contexts>,
+) -> Pipeline {
     Pipeline {
         id: row.id,
         number: row.number,
@@ -171,6 +177,7 @@ pub(crate) fn pipeline(project_name: String, row: PipelineRow, variables: Variab
         source: row.source,
         git: row.git,
         variables,
+        contexts,
     }
 }
 

@@ -11,6 +11,8 @@ mod audit;
 #[cfg(test)]
 mod compile;
 #[cfg(test)]
+mod contexts;
+#[cfg(test)]
 mod continuation;
 #[cfg(test)]
 mod forks;

@@ -78,7 +78,7 @@ impl Call {
                 "stated" | "approvals" => true,
                 "anything" => !matches!(reach, Reach::Project(_) | Reach::ElsewhereProject),
                 "person" => caller.name.starts_with("ada"),
-                "organization" | "class" | "class token" | "namespace" => {
+                "organization" | "class" | "class token" | "namespace" | "context" => {
                     matches!(reach, Reach::Organization(right) if is_enough(right))
                 }
                 "project" | "pipeline" | "workflow" | "approval" | "job" | "task" => {
@@ -124,6 +124,12 @@ async fn renew(house: &House, things: &mut Things) {
     things.insert("class token", made["id"].as_str().unwrap().to_owned());
     let (_, classes) = get(house, "/api/v3/runner/resource?resource-class=acme/spare", operator).await;
     let classes: Value = serde_json::from_str(&classes).unwrap();
+    let context = r#"{"name": "spare", "owner": {"slug": "gh/acme"}}"#;
+    request(house, "POST", "/api/v2/context", operator, context).await;
+    let (_, contexts) = get(house, "/api/v2/context?owner-slug=gh/acme", operator).await;
+    let contexts: Value = serde_json::from_str(&contexts).unwrap();
+    let spare = contexts["items"].as_array().unwrap().iter().find(|one| one["name"] == "spare").unwrap();
+    things.insert("context", spare["id"].as_str().unwrap().to_owned());
     things.insert("class", classes["items"][0]["id"].as_str().unwrap().to_owned());
 }
 
@@ -162,6 +168,8 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
             r#"{"project": "gh/acme/shop", "config": "version: 2.1", "config_path": "c", "source": "none"}"#,
         ),
         ("POST", "/api/v3/workflows/{id}/release/{job}") => ("", r#"{"status": "success"}"#),
+        ("GET", "/api/v2/context") => ("?owner-slug=gh/acme", ""),
+        ("POST", "/api/v2/context") => ("", r#"{"name": "deploy", "owner": {"slug": "gh/acme"}}"#),
         ("GET", "/api/v3/audit") => ("?organization=gh/acme", ""),
         ("GET", "/api/v2/pipeline") => ("?org-slug=gh/acme", ""),
         _ => ("", ""),
@@ -174,7 +182,7 @@ fn subject(mut call: Call) -> Call {
         call.of = match (stated(&call), call.path.as_str()) {
             (("", ""), _) => "stated",
             (_, "/api/v3/pipelines") => "project",
-            (_, "/api/v2/pipeline" | "/api/v3/audit") => "organization",
+            (_, "/api/v2/pipeline" | "/api/v3/audit" | "/api/v2/context") => "organization",
             _ => "namespace",
         };
     }

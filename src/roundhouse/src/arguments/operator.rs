@@ -124,6 +124,11 @@ pub(crate) enum ServerCommand {
         #[arg(long)]
         deep: bool,
     },
+    /// Have a control plane that serves make a new key and seal all secrets with it; nothing stops meanwhile
+    RotateKey {
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Copy a data directory as it is now; `roundhouse server --data-dir TARGET` serves the copy
     Backup {
         /// The data directory

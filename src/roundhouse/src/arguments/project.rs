@@ -1,6 +1,6 @@
 //! `roundhouse project`.
 
-use super::Connection;
+use super::{Connection, EnvCommand};
 use clap::{Args, Subcommand, ValueEnum};
 use protocol::webhook::{Forks, Provider, Statuses};
 use std::path::PathBuf;
@@ -62,6 +62,9 @@ pub(crate) enum ProjectCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Give a project variables, which all its jobs have, list them and take them away
+    #[command(subcommand)]
+    Env(EnvCommand),
     /// List the repositories of projects, without the secrets of their webhooks
     List {
         #[command(flatten)]

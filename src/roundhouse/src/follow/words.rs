@@ -55,7 +55,10 @@ impl Paint {
             JobStatus::Running | JobStatus::Queued => "36",
             JobStatus::Blocked | JobStatus::NotRun => "2",
             JobStatus::Canceled | JobStatus::OnHold => "33",
-            JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => "31",
+            JobStatus::Failed
+            | JobStatus::Timedout
+            | JobStatus::InfrastructureFail
+            | JobStatus::Unauthorized => "31",
         };
         self.wrap(code, text)
     }
@@ -69,7 +72,9 @@ pub(crate) fn mark(status: JobStatus) -> &'static str {
         JobStatus::OnHold => "‖",
         JobStatus::Queued | JobStatus::Running => "…",
         JobStatus::Canceled => "■",
-        JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail => "✘",
+        JobStatus::Failed | JobStatus::Timedout | JobStatus::InfrastructureFail | JobStatus::Unauthorized => {
+            "✘"
+        }
     }
 }
 
@@ -86,6 +91,7 @@ pub(crate) fn status(status: JobStatus) -> &'static str {
         JobStatus::Timedout => "timed out",
         JobStatus::InfrastructureFail => "infrastructure fail",
         JobStatus::NotRun => "not run",
+        JobStatus::Unauthorized => "unauthorized",
     }
 }
 

@@ -67,8 +67,8 @@ fn wanted(jobs: &[JobRow], workflow: &WorkflowRow, which: &Which) -> Result<Vec<
 
 /// Ended by itself as it should not; what never ran because of that depends on it.
 fn has_failed(status: JobStatus) -> bool {
-    use JobStatus::{Canceled, Failed, InfrastructureFail, Timedout};
-    matches!(status, Failed | Canceled | Timedout | InfrastructureFail)
+    use JobStatus::{Canceled, Failed, InfrastructureFail, Timedout, Unauthorized};
+    matches!(status, Failed | Canceled | Timedout | InfrastructureFail | Unauthorized)
 }
 
 /// What each job requires, and which have the turn of a serial group together.

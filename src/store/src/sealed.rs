@@ -1,0 +1,111 @@
+//! All that lies sealed: read, and sealed anew where it is still what was read.
+
+use crate::{
+    Owner, ProjectId, Store, StoreError,
+    batch::Batch,
+    columns::{bytes, uuid},
+};
+use protocol::PipelineId;
+use sqlx::{Row, sqlite::SqliteRow};
+
+/// What of a row lies sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SealedName {
+    /// The variables of a pipeline.
+    Pipeline(PipelineId),
+    /// The private half of an SSH key.
+    SshKey(ProjectId, String),
+    /// The secret of a project's webhooks.
+    Repository(ProjectId),
+    /// The token by which its commits are told how they stand.
+    StatusToken(ProjectId),
+    /// The value of a variable.
+    Variable(Owner, String),
+}
+
+/// A value that is sealed anew; a conflict with nothing: where it has changed meanwhile, it stays as it is.
+#[derive(Clone, Debug)]
+pub struct Resealed {
+    /// Which.
+    pub name: SealedName,
+    /// As it was read.
+    pub old: Vec<u8>,
+    /// As it is to be.
+    pub new: Vec<u8>,
+}
+
+impl Resealed {
+    pub(crate) fn add_to(&self, batch: &mut Batch) {
+        let sql = match &self.name {
+            SealedName::Pipeline(_) => "UPDATE secrets SET sealed = ? WHERE sealed = ? AND pipeline = ?",
+            SealedName::SshKey(..) => {
+                "UPDATE ssh_keys SET sealed = ? WHERE sealed = ? AND project = ? AND fingerprint = ?"
+            }
+            SealedName::Repository(_) => {
+                "UPDATE repositories SET sealed = ? WHERE sealed = ? AND project = ?"
+            }
+            SealedName::StatusToken(_) => "UPDATE repositories SET token = ? WHERE token = ? AND project = ?",
+            SealedName::Variable(Owner::Context(_), _) => {
+                "UPDATE context_variables SET sealed = ? WHERE sealed = ? AND context = ? AND name = ?"
+            }
+            SealedName::Variable(Owner::Project(_), _) => {
+                "UPDATE project_variables SET sealed = ? WHERE sealed = ? AND project = ? AND name = ?"
+            }
+        };
+        let query = batch.statement(sql).bind(self.new.as_slice()).bind(self.old.as_slice());
+        match &self.name {
+            SealedName::Pipeline(id) => query.bind(bytes(&id.0)),
+            SealedName::Repository(id) | SealedName::StatusToken(id) => query.bind(id.0),
+            SealedName::SshKey(id, name) | SealedName::Variable(Owner::Project(id), name) => {
+                query.bind(id.0).bind(name.as_str())
+            }
+            SealedName::Variable(Owner::Context(id), name) => query.bind(bytes(id)).bind(name.as_str()),
+        };
+    }
+}
+
+type Found = Vec<(SealedName, Vec<u8>)>;
+
+impl Store {
+    /// The sealed variables of pipelines behind that one, at most that many.
+    pub async fn sealed_pipelines(&self, behind: Option<PipelineId>, most: u32) -> Result<Found, StoreError> {
+        const SQL: &str = "SELECT pipeline, sealed FROM secrets WHERE pipeline > ? ORDER BY pipeline LIMIT ?";
+        let behind = behind.map_or_else(Vec::new, |id| bytes(&id.0).to_vec());
+        let rows = sqlx::query(SQL).bind(behind).bind(most).fetch_all(&self.readers).await?;
+        let named = |row: &SqliteRow| {
+            Ok((SealedName::Pipeline(PipelineId(uuid(row, "pipeline")?)), row.try_get("sealed")?))
+        };
+        rows.iter().map(named).collect()
+    }
+
+    /// All else that is sealed: there is a bounded number of it for each project and organization.
+    pub async fn sealed(&self) -> Result<Found, StoreError> {
+        let project = |row: &SqliteRow| Ok::<_, StoreError>(ProjectId(row.try_get("project")?));
+        let mut all = Found::new();
+        for row in self.every("SELECT project, fingerprint, sealed FROM ssh_keys").await? {
+            all.push((
+                SealedName::SshKey(project(&row)?, row.try_get("fingerprint")?),
+                row.try_get("sealed")?,
+            ));
+        }
+        for row in self.every("SELECT project, sealed FROM repositories").await? {
+            all.push((SealedName::Repository(project(&row)?), row.try_get("sealed")?));
+        }
+        for row in self.every("SELECT project, token FROM repositories WHERE token IS NOT NULL").await? {
+            all.push((SealedName::StatusToken(project(&row)?), row.try_get("token")?));
+        }
+        for row in self.every("SELECT context, name, sealed FROM context_variables").await? {
+            let owner = Owner::Context(uuid(&row, "context")?);
+            all.push((SealedName::Variable(owner, row.try_get("name")?), row.try_get("sealed")?));
+        }
+        for row in self.every("SELECT project, name, sealed FROM project_variables").await? {
+            let owner = Owner::Project(project(&row)?);
+            all.push((SealedName::Variable(owner, row.try_get("name")?), row.try_get("sealed")?));
+        }
+        Ok(all)
+    }
+
+    async fn every(&self, sql: &'static str) -> Result<Vec<SqliteRow>, StoreError> {
+        Ok(sqlx::query(sql).fetch_all(&self.readers).await?)
+    }
+}
