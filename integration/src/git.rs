@@ -91,6 +91,11 @@ pub struct Http {
 impl Http {
     /// Serves the repositories of a folder.
     pub fn serve(folder: &Path) -> Self {
+        Self::serve_to(folder, None)
+    }
+
+    /// The same to whoever shows this `Authorization`, or to everybody.
+    pub fn serve_to(folder: &Path, shown: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let (folder, calls) = (folder.to_owned(), Arc::new(AtomicUsize::new(0)));
@@ -98,7 +103,7 @@ impl Http {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (folder, counted) = (folder.clone(), counted.clone());
-                thread::spawn(move || answer(&stream, &folder, &counted));
+                thread::spawn(move || answer(&stream, (&folder, shown), &counted));
             }
         });
         Self { url, calls }
@@ -111,7 +116,7 @@ impl Http {
 }
 
 /// One call, by the rules of CGI.
-fn answer(stream: &TcpStream, folder: &Path, packs: &AtomicUsize) -> Option<()> {
+fn answer(stream: &TcpStream, (folder, shown): (&Path, Option<&str>), packs: &AtomicUsize) -> Option<()> {
     let mut input = BufReader::new(stream);
     let mut line = String::new();
     input.read_line(&mut line).ok()?;
@@ -121,10 +126,11 @@ fn answer(stream: &TcpStream, folder: &Path, packs: &AtomicUsize) -> Option<()> 
     let mut command = Command::new("git");
     command.arg("http-backend").env("GIT_PROJECT_ROOT", folder).env("GIT_HTTP_EXPORT_ALL", "1");
     command.env("REQUEST_METHOD", &method).env("PATH_INFO", path).env("QUERY_STRING", query);
-    let mut length = 0;
+    let (mut length, mut is_let_in) = (0, shown.is_none());
     for header in input.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
         let (name, value) = header.split_once(':')?;
         match (name.to_ascii_lowercase().as_str(), value.trim()) {
+            ("authorization", value) => is_let_in |= shown == Some(value),
             ("content-length", value) => length = value.parse().ok()?,
             ("content-type", value) => drop(command.env("CONTENT_TYPE", value)),
             ("git-protocol", value) => drop(command.env("GIT_PROTOCOL", value)),
@@ -134,6 +140,11 @@ fn answer(stream: &TcpStream, folder: &Path, packs: &AtomicUsize) -> Option<()> 
     }
     let mut body = vec![0; length];
     input.read_exact(&mut body).ok()?;
+    let mut output = stream;
+    if !is_let_in {
+        let head = "HTTP/1.1 401 -\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        return output.write_all(head.as_bytes()).ok();
+    }
     // A list of references is asked for with the same call.
     if method == "POST" && (body.starts_with(b"0011command=fetch") || has(&body, b"command=fetch")) {
         packs.fetch_add(1, Ordering::SeqCst);
@@ -144,7 +155,6 @@ fn answer(stream: &TcpStream, folder: &Path, packs: &AtomicUsize) -> Option<()> 
     child.stdin.take()?.write_all(&body).ok()?;
     let said = child.wait_with_output().ok()?.stdout;
     let status = said.strip_prefix(b"Status: ").and_then(|rest| std::str::from_utf8(rest.get(..3)?).ok());
-    let mut output = stream;
     write!(output, "HTTP/1.1 {} -\r\nConnection: close\r\n", status.unwrap_or("200")).ok()?;
     output.write_all(&said).ok()
 }

@@ -127,3 +127,36 @@ async fn a_pull_request_of_a_fork_runs_once_somebody_approved_it_and_knows_no_se
     assert!(log.starts_with("theirs") && log.contains("pull/7 7 eve []\n"), "{log}");
     assert!(log.contains("a pipeline of a fork's pull request gets no identity tokens"), "{log}");
 }
+
+/// `x-access-token:a-token` in base64.
+const SHOWN: &str = "Basic eC1hY2Nlc3MtdG9rZW46YS10b2tlbg==";
+
+#[actix_rt::test]
+async fn a_configuration_behind_a_token_is_fetched_with_the_projects_and_the_job_has_none() {
+    let fleet = Fleet::start(&["--allow-insecure-fetch"]).await;
+    let repository = Repository::new(&fleet.rig.path("git"));
+    let http = Http::serve_to(&fleet.rig.path("git"), Some(SHOWN));
+    let url = format!("{}/app.git", http.url);
+    let config = format!(
+        "version: 2.1\njobs: {{only: {{machine: true, resource_class: {CLASS}, steps: [run: {{name: it, command: env}}]}}}}\n"
+    );
+    let revision = repository.commit(".circleci/config.yml", &config, "refs/heads/main");
+    let token = fleet.rig.write("token", "a-token\n").display().to_string();
+    let create = ["project", "create", PROJECT, "--url", &url, "--provider", "github"];
+    let without = fleet.roundhouse(&create);
+    let strange = sender(without.output.trim()).push(&fleet.server, "refs/heads/main", &revision);
+    assert!(strange.pipelines[0].errors.concat().contains("cannot fetch"), "{strange:?}");
+    let made = fleet.roundhouse(&[&create[..], &["--token-file", &token]].concat());
+    assert_eq!(made.status, 0, "{}", made.errors);
+    // What came before makes nothing again.
+    let revision = repository.commit("f", "next", "refs/heads/main");
+    let received = sender(made.output.trim()).push(&fleet.server, "refs/heads/main", &revision);
+    assert!(received.pipelines.len() == 1 && received.message.contains("made"), "{received:?}");
+    let view = fleet.server.ended(received.pipelines[0].id).await;
+    assert!(view.errors.is_empty(), "{:?}", view.errors);
+    assert_eq!(job(&view, "only").status, JobStatus::Success);
+    let log = fleet.log(&view, "only", "it").await;
+    assert!(log.contains("CIRCLE_SHA1=") && !log.contains("a-token"), "{log}");
+    let left = std::fs::read_dir(fleet.server.data.join("fetches")).expect("it is there").count();
+    assert_eq!(left, 0, "a token lies in a fetch's own directory, and goes with it");
+}

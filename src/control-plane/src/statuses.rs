@@ -20,7 +20,7 @@ use protocol::{
 };
 use slog::{debug, warn};
 use std::{sync::Arc, time::Duration};
-use store::{DueStatus, ProjectId, Write};
+use store::{DueStatus, ProjectId, RepositoryRow, Write};
 
 /// So many are told at once.
 const AT_ONCE: u32 = 32;
@@ -110,8 +110,7 @@ impl Plane {
     }
 
     async fn outcome(&self, outbound: &dyn Outbound, one: &DueStatus) -> Outcome {
-        let token = self.vault.unseal_for(&bound(one.project), &one.sealed).ok();
-        let Some(token) = token.and_then(|token| String::from_utf8(token).ok()) else {
+        let Some(token) = self.opened_token(one.project, &one.sealed) else {
             return Outcome::Later(None, "the project's token was sealed with another key".to_owned());
         };
         let page = self.rules.page.as_ref().map(|page| format!("{page}{}", one.page));
@@ -158,6 +157,20 @@ impl Plane {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The token of a repository's provider, where it has one.
+    pub(crate) fn provider_token(&self, row: &RepositoryRow) -> Result<Option<String>, Refusal> {
+        let Some(sealed) = &row.token else { return Ok(None) };
+        let unreadable = || {
+            let why = "the project's token was sealed with another key: name its repository again";
+            Refusal::Unavailable(why.to_owned())
+        };
+        self.opened_token(row.project, sealed).map(Some).ok_or_else(unreadable)
+    }
+
+    fn opened_token(&self, project: ProjectId, sealed: &[u8]) -> Option<String> {
+        String::from_utf8(self.vault.unseal_for(&bound(project), sealed).ok()?).ok()
     }
 
     /// Seals a repository's token.

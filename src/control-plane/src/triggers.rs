@@ -81,7 +81,7 @@ impl Plane {
     fn check_address(&self, url: &str) -> Result<(), Refusal> {
         let transport = repository::transport(url).map_err(|error| Refusal::Bad(error.to_string()))?;
         if transport == Transport::Http && repository::without_password(url) != url {
-            let message = "a repository's address holds no password: give the project a checkout key, and an address of ssh";
+            let message = "a repository's address holds no password: give the project a token, or a checkout key and an address of ssh";
             return Err(Refusal::Bad(message.to_owned()));
         }
         self.fetches.admits(url).map_err(|error| Refusal::Bad(error.to_string()))
@@ -182,7 +182,7 @@ impl Plane {
     /// The pipeline of an event, or one in error.
     async fn triggered(self: &Arc<Self>, work: &Work, event: &Event) -> Result<Made, Refusal> {
         let mut new = pipeline(work, event);
-        let fetched = self.fetches.fetch(self, work.row.project, &work.row.url, event).await;
+        let fetched = self.fetches.fetch(self, &work.row, event).await;
         match fetched {
             Ok(fetched) => {
                 new.config = fetched.config;

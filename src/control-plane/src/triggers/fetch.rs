@@ -1,10 +1,12 @@
-//! The configuration at an exact revision, by a git that runs nothing of the repository's and knows nothing but its key.
+//! The configuration at an exact revision, by a git that runs nothing of the repository's and knows nothing but its key or token.
 
 use super::event::Event;
 use crate::{data_dir, plane::Plane, refusal::Refusal};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use protocol::{
     api::CommitValues,
     repository::{self, KNOWN_HOSTS, SshKey, Transport},
+    webhook::Provider,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -13,7 +15,7 @@ use std::{
     process::Stdio,
     time::Duration,
 };
-use store::ProjectId;
+use store::RepositoryRow;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
@@ -100,7 +102,7 @@ pub(crate) enum FetchError {
         /// What the system said.
         source: io::Error,
     },
-    /// The key cannot be had.
+    /// The key, or the token, cannot be had.
     #[error("{0}")]
     Key(Refusal),
     /// Its protocol is none of those.
@@ -181,35 +183,66 @@ impl Fetches {
     pub(super) async fn fetch(
         &self,
         plane: &Plane,
-        project: ProjectId,
-        url: &str,
+        row: &RepositoryRow,
         event: &Event,
     ) -> Result<Fetched, FetchError> {
+        let url = &row.url;
         self.admits(url)?;
-        let key = match repository::transport(url) {
-            Ok(Transport::Ssh) => plane.checkout_key(project).await.map_err(FetchError::Key)?,
-            _ => None,
-        };
+        let (mut key, mut config) = (None, None);
+        match repository::transport(url) {
+            Ok(Transport::Ssh) => {
+                key = plane.checkout_key(row.project).await.map_err(FetchError::Key)?;
+            }
+            Ok(Transport::Http) => {
+                let token = plane.provider_token(row).map_err(FetchError::Key)?;
+                config = token.and_then(|token| with_token(row, &token));
+            }
+            _ => {}
+        }
         let _room = self.room.acquire().await;
-        let scratch = Scratch::make(&self.directory, key.as_ref(), &plane.rules.known_hosts)
-            .map_err(FetchError::system("make a directory"))?;
+        let has = Has { key, config, known_hosts: &plane.rules.known_hosts };
+        let scratch = Scratch::make(&self.directory, &has).map_err(FetchError::system("make a directory"))?;
         let protocols = if self.insecure { "file:http:https:ssh" } else { "https:ssh" };
         let until = Instant::now() + PATIENCE;
         Git { scratch: &scratch, url, revision: &event.revision, protocols, until }.bring(event).await
     }
 }
 
+/// What a fetch has of its own.
+#[derive(Default)]
+struct Has<'h> {
+    key: Option<SshKey>,
+    /// Settings of git.
+    config: Option<String>,
+    known_hosts: &'h str,
+}
+
+/// Settings by which git shows the token to the repository's own host, and to no other.
+fn with_token(row: &RepositoryRow, token: &str) -> Option<String> {
+    let place = repository::place(&row.url)?;
+    let user = match row.provider {
+        Provider::Github => "x-access-token",
+        Provider::Gitlab | Provider::Gitea => "oauth2",
+        Provider::Bitbucket => "x-token-auth",
+    };
+    let (scheme, host) = (if place.is_plain { "http" } else { "https" }, place.host);
+    let shown = STANDARD.encode(format!("{user}:{token}"));
+    Some(format!("[http \"{scheme}://{host}/\"]\n\textraHeader = \"Authorization: Basic {shown}\"\n"))
+}
+
 /// A directory for one fetch, gone with it.
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn make(directory: &Path, key: Option<&SshKey>, known_hosts: &str) -> io::Result<Self> {
+    fn make(directory: &Path, has: &Has<'_>) -> io::Result<Self> {
         let scratch = Self(directory.join(Uuid::now_v7().to_string()));
         data_dir::make(&scratch.0)?;
-        if let Some(key) = key {
-            data_dir::write_private(&scratch.0.join("key"), key.private_key.trim_end())?;
+        let file = |name: &str, text: &str| data_dir::write_private(&scratch.0.join(name), text);
+        if let Some(key) = &has.key {
+            file("key", key.private_key.trim_end())?;
         }
-        data_dir::write_private(&scratch.0.join("known_hosts"), &format!("{KNOWN_HOSTS}\n{known_hosts}"))?;
+        file("known_hosts", &format!("{KNOWN_HOSTS}\n{}", has.known_hosts))?;
+        file("settings", has.config.as_deref().unwrap_or_default())?;
         Ok(scratch)
     }
 }
@@ -304,7 +337,7 @@ impl Git<'_> {
         command
             .env("HOME", &self.scratch.0)
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null");
+            .env("GIT_CONFIG_GLOBAL", self.scratch.0.join("settings"));
         command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ASKPASS", "/bin/false").env("LC_ALL", "C");
         command.env("GIT_ALLOW_PROTOCOL", self.protocols).env("GIT_SSH_COMMAND", SSH);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -347,7 +380,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/app.git", listener.local_addr().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let scratch = Scratch::make(folder.path(), None, "").unwrap();
+        let scratch = Scratch::make(folder.path(), &Has::default()).unwrap();
         let directory = scratch.0.clone();
         let until = Instant::now() + Duration::from_secs(1);
         let revision = "1".repeat(40);

@@ -47,7 +47,8 @@ pub(crate) enum ProjectCommand {
         #[arg(long, value_enum, value_name = "POLICY", default_value_t = ForksPolicy::Never)]
         forks: ForksPolicy,
 
-        /// A file with a token of the provider's, with which it is told how commits stand; `-` is standard input
+        /// A file with a token of the provider's: configurations are fetched with it over https, and the provider is told with
+        /// it how commits stand; `-` is standard input
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
 
