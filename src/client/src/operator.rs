@@ -15,6 +15,7 @@ use protocol::{
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
+    schedule::{NewSchedule, Schedule},
     transfer::Content,
     webhook::{NewRepository, Repository},
 };
@@ -136,6 +137,23 @@ impl Operator {
     pub async fn forget_repository(&self, project: &str) -> Result<(), ClientError> {
         let path = format!("/api/v3/repositories/{}", escaped_path(project));
         self.delete(path).send(&self.link).await?.done()
+    }
+
+    /// The schedules of a project, the newest last.
+    pub async fn schedules(&self, project: &str) -> Result<Vec<Schedule>, ClientError> {
+        let path = format!("/api/v2/project/{}/schedule", escaped_path(project));
+        Ok(self.get(path).send(&self.link).await?.read::<Items<Schedule>>()?.items)
+    }
+
+    /// Makes one.
+    pub async fn create_schedule(&self, project: &str, new: &NewSchedule) -> Result<Schedule, ClientError> {
+        let path = format!("/api/v2/project/{}/schedule", escaped_path(project));
+        self.create(&path).json(new).send(&self.link).await?.read()
+    }
+
+    /// Takes one away again.
+    pub async fn delete_schedule(&self, id: &str) -> Result<(), ClientError> {
+        self.delete(format!("/api/v2/schedule/{}", escaped(id))).send(&self.link).await?.done()
     }
 
     /// A pipeline as it stands.

@@ -52,9 +52,8 @@ pub(crate) fn service_left_out(span: Span, image: &str) -> Diagnostic {
 }
 
 pub(crate) fn scheduled_left_out(span: Span, workflow: &str) -> Diagnostic {
-    let message = format!(
-        "the workflow `{workflow}` is left out: it has `triggers`, and schedules are not supported yet"
-    );
+    let message =
+        format!("the workflow `{workflow}` is left out: it starts by its schedule, on a control plane");
     Diagnostic::warning(span, message).with_help(format!("`--workflow {workflow}` runs it now"))
 }
 

@@ -52,6 +52,11 @@ mod workflow;
 
 pub use expanded::{Expanded, Outline, OutlinedJob};
 
+/// The times of a schedule in the five fields of cron, if it is one.
+pub fn times(cron: &str) -> Option<protocol::times::Times> {
+    cron::times(cron)
+}
+
 use protocol::{
     PipelineId,
     api::{GitValues, Selection},

@@ -19,7 +19,7 @@ use crate::{
     values::Values,
     workflow::{self, Start},
 };
-use protocol::pipeline::{Job, Kind, Pipeline, Requirement, Workflow};
+use protocol::pipeline::{Job, Kind, Pipeline, Requirement, Schedule, Workflow};
 use std::collections::HashSet;
 use yaml::{Node, Sources};
 
@@ -46,6 +46,7 @@ pub(crate) fn compile(
     let context = stage.context(&library, &values, sources);
     let chosen = selection::choose(context, workflow::plans(context));
     check_setup(context, &chosen);
+    let schedules = schedules(&chosen);
     let mut collection = Collection::default();
     let workflows: Vec<Workflow> =
         chosen.into_iter().filter_map(|chosen| workflow(context, chosen, &mut collection)).collect();
@@ -58,7 +59,14 @@ pub(crate) fn compile(
     say_what_is_left_out(context, workflows.is_empty());
     let comments =
         Comments { resolutions: resolutions(sources, &forest), original: sources.first().to_owned() };
-    Some((Pipeline { workflows, is_setup }, collection.finish(is_setup, comments)))
+    Some((Pipeline { workflows, is_setup, schedules }, collection.finish(is_setup, comments)))
+}
+
+/// What starts by the clock, whatever starts now.
+fn schedules(all: &[Chosen<'_>]) -> Vec<Schedule> {
+    let plans = all.iter().map(|chosen| &chosen.plan).filter(|plan| plan.start == Start::OnSchedule);
+    let schedule = |name: &str, cron: &String| Schedule { workflow: name.to_owned(), cron: cron.clone() };
+    plans.flat_map(|plan| plan.crons.iter().map(|cron| schedule(&plan.name, cron))).collect()
 }
 
 /// A setup configuration runs one workflow, whichever its conditions and filters leave, and what continues it is the last.

@@ -3,6 +3,7 @@
 use crate::{
     Inputs, declaration::Declaration, diagnostics, findings::Findings, pipeline::MAX_VALUE, scope::Arguments,
 };
+use protocol::api::ScheduledBy;
 use yaml::{Diagnostic, Node, Span};
 
 /// Names that a pipeline of ours has no value for: they are empty, as they are for a pipeline of another trigger.
@@ -107,13 +108,37 @@ fn is_file(name: &str) -> bool {
     [".yml", ".yaml"].iter().any(|extension| name.ends_with(extension))
 }
 
-/// What had the pipeline made: a webhook, else a call.
+/// What a schedule says of the pipeline: one that people made, or a workflow's own.
+fn scheduled(schedule: &ScheduledBy, received_at: String, is_default: bool) -> Vec<(&'static str, String)> {
+    let source = if schedule.id.is_some() { "scheduled_pipeline" } else { "schedule" };
+    let word = || "schedule".to_owned();
+    vec![
+        ("pipeline.trigger_source", source.to_owned()),
+        ("pipeline.integration_source", word()),
+        ("pipeline.event.name", word()),
+        ("pipeline.event.action", word()),
+        ("pipeline.git.branch.is_default", is_default.to_string()),
+        ("pipeline.schedule.id", schedule.id.map(|id| id.to_string()).unwrap_or_default()),
+        ("pipeline.schedule.name", schedule.name.clone()),
+        ("pipeline.trigger.type", word()),
+        ("pipeline.trigger.name", schedule.name.clone()),
+        ("pipeline.trigger_parameters.circleci.event_type", word()),
+        ("pipeline.trigger_parameters.circleci.trigger_type", word()),
+        ("pipeline.trigger_parameters.circleci.event_time", received_at),
+    ]
+}
+
+/// What had the pipeline made: a webhook, a schedule, else a call.
 fn triggered(inputs: &Inputs) -> Vec<(&'static str, String)> {
     let Some(trigger) = &inputs.git.trigger else {
         return ABOUT_CALLS.map(|name| (name, "api".to_owned())).to_vec();
     };
-    let address = trigger.pull_request.clone().unwrap_or_default();
+    let received_at = inputs.received_at.clone().unwrap_or_default();
     let is_default = inputs.git.branch.is_some() && inputs.git.branch == inputs.git.default_branch;
+    if let Some(schedule) = &trigger.schedule {
+        return scheduled(schedule, received_at, is_default);
+    }
+    let address = trigger.pull_request.clone().unwrap_or_default();
     vec![
         ("pipeline.trigger_source", "webhook".to_owned()),
         ("pipeline.integration_source", trigger.provider.clone()),
@@ -125,7 +150,7 @@ fn triggered(inputs: &Inputs) -> Vec<(&'static str, String)> {
         ("pipeline.trigger.type", trigger.provider.clone()),
         ("pipeline.trigger_parameters.circleci.event_type", trigger.event.clone()),
         ("pipeline.trigger_parameters.circleci.trigger_type", trigger.provider.clone()),
-        ("pipeline.trigger_parameters.circleci.event_time", inputs.received_at.clone().unwrap_or_default()),
+        ("pipeline.trigger_parameters.circleci.event_time", received_at),
     ]
 }
 

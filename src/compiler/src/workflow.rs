@@ -31,6 +31,8 @@ pub(crate) struct Plan<'t> {
     pub(crate) jobs: Vec<Invocation<'t>>,
     /// How often it is run again by itself.
     pub(crate) max_auto_reruns: u32,
+    /// When it starts by itself on the pipeline's branch, if it starts by a schedule.
+    pub(crate) crons: Vec<String>,
     /// What of it a processed configuration has beside its jobs.
     pub(crate) written: Vec<Entry>,
     /// What was said of it as a whole.
@@ -86,8 +88,8 @@ pub(crate) fn alone<'t>(context: Context<'t>, job: &str, span: Span) -> Plan<'t>
     let jobs = invocation::read(context, &Node::string(span, job));
     let jobs = jobs.into_iter().map(|job| Invocation { passes: true, ..job }).collect();
     let findings = context.findings.beside();
-    let (name, written) = (IMPLICIT.to_owned(), Vec::new());
-    Plan { name, span, start: Start::Now, jobs, max_auto_reruns: 0, written, findings }
+    let (name, crons, written) = (IMPLICIT.to_owned(), Vec::new(), Vec::new());
+    Plan { name, span, start: Start::Now, jobs, max_auto_reruns: 0, crons, written, findings }
 }
 
 const KEYS: [&str; 7] = ["jobs", "when", "unless", "triggers", "max_auto_reruns", "version", "description"];
@@ -101,10 +103,10 @@ fn plan<'t>(context: Context<'t>, key: &'t Node, body: &'t Node) -> Option<Plan<
     let own = Context { findings: &findings, ..context };
     let start = start(own, fields);
     let max_auto_reruns = body.get("max_auto_reruns").map_or(0, |written| auto_reruns(own, written));
-    check_triggers(own, body);
+    let crons = crons(own, body);
     let jobs = if start == Start::Off { Vec::new() } else { jobs(context, fields) };
     let written = written(own, body);
-    Some(Plan { name, span: key.span, start, jobs, max_auto_reruns, written, findings })
+    Some(Plan { name, span: key.span, start, jobs, max_auto_reruns, crons, written, findings })
 }
 
 /// The keys of a workflow that hold for its whole, but the conditions that were decided.
@@ -127,35 +129,35 @@ pub(crate) fn check_reruns(findings: &Findings, value: &Node) {
     }
 }
 
-/// Schedules have a time and branches.
-fn check_triggers(context: Context<'_>, body: &Node) {
+/// The times of its schedules that are for the pipeline's branch; each has a time and branches, and what is wrong with
+/// them is said of all.
+fn crons(context: Context<'_>, body: &Node) -> Vec<String> {
     let Some((key, triggers)) = body.get_entry("triggers").filter(|(_, value)| !value.is_null()) else {
-        return;
+        return Vec::new();
     };
     let triggers = resolve(context, Scope::pipeline(context), triggers);
     if triggers.as_seq().is_none() {
         let actual = triggers.type_name();
         context.findings.say(diagnostics::wrong_type(key.span, "triggers", "a list of schedules", actual));
     }
-    for trigger in triggers.items() {
-        let Some(trigger) = Fields::new(context, "a trigger", trigger.span, trigger) else { continue };
-        trigger.check_keys(&["schedule"]);
-        let Some(schedule) = trigger.value("schedule") else {
-            context.findings.say(diagnostics::missing_key(trigger.span, "a trigger", "schedule"));
-            continue;
-        };
-        let Some(schedule) = Fields::new(context, "`schedule`", schedule.span, schedule) else { continue };
-        schedule.check_keys(&["cron", "filters"]);
-        let cron = schedule.required_with_span("cron");
-        let wrong = cron.filter(|(cron, _)| !cron::is_one(cron));
-        wrong.into_iter().for_each(|(cron, span)| context.findings.say(diagnostics::no_cron(span, &cron)));
-        // Which branches it runs on is asked when it is due: only what is wrong with them is said now.
-        filters::pass(
-            context,
-            schedule.span,
-            schedule.value("filters").filter(|node| node.as_map().is_some()),
-        );
+    triggers.items().iter().filter_map(|trigger| cron_of(context, trigger)).collect()
+}
+
+fn cron_of(context: Context<'_>, trigger: &Node) -> Option<String> {
+    let trigger = Fields::new(context, "a trigger", trigger.span, trigger)?;
+    trigger.check_keys(&["schedule"]);
+    let Some(schedule) = trigger.value("schedule") else {
+        context.findings.say(diagnostics::missing_key(trigger.span, "a trigger", "schedule"));
+        return None;
+    };
+    let schedule = Fields::new(context, "`schedule`", schedule.span, schedule)?;
+    schedule.check_keys(&["cron", "filters"]);
+    let cron = schedule.required_with_span("cron");
+    if let Some((cron, span)) = cron.as_ref().filter(|(cron, _)| cron::times(cron).is_none()) {
+        context.findings.say(diagnostics::no_cron(*span, cron));
     }
+    let passes = filters::pass(context, schedule.span, schedule.value("filters"));
+    cron.map(|(cron, _)| cron).filter(|_| passes)
 }
 
 fn jobs<'t>(context: Context<'t>, fields: Fields<'_>) -> Vec<Invocation<'t>> {

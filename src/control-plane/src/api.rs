@@ -21,6 +21,7 @@ mod people;
 mod project;
 mod rerun;
 mod runner;
+mod schedules;
 mod slug;
 mod ssh_keys;
 mod tagged;
@@ -72,6 +73,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(contexts::routes)
         .configure(keys::routes)
         .configure(project::routes)
+        .configure(schedules::routes)
         .configure(job::routes)
         .configure(project::project_route);
 }

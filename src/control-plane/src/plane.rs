@@ -30,6 +30,7 @@ use crate::{
     oidc::Issuer,
     outbound::Outbound,
     refusal::Refusal,
+    schedules::Starting,
     secrets::Vault,
     settings::Retention,
     tallies::Tallies,
@@ -92,6 +93,8 @@ pub(crate) struct Plane {
     pub(crate) welcome: Welcome,
     /// Webhooks that are being worked on.
     pub(crate) working: Working,
+    /// What the clock is starting.
+    pub(crate) starting: Starting,
     core: Mutex<Core>,
     /// Held by whoever seals all anew.
     pub(crate) rotating: tokio::sync::Mutex<()>,
@@ -143,6 +146,7 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) fetches: Fetches,
     pub(crate) welcome: Welcome,
+    pub(crate) wall: Arc<dyn clock::Wall>,
     pub(crate) removals: Arc<Removals>,
     pub(crate) swept: PathBuf,
     pub(crate) closing: watch::Receiver<bool>,
@@ -181,7 +185,7 @@ impl Plane {
             feeds: Feeds::new(life),
             projects: Projects::default(),
             rules: parts.rules,
-            clock: Clock::new(),
+            clock: Clock::new(parts.wall),
             bodies: Bodies::new(),
             removals: parts.removals,
             swept: parts.swept,
@@ -191,6 +195,7 @@ impl Plane {
             fetches: parts.fetches,
             welcome: parts.welcome,
             working: Working::default(),
+            starting: Starting::default(),
             core: Mutex::default(),
             rotating: tokio::sync::Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),

@@ -1,6 +1,9 @@
 //! What a control plane is told when it starts.
 
-use crate::outbound::Outbound;
+use crate::{
+    outbound::Outbound,
+    plane::clock::{SystemWall, Wall},
+};
 use compiler::orb::Orbs;
 use protocol::ResourceClass;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -41,6 +44,8 @@ pub struct Settings {
     pub known_hosts: String,
     /// Whether configurations are fetched over http as well, and from paths of this host.
     pub insecure_fetch: bool,
+    /// By which clock schedules are due.
+    pub wall: Arc<dyn Wall>,
 }
 
 /// What is kept of what is over. What goes on is kept whatever this says, and so is the newest pipeline of a project.
@@ -129,6 +134,7 @@ impl Settings {
             outbound: None,
             known_hosts: String::new(),
             insecure_fetch: false,
+            wall: Arc::new(SystemWall),
         }
     }
 }

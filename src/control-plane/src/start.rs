@@ -132,6 +132,7 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     let tasks = vec![
         serving,
         spawn(plane.clone().keep()),
+        spawn(plane.clone().keep_schedules()),
         spawn(seal(plane.clone())),
         spawn(plane.clone().finish_rotation()),
         spawn(retain(plane.clone())),
@@ -187,6 +188,7 @@ async fn open(
         rules,
         fetches,
         welcome,
+        wall: settings.wall.clone(),
         removals,
         swept,
         closing,

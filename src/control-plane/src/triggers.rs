@@ -10,13 +10,15 @@ mod provider;
 mod signature;
 
 use crate::{
-    pipelines::create::Failed,
+    pipelines::create::{Failed, Occasion},
     plane::{Plane, clock::wall_ms, token},
     refusal::Refusal,
 };
-use event::{Event, Found};
+pub(crate) use event::Event;
+use event::Found;
 pub(crate) use fetch::Fetches;
 use protocol::{
+    ResourceClass,
     api::{Fork, GitValues, NewPipeline, Selection, Trigger},
     repository::{self, Transport},
     task::Source,
@@ -29,7 +31,7 @@ use store::{ProjectId, RepositoryRow, Write};
 use tokio::time::timeout;
 
 /// Where the configuration of a repository lies.
-const PATH: &str = ".circleci/config.yml";
+pub(crate) const PATH: &str = ".circleci/config.yml";
 /// Providers wait for ten seconds; who hears nothing by then takes it for a failure.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(8);
 /// So many webhooks are worked on, most of them waiting for a fetch.
@@ -144,6 +146,7 @@ impl Plane {
         }
         let mut received = Received::default();
         for event in &work.events {
+            self.forget_branch(&work, event).await?;
             match self.skipped(&work.row, event) {
                 Some(why) => say(&mut received, &why),
                 None => received.pipelines.push(self.triggered(&work, event).await?),
@@ -162,8 +165,19 @@ impl Plane {
         if working.len() >= AT_ONCE { Err(Refusal::Busy) } else { Ok(working.insert(key)) }
     }
 
+    /// What starts by the clock on a branch that is deleted does no more.
+    async fn forget_branch(&self, work: &Work, event: &Event) -> Result<(), Refusal> {
+        let Some(branch) = event.branch.clone().filter(|_| event.is_deleted) else { return Ok(()) };
+        let (project, schedules, at_ms) = (work.row.project, Vec::new(), wall_ms());
+        self.write(vec![Write::ScheduledWorkflows { project, branch, schedules, at_ms }]).await?;
+        Ok(())
+    }
+
     /// Why nothing is made of an event.
     fn skipped(&self, row: &RepositoryRow, event: &Event) -> Option<String> {
+        if event.is_deleted {
+            return Some(event::DELETED.to_owned());
+        }
         let proposal = event.pull_request.as_ref();
         let is_fork = proposal.is_some_and(|proposal| proposal.fork.is_some());
         if is_fork && row.forks == Forks::Never {
@@ -181,7 +195,8 @@ impl Plane {
 
     /// The pipeline of an event, or one in error.
     async fn triggered(self: &Arc<Self>, work: &Work, event: &Event) -> Result<Made, Refusal> {
-        let mut new = pipeline(work, event);
+        let repository = (work.row.url.as_str(), work.row.class.clone());
+        let mut new = pipeline(&work.project, repository, event, trigger(&work.row, event));
         let fetched = self.fetches.fetch(self, &work.row, event).await;
         match fetched {
             Ok(fetched) => {
@@ -191,7 +206,9 @@ impl Plane {
             Err(error) if error.is_ours() => return Err(Refusal::Unavailable(error.to_string())),
             Err(error) => return self.in_error(new, vec![format!("{PATH}: error: {error}\n")]).await,
         }
-        match self.create_pipeline(new.clone()).await {
+        let pushed = event.branch.clone().filter(|_| event.pull_request.is_none());
+        let occasion = pushed.map_or(Occasion::Other, Occasion::Push);
+        match self.create_pipeline_on(new.clone(), occasion).await {
             Ok(created) => {
                 let (id, number, warnings) = (created.id, created.number, created.warnings);
                 Ok(Made { id, number, errors: Vec::new(), warnings })
@@ -203,7 +220,8 @@ impl Plane {
     }
 
     async fn in_error(self: &Arc<Self>, new: NewPipeline, errors: Vec<String>) -> Result<Made, Refusal> {
-        let (id, number) = self.create_failed(Failed { new, errors: errors.clone() }).await?;
+        let (id, number) =
+            self.create_failed(Failed { new, errors: errors.clone(), along: Vec::new() }).await?;
         Ok(Made { id, number, errors, warnings: Vec::new() })
     }
 
@@ -233,7 +251,7 @@ impl Drop for Done<'_> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a provider that hangs up does not end what its webhook began")]
-fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> tokio::task::JoinHandle<T> {
+pub(crate) fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> tokio::task::JoinHandle<T> {
     actix_web::rt::spawn(future)
 }
 
@@ -277,11 +295,9 @@ fn shown(project: String, row: RepositoryRow) -> Repository {
     }
 }
 
-/// The pipeline of an event, without its configuration.
-fn pipeline(work: &Work, event: &Event) -> NewPipeline {
-    let (branch, tag) = (event.branch.clone(), event.tag.clone());
-    let trigger = Trigger {
-        provider: work.row.provider.name().to_owned(),
+fn trigger(row: &RepositoryRow, event: &Event) -> Trigger {
+    Trigger {
+        provider: row.provider.name().to_owned(),
         event: if event.pull_request.is_some() { "pull_request" } else { "push" }.to_owned(),
         action: event.action.clone(),
         pull_request: event.pull_request.as_ref().map(|proposal| proposal.url.clone()),
@@ -289,32 +305,40 @@ fn pipeline(work: &Work, event: &Event) -> NewPipeline {
             .pull_request
             .as_ref()
             .and_then(|proposal| proposal.fork.clone())
-            .map(|fork| Fork { needs_approval: work.row.forks == Forks::AfterApproval, ..fork }),
-    };
+            .map(|fork| Fork { needs_approval: row.forks == Forks::AfterApproval, ..fork }),
+        schedule: None,
+    }
+}
+
+/// The pipeline of an event, without its configuration; of a repository of this address, and the class for jobs that
+/// name none.
+pub(crate) fn pipeline(
+    project: &str,
+    (url, default_class): (&str, Option<ResourceClass>),
+    event: &Event,
+    trigger: Trigger,
+) -> NewPipeline {
+    let (branch, tag) = (event.branch.clone(), event.tag.clone());
+    let (revision, url) = (event.revision.clone(), url.to_owned());
     NewPipeline {
-        project: work.project.clone(),
+        project: project.to_owned(),
         config: String::new(),
         config_path: PATH.to_owned(),
         parameters: Default::default(),
         selection: Selection::default(),
-        source: Source::Git {
-            url: work.row.url.clone(),
-            revision: event.revision.clone(),
+        git: GitValues {
+            revision: Some(revision.clone()),
             branch: branch.clone(),
             tag: tag.clone(),
-        },
-        git: GitValues {
-            revision: Some(event.revision.clone()),
-            branch,
-            tag,
             default_branch: event.default_branch.clone(),
-            url: Some(work.row.url.clone()),
+            url: Some(url.clone()),
             commit: Default::default(),
             trigger: Some(trigger),
         },
+        source: Source::Git { url, revision, branch, tag },
         environment: Vec::new(),
         contexts: Default::default(),
-        default_class: work.row.class.clone(),
+        default_class,
         native: false,
         orbs: Vec::new(),
         ssh_keys: Vec::new(),

@@ -16,6 +16,7 @@
 //! | `GET,POST /api/v3/ssh-keys/{project}` | operator | → [`Items`] of [`KnownSshKey`]; [`NewSshKey`] → 201 [`KnownSshKey`]; 409 it is there |
 //! | `DELETE /api/v3/ssh-keys/{project}?fingerprint=` | operator | → 200; 404 |
 //! | `GET,POST /api/v2/project/{project}/checkout-key`, `GET,DELETE …/{fingerprint}` | operator | public shapes |
+//! | `GET,POST /api/v2/project/{project}/schedule`, `GET,PATCH,DELETE /api/v2/schedule/{id}` | operator | public shapes: [`crate::schedule`] |
 //! | `GET /api/v3/approvals` | operator, approver | → [`Items`] of [`OnHold`], oldest first |
 //! | `POST /api/v2/workflow/{id}/approve/{job}` | operator, approver | nothing or [`Approve`] → 202 (public shape); 409 it does not wait |
 //! | `POST /api/v3/workflows/{id}/release/{job}` | operator, approver | [`Released`] → 202; 409 it does not wait for that |
@@ -314,12 +315,12 @@ pub struct GitValues {
     pub trigger: Option<Trigger>,
 }
 
-/// The webhook that a pipeline was made for.
+/// The webhook or the schedule that a pipeline was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {
     /// Who keeps the repository: `github`, `gitlab`, `bitbucket`, `gitea`.
     pub provider: String,
-    /// `push` or `pull_request`.
+    /// `push`, `pull_request` or `schedule`.
     pub event: String,
     /// As the provider calls what happened to a pull request; else `push`.
     pub action: String,
@@ -329,6 +330,9 @@ pub struct Trigger {
     /// From which fork it comes, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,
+    /// The schedule, where that is what had it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduledBy>,
 }
 
 /// A pull request's repository that is another one than the project's: anybody may have written what is in it.
@@ -359,6 +363,16 @@ impl Fork {
             format!("fork {}", self.path)
         }
     }
+}
+
+/// The schedule that a pipeline was made by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledBy {
+    /// Of one that people made; a workflow's own has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<uuid::Uuid>,
+    /// Its name, or that of the workflow.
+    pub name: String,
 }
 
 /// What a commit says of itself; empty where that is not known.

@@ -27,9 +27,11 @@ pub mod people;
 pub mod pipeline;
 pub mod repository;
 pub mod run;
+pub mod schedule;
 pub mod status;
 pub mod stream;
 pub mod task;
+pub mod times;
 pub mod transfer;
 pub mod webhook;
 

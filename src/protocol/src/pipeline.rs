@@ -11,6 +11,18 @@ pub struct Pipeline {
     /// Whether another configuration is to continue it: its one workflow has the key to that.
     #[serde(default)]
     pub is_setup: bool,
+    /// What of it starts by the clock on the branch that it was compiled for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
+}
+
+/// A time at which a workflow starts by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Its name.
+    pub workflow: String,
+    /// As written: five fields of cron, in UTC.
+    pub cron: String,
 }
 
 /// One workflow: a graph without cycles.

@@ -10,6 +10,7 @@ mod orb_store;
 mod people;
 mod project;
 mod rerun;
+mod schedule;
 mod selection;
 mod ssh_key;
 mod token;
@@ -27,6 +28,7 @@ pub(crate) use orb_store::{OrbStore, Prefix};
 pub(crate) use people::{Audit, UserCommand, Users};
 pub(crate) use project::{Project, ProjectCommand};
 pub(crate) use rerun::Rerun;
+pub(crate) use schedule::{NewScheduleOptions, ScheduleCommand, Schedules};
 pub(crate) use selection::{Output, Selection};
 pub(crate) use ssh_key::{KeyFile, SshKeyCommand, SshKeys};
 pub(crate) use token::{Token, TokenCommand, TokenOf};
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     SshKey(SshKeys),
     /// Name the repositories of projects, of whose pushes a control plane makes pipelines
     Project(Project),
+    /// Make, list and delete schedules, by which a control plane starts pipelines of a project
+    Schedule(Schedules),
     /// Start and follow pipelines of a control plane
     Pipeline(Box<Pipeline>),
     /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them
@@ -238,6 +242,7 @@ mod tests {
             "audit",
             "token",
             "project",
+            "schedule",
             "pipeline",
             "approve",
             "release",

@@ -27,6 +27,7 @@ mod rerun;
 mod resources;
 mod run;
 mod say;
+mod schedules;
 mod server;
 mod show;
 mod ssh_keys;
@@ -82,6 +83,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         Command::Audit(options) => people::audit(options).map(|()| exit::SUCCESS),
         Command::Token(tokens) => tokens::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),
+        Command::Schedule(schedules) => schedules::schedules(&schedules.command).map(|()| exit::SUCCESS),
         Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),
         Command::Rerun(options) => rerun::rerun(options),
         Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),

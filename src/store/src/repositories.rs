@@ -84,6 +84,7 @@ impl RepositoryRow {
 
 pub(crate) fn remove(batch: &mut Batch, project: ProjectId) {
     statuses::remove(batch, project);
+    crate::schedules::forget_project(batch, project);
     batch.statement("DELETE FROM repositories WHERE project = ?").bind(project.0);
 }
 

@@ -1,4 +1,4 @@
-//! Whose something is: the project that a pipeline, a workflow, a job or a task belongs to.
+//! Whose something is: the project that a pipeline, a workflow, a job, a task or a schedule belongs to.
 
 use crate::{Store, StoreError};
 use sqlx::Row;
@@ -15,6 +15,8 @@ pub enum Belonging {
     Job(Uuid),
     /// By its id.
     Task(Uuid),
+    /// By its id.
+    Schedule(Uuid),
 }
 
 impl Store {
@@ -30,11 +32,14 @@ impl Store {
         const TASK: &str = "SELECT o.name FROM tasks t JOIN jobs j ON j.id = t.job \
                             JOIN workflows w ON w.id = j.workflow JOIN pipelines p ON p.id = w.pipeline \
                             JOIN projects o ON o.id = p.project WHERE t.id = ?1";
+        const SCHEDULE: &str =
+            "SELECT o.name FROM schedules s JOIN projects o ON o.id = s.project WHERE s.id = ?1";
         let (sql, id) = match belonging {
             Belonging::Pipeline(id) => (PIPELINE, id),
             Belonging::Workflow(id) => (WORKFLOW, id),
             Belonging::Job(id) => (JOB, id),
             Belonging::Task(id) => (TASK, id),
+            Belonging::Schedule(id) => (SCHEDULE, id),
         };
         let row = sqlx::query(sql).bind(id.as_bytes().as_slice()).fetch_optional(&self.readers).await?;
         row.map(|row| Ok(row.try_get("name")?)).transpose()

@@ -1,14 +1,15 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow,
-    ProjectId, RepositoryRow, Resealed, Rights, Secret, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow,
-    WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs, repositories, runs, ssh_keys,
+    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, Fired, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow,
+    ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow, StatusRow, TaskRow, TestsRow,
+    TokenRow, WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs, repositories, runs, schedules,
+    ssh_keys,
     statuses, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
-    TaskId, WorkflowId, WorkflowStatus, transfer::Artifact,
+    TaskId, WorkflowId, WorkflowStatus, pipeline::Schedule, transfer::Artifact,
 };
 use uuid::Uuid;
 
@@ -203,6 +204,23 @@ pub enum Write {
     Repository(Box<RepositoryRow>),
     /// A project has none any more.
     RemoveRepository(ProjectId),
+    /// What starts by the clock on a branch, in the place of what did.
+    ScheduledWorkflows {
+        /// Whose.
+        project: ProjectId,
+        /// Of which branch.
+        branch: String,
+        /// All of it.
+        schedules: Vec<Schedule>,
+        /// Since when, where it is new.
+        at_ms: i64,
+    },
+    /// A schedule that somebody made or changed.
+    Schedule(Box<ScheduleRow>),
+    /// There is no such schedule any more.
+    RemoveSchedule(Uuid),
+    /// Something was started for this minute; never goes back.
+    Fired(Fired, i64),
     /// A webhook of a project was seen at this time, by its hash.
     Delivered(ProjectId, [u8; 32], i64),
     /// How something stands that ran a commit, if the commit's provider is told of it.
@@ -336,6 +354,12 @@ impl Write {
             Self::SshKey(row) => row.insert(batch),
             Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),
             Self::Repository(row) => row.insert(batch),
+            Self::ScheduledWorkflows { project, branch, schedules, at_ms } => {
+                schedules::remember(batch, (*project, branch), schedules, *at_ms)
+            }
+            Self::Schedule(row) => row.insert(batch),
+            Self::RemoveSchedule(id) => schedules::remove(batch, id),
+            Self::Fired(what, minute_ms) => schedules::fired(batch, what, *minute_ms),
             Self::RemoveRepository(project) => repositories::remove(batch, *project),
             Self::Delivered(project, hash, at_ms) => repositories::delivered(batch, *project, hash, *at_ms),
             Self::Status(row) => row.insert(batch),

@@ -106,6 +106,8 @@ subjects! {
         let found = named.id(&["context"]).and_then(|id| named.plane.contexts.by_id(id));
         found.map_or(Of::Nothing, |known| Of::ContextOf(known.row.organization))
     };
+    /// The schedule in the address.
+    TheSchedule: |named| named.belonging(&["id"], Belonging::Schedule);
     /// The resource class in the address.
     TheClass: |named| named.namespace(|plane, id| plane.access.class(id));
     /// The class whose token the address names.
@@ -287,6 +289,7 @@ fn missing(of: &Of) -> Refusal {
         Of::Belonging(Belonging::Workflow(id)) | Of::Approval(id) => format!("there is no workflow {id}"),
         Of::Belonging(Belonging::Job(id)) => format!("there is no job {id}"),
         Of::Belonging(Belonging::Task(id)) => format!("there is no task {id}"),
+        Of::Belonging(Belonging::Schedule(id)) => format!("there is no schedule {id}"),
         _ => "there is no such thing".to_owned(),
     })
 }

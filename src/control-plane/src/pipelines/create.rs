@@ -32,13 +32,22 @@ use protocol::{
     transfer::Content,
 };
 use std::sync::Arc;
-use store::{Command, Guard, JobRow, PipelineRow, StoreError, WorkflowRow, Write};
+use store::{Command, Fired, Guard, JobRow, PipelineRow, ProjectId, StoreError, WorkflowRow, Write};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 impl Plane {
     /// Compiles a configuration and runs it.
     pub(crate) async fn create_pipeline(self: &Arc<Self>, new: NewPipeline) -> Result<Created, Refusal> {
+        self.create_pipeline_on(new, Occasion::Other).await
+    }
+
+    /// The same, and what its occasion is remembered by in the same write.
+    pub(crate) async fn create_pipeline_on(
+        self: &Arc<Self>,
+        new: NewPipeline,
+        occasion: Occasion,
+    ) -> Result<Created, Refusal> {
         let new = forks::without_secrets(new);
         self.check_source(&new).await?;
         let ssh_keys = ssh_keys::given(&new.ssh_keys)?;
@@ -54,13 +63,21 @@ impl Plane {
         let passwords = credentials::take(&mut compiled, new.native, Passwords::new());
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(self.missing_contexts(&new, &compiled));
+        if compiled.schedules.len() > MOST_SCHEDULES {
+            warnings.push(format!(
+                "{}: warning: only its first {MOST_SCHEDULES} schedules count\n",
+                new.config_path
+            ));
+        }
         let number = numbers.pipeline;
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
         let is_setup = compiled.is_setup;
         let plan =
             Plan { id, number, first_job: numbers.job, first_place: 0, is_setup, classes, project: &project };
-        self.begin_pipeline((new, passwords, ssh_keys), compiled, plan, (numbers, next))?.on_disk().await?;
+        let along = occasion.writes(project.id, &compiled, self.clock.wall_ms());
+        let given = Given { new, passwords, ssh_keys, along };
+        self.begin_pipeline(given, compiled, plan, (numbers, next))?.on_disk().await?;
         Ok(Created { id, number, warnings })
     }
 
@@ -69,7 +86,7 @@ impl Plane {
         self: &Arc<Self>,
         failed: Failed,
     ) -> Result<(PipelineId, u64), Refusal> {
-        let Failed { new, errors } = failed;
+        let Failed { new, errors, along } = failed;
         let project = self.projects.get(&self.store, &new.project).await?;
         let numbers = project.numbers.clone().lock_owned().await;
         let (id, number) = (PipelineId(Uuid::now_v7()), numbers.pipeline);
@@ -78,7 +95,7 @@ impl Plane {
             id,
             project: project.id,
             number,
-            created_ms: wall_ms(),
+            created_ms: self.clock.wall_ms(),
             // Nothing of it is ever checked out.
             source: Source::None,
             git: new.git,
@@ -91,6 +108,7 @@ impl Plane {
         change.writes.extend(report::unusable(project, &new.source, id));
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row.into()));
+        change.writes.extend(along);
         self.queue_new(id, Vec::new(), change, (numbers, next)).on_disk().await?;
         Ok((id, number))
     }
@@ -185,7 +203,7 @@ impl Plane {
     /// Queues the one write that makes the pipeline; its workflows run from the moment it is on disk.
     fn begin_pipeline(
         self: &Arc<Self>,
-        (new, passwords, ssh_keys): (NewPipeline, Passwords, Vec<SshKey>),
+        Given { new, passwords, ssh_keys, along }: Given,
         compiled: Compiled,
         plan: Plan<'_>,
         (numbers, next): (Giver, Numbers),
@@ -201,6 +219,7 @@ impl Plane {
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row.into()));
         change.writes.push(Write::Secrets(pipeline.id, sealed));
+        change.writes.extend(along);
         let mut lives = plan.workflows(compiled, &pipeline, &mut change)?;
         for live in &mut lives {
             live.guard.generation = self.core().next_generation();
@@ -249,6 +268,43 @@ pub(crate) struct Failed {
     pub(crate) new: NewPipeline,
     /// Why.
     pub(crate) errors: Vec<String>,
+    /// What is remembered with it.
+    pub(crate) along: Vec<Write>,
+}
+
+/// Why a pipeline is made, as far as something is to be remembered of it.
+#[derive(Debug)]
+pub(crate) enum Occasion {
+    /// A push to this branch: what of it starts by the clock from now on.
+    Push(String),
+    /// Something was due at this minute.
+    Fired(Fired, i64),
+    /// Anything else.
+    Other,
+}
+
+impl Occasion {
+    fn writes(self, project: ProjectId, compiled: &Compiled, at_ms: i64) -> Vec<Write> {
+        match self {
+            Self::Push(branch) => {
+                let schedules = compiled.schedules.iter().take(MOST_SCHEDULES).cloned().collect();
+                vec![Write::ScheduledWorkflows { project, branch, schedules, at_ms }]
+            }
+            Self::Fired(what, minute_ms) => vec![Write::Fired(what, minute_ms)],
+            Self::Other => Vec::new(),
+        }
+    }
+}
+
+/// So many schedules of a configuration count.
+const MOST_SCHEDULES: usize = 100;
+
+/// What a pipeline is made of beside its compiled configuration.
+struct Given {
+    new: NewPipeline,
+    passwords: Passwords,
+    ssh_keys: Vec<SshKey>,
+    along: Vec<Write>,
 }
 
 /// Of each job of a workflow, where its tasks go, if it is any.

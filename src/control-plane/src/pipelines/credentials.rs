@@ -163,7 +163,7 @@ mod tests {
 
     fn pipeline(jobs: Vec<Job>) -> Pipeline {
         let workflow = Workflow { name: "all".to_owned(), jobs, max_auto_reruns: 0 };
-        Pipeline { workflows: vec![workflow], is_setup: false }
+        Pipeline { workflows: vec![workflow], is_setup: false, schedules: Vec::new() }
     }
 
     fn filled(job: &Job, passwords: Passwords) -> (Option<Auth>, Filled) {

@@ -1,12 +1,33 @@
 //! The control plane's clocks: one that never goes back for leases, the wall's for people.
 
 use crate::engine::task::Millis;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use protocol::times::date;
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// A clock on the wall: by it schedules are due.
+pub trait Wall: std::fmt::Debug + Send + Sync {
+    /// Milliseconds since 1970.
+    fn ms(&self) -> i64;
+}
+
+/// That of the system.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemWall;
+
+impl Wall for SystemWall {
+    fn ms(&self) -> i64 {
+        wall_ms()
+    }
+}
 
 /// Both clocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clock {
     origin: Instant,
+    wall: Arc<dyn Wall>,
 }
 
 /// One moment on both clocks.
@@ -19,13 +40,18 @@ pub(crate) struct Moment {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
-        Self { origin: Instant::now() }
+    pub(crate) fn new(wall: Arc<dyn Wall>) -> Self {
+        Self { origin: Instant::now(), wall }
+    }
+
+    /// Milliseconds since 1970, by the clock on the wall.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.wall.ms()
     }
 
     pub(crate) fn moment(&self) -> Moment {
         let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Moment { now, wall_ms: wall_ms() }
+        Moment { now, wall_ms: self.wall.ms() }
     }
 }
 
@@ -41,18 +67,6 @@ pub(crate) fn rfc3339(ms: i64) -> String {
     let (year, month, day) = date(days);
     let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1000)
-}
-
-/// The Gregorian date of a day counted from 1970 (Howard Hinnant's `civil_from_days`).
-fn date(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ const LOOKED_AT: usize = 250;
 /// The most events of one webhook.
 pub(super) const MOST: usize = 10;
 
+/// What is said of a deletion.
+pub(super) const DELETED: &str = "nothing is made of a branch or tag that is deleted";
+
 /// What a webhook tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -16,30 +19,32 @@ pub(super) enum Found {
     Events(Vec<Event>),
 }
 
-/// A commit that is there now.
+/// A commit that is there now, or a branch or tag that is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// Its full id.
-    pub(super) revision: String,
+    pub(crate) revision: String,
     /// Branch xor tag.
-    pub(super) branch: Option<String>,
+    pub(crate) branch: Option<String>,
     /// Branch xor tag.
-    pub(super) tag: Option<String>,
+    pub(crate) tag: Option<String>,
     /// The one that others come from, where it was told.
-    pub(super) default_branch: Option<String>,
+    pub(crate) default_branch: Option<String>,
     /// Of the commit, or the title of the pull request.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// `push`, or what happened to the pull request.
-    pub(super) action: String,
-    pub(super) pull_request: Option<Proposal>,
+    pub(crate) action: String,
+    pub(crate) pull_request: Option<Proposal>,
+    /// Whether the branch or tag is there no more: then it has no commit.
+    pub(crate) is_deleted: bool,
 }
 
 /// A pull request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Proposal {
-    pub(super) url: String,
+pub(crate) struct Proposal {
+    pub(crate) url: String,
     /// Of another repository, its commits come from there.
-    pub(super) fork: Option<Fork>,
+    pub(crate) fork: Option<Fork>,
 }
 
 impl Event {
@@ -50,7 +55,7 @@ impl Event {
     }
 
     /// Under which name the provider has it.
-    pub(super) fn reference(&self) -> Option<String> {
+    pub(crate) fn reference(&self) -> Option<String> {
         let is_of_fork = self.pull_request.as_ref().is_some_and(|proposal| proposal.fork.is_some());
         let tag = self.tag.as_ref().map(|tag| format!("refs/tags/{tag}"));
         let named = |branch: &String| match is_of_fork {

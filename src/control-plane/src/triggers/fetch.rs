@@ -91,6 +91,14 @@ pub(crate) struct Fetched {
     pub(crate) commit: CommitValues,
 }
 
+/// Where a branch or tag is now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Newest {
+    pub(crate) revision: String,
+    /// The one that others come from, where the server says.
+    pub(crate) default_branch: Option<String>,
+}
+
 /// What could not be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
@@ -180,12 +188,34 @@ impl Fetches {
     }
 
     /// The configuration at the revision of an event.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         plane: &Plane,
         row: &RepositoryRow,
         event: &Event,
     ) -> Result<Fetched, FetchError> {
+        self.with_git(plane, row, &event.revision, async |git| git.bring(event).await).await
+    }
+
+    /// The commit that an event's branch or tag is at now; none if there is none.
+    pub(crate) async fn newest(
+        &self,
+        plane: &Plane,
+        row: &RepositoryRow,
+        event: &Event,
+    ) -> Result<Option<Newest>, FetchError> {
+        let Some(reference) = event.reference() else { return Ok(None) };
+        self.with_git(plane, row, &reference, async |git| git.newest(&reference).await).await
+    }
+
+    /// Has a git do something in a directory of its own.
+    async fn with_git<T>(
+        &self,
+        plane: &Plane,
+        row: &RepositoryRow,
+        revision: &str,
+        work: impl AsyncFnOnce(Git<'_>) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
         let url = &row.url;
         self.admits(url)?;
         let (mut key, mut config) = (None, None);
@@ -204,7 +234,7 @@ impl Fetches {
         let scratch = Scratch::make(&self.directory, &has).map_err(FetchError::system("make a directory"))?;
         let protocols = if self.insecure { "file:http:https:ssh" } else { "https:ssh" };
         let until = Instant::now() + PATIENCE;
-        Git { scratch: &scratch, url, revision: &event.revision, protocols, until }.bring(event).await
+        work(Git { scratch: &scratch, url, revision, protocols, until }).await
     }
 }
 
@@ -292,6 +322,15 @@ impl Git<'_> {
         Ok(Fetched { config: String::from_utf8(bytes).map_err(|_| no_text())?, commit })
     }
 
+    async fn newest(&self, reference: &str) -> Result<Option<Newest>, FetchError> {
+        self.run(&["init", "--quiet", "--bare", "--template="]).await?;
+        // Of a tag that is an object of its own, the commit is what is asked for behind it.
+        let peeled = format!("{reference}^{{}}");
+        let said =
+            self.run(&["ls-remote", "--quiet", "--symref", self.url, "HEAD", reference, &peeled]).await?;
+        Ok(found(&String::from_utf8_lossy(&said), reference, &peeled))
+    }
+
     /// The one commit where the server gives it by its id, else all that its branch or tag has.
     async fn fetch(&self, event: &Event) -> Result<(), FetchError> {
         let quiet = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
@@ -346,6 +385,19 @@ impl Git<'_> {
     }
 }
 
+/// What `git ls-remote --symref` says of a reference, in lines of two words with a tabulator between them.
+fn found(said: &str, reference: &str, peeled: &str) -> Option<Newest> {
+    let lines = || said.lines().filter_map(|line| line.split_once('\t'));
+    let of = |name: &str| lines().find(|(_, named)| *named == name).map(|(revision, _)| revision.to_owned());
+    let heads = || {
+        lines()
+            .filter(|(_, named)| *named == "HEAD")
+            .filter_map(|(to, _)| to.strip_prefix("ref: refs/heads/"))
+    };
+    let revision = of(peeled).or_else(|| of(reference)).filter(|revision| repository::is_commit(revision))?;
+    Some(Newest { revision, default_branch: heads().next().map(str::to_owned) })
+}
+
 /// Whether it succeeded, what it said and what it complained of, each up to its limit and one byte more.
 async fn told(child: &mut Child) -> io::Result<(bool, Vec<u8>, Vec<u8>)> {
     let (output, errors) = (child.stdout.take(), child.stderr.take());
@@ -395,6 +447,18 @@ mod tests {
         }
         drop(scratch);
         assert!(!directory.exists(), "nothing of a fetch stays");
+    }
+
+    #[test]
+    fn a_reference_is_found_by_its_whole_name_and_a_tag_by_its_commit() {
+        let [one, two] = ["1", "2"].map(|digit| digit.repeat(40));
+        let said = format!(
+            "ref: refs/heads/main\tHEAD\n{one}\tHEAD\n{two}\tx/refs/heads/v1\n{one}\trefs/tags/v1\n{two}\trefs/tags/v1^{{}}\n"
+        );
+        let found = |reference: &str| found(&said, reference, &format!("{reference}^{{}}"));
+        let newest = Newest { revision: two, default_branch: Some("main".to_owned()) };
+        assert_eq!(found("refs/tags/v1"), Some(newest));
+        assert_eq!(found("refs/heads/v1"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the webhooks of each provider look like: bodies of strangers' making, of which nothing is believed to be there.
 
-use super::event::{Event, Found, MOST, Proposal};
+use super::event::{DELETED, Event, Found, MOST, Proposal};
 use protocol::{api::Fork, repository, webhook::Provider};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -50,7 +50,7 @@ pub(super) fn read(provider: Provider, told: &Told) -> Result<Found, String> {
 /// Names that git takes, and commits by their full ids.
 fn checked(events: Vec<Event>) -> Result<Found, String> {
     for event in &events {
-        if !repository::is_commit(&event.revision) {
+        if !event.is_deleted && !repository::is_commit(&event.revision) {
             let shown: String = event.revision.chars().take(80).collect();
             let why = format!("`{shown}` is no full id of a commit: pipelines are made of its push");
             return if event.pull_request.is_some() { Ok(Found::Nothing(why)) } else { Err(why) };
@@ -76,8 +76,13 @@ fn nothing(event: &str) -> Found {
     Found::Nothing(format!("nothing is made of the event `{shown}`"))
 }
 
-fn deleted() -> Found {
-    Found::Nothing("nothing is made of a branch or tag that is deleted".to_owned())
+/// What has no name that git takes is nobody's loss.
+fn deleted(branch: Option<String>, tag: Option<String>) -> Found {
+    let is_named = [&branch, &tag].into_iter().flatten().any(|name| repository::is_reference(name));
+    match is_named {
+        true => Found::Events(vec![Event { branch, tag, is_deleted: true, ..Event::default() }]),
+        false => Found::Nothing(DELETED.to_owned()),
+    }
 }
 
 /// Branch and tag of a full name.
@@ -96,10 +101,10 @@ fn github(event: &str, body: &Value) -> Found {
         "push" => {
             let after = text(body, "/after");
             let is_deleted = body.pointer("/deleted").and_then(Value::as_bool) == Some(true);
-            if is_deleted || is_zero(&after) {
-                return deleted();
-            }
             let (branch, tag) = named(&text(body, "/ref"));
+            if is_deleted || is_zero(&after) {
+                return deleted(branch, tag);
+            }
             Found::Events(vec![Event {
                 // Of a tag that is an object of its own, `after` is that.
                 revision: some(body, "/head_commit/id").unwrap_or(after),
@@ -109,6 +114,7 @@ fn github(event: &str, body: &Value) -> Found {
                 message: text(body, "/head_commit/message"),
                 action: "push".to_owned(),
                 pull_request: None,
+                is_deleted: false,
             }])
         }
         "pull_request" => github_pull_request(body),
@@ -138,6 +144,7 @@ fn github_pull_request(body: &Value) -> Found {
         message: text(body, "/pull_request/title"),
         action,
         pull_request: Some(Proposal { url: text(body, "/pull_request/html_url"), fork }),
+        is_deleted: false,
     }])
 }
 
@@ -145,10 +152,10 @@ fn gitlab(event: &str, body: &Value) -> Found {
     let default_branch = some(body, "/project/default_branch");
     match event {
         "Push Hook" | "Tag Push Hook" => {
-            if is_zero(&text(body, "/after")) {
-                return deleted();
-            }
             let (branch, tag) = named(&text(body, "/ref"));
+            if is_zero(&text(body, "/after")) {
+                return deleted(branch, tag);
+            }
             let revision = some(body, "/checkout_sha").unwrap_or_else(|| text(body, "/after"));
             let commits = body.pointer("/commits").and_then(Value::as_array).into_iter().flatten();
             let head = commits.rev().find(|commit| text(commit, "/id") == revision);
@@ -162,6 +169,7 @@ fn gitlab(event: &str, body: &Value) -> Found {
                 message,
                 action,
                 pull_request: None,
+                is_deleted: false,
             }])
         }
         "Merge Request Hook" => gitlab_merge_request(default_branch, body),
@@ -194,6 +202,7 @@ fn gitlab_merge_request(default_branch: Option<String>, body: &Value) -> Found {
         message: format!("{title}\n{last}"),
         action,
         pull_request: Some(Proposal { url: of("url"), fork }),
+        is_deleted: false,
     }])
 }
 
@@ -201,35 +210,43 @@ fn bitbucket(event: &str, body: &Value) -> Found {
     match event {
         "repo:push" => {
             let changes = body.pointer("/push/changes").and_then(Value::as_array).into_iter().flatten();
-            let new: Vec<_> =
-                changes.filter_map(|change| change.get("new").filter(|new| !new.is_null())).collect();
-            if new.len() > MOST {
+            let changes: Vec<_> = changes.collect();
+            if changes.len() > MOST {
                 return Found::Nothing(format!(
                     "nothing is made of a push of {} branches and tags",
-                    new.len()
+                    changes.len()
                 ));
             }
             let default_branch = some(body, "/repository/mainbranch/name");
-            let events: Vec<_> = new.into_iter().map(|new| bitbucket_change(new, &default_branch)).collect();
-            if events.is_empty() { deleted() } else { Found::Events(events) }
+            let events: Vec<_> =
+                changes.into_iter().filter_map(|change| bitbucket_change(change, &default_branch)).collect();
+            if events.is_empty() { Found::Nothing(DELETED.to_owned()) } else { Found::Events(events) }
         }
         "pullrequest:created" | "pullrequest:updated" => bitbucket_pull_request(event, body),
         other => nothing(other),
     }
 }
 
-fn bitbucket_change(new: &Value, default_branch: &Option<String>) -> Event {
-    let name = some(new, "/name");
-    let is_tag = ["tag", "annotated_tag"].contains(&text(new, "/type").as_str());
-    Event {
+/// What is new, or what was there before.
+fn bitbucket_change(change: &Value, default_branch: &Option<String>) -> Option<Event> {
+    let there = |key: &str| change.get(key).filter(|one| !one.is_null());
+    let end = there("new").or_else(|| there("old"))?;
+    let name = some(end, "/name");
+    let is_tag = ["tag", "annotated_tag"].contains(&text(end, "/type").as_str());
+    let (branch, tag) = (name.clone().filter(|_| !is_tag), name.filter(|_| is_tag));
+    let Some(new) = there("new") else {
+        return Some(Event { branch, tag, is_deleted: true, ..Event::default() });
+    };
+    Some(Event {
         revision: text(new, "/target/hash"),
-        branch: name.clone().filter(|_| !is_tag),
-        tag: name.filter(|_| is_tag),
+        branch,
+        tag,
         default_branch: default_branch.clone(),
         message: text(new, "/target/message"),
         action: "push".to_owned(),
         pull_request: None,
-    }
+        is_deleted: false,
+    })
 }
 
 fn bitbucket_pull_request(event: &str, body: &Value) -> Found {
@@ -247,6 +264,7 @@ fn bitbucket_pull_request(event: &str, body: &Value) -> Found {
         message: text(body, "/pullrequest/title"),
         action: event.trim_start_matches("pullrequest:").to_owned(),
         pull_request: Some(Proposal { url: text(body, "/pullrequest/links/html/href"), fork: None }),
+        is_deleted: false,
     }])
 }
 
@@ -296,7 +314,7 @@ mod tests {
             let (provider, header, event) = EVENTS[which];
             match read(provider, &told(header, event, body.to_string().into_bytes())) {
                 Ok(Found::Events(events)) => for event in events {
-                    prop_assert!(repository::is_commit(&event.revision));
+                    prop_assert!(event.is_deleted || repository::is_commit(&event.revision));
                     prop_assert!(event.branch.is_some() != event.tag.is_some());
                     prop_assert!(event.branch.iter().chain(&event.tag).all(|name| repository::is_reference(name)));
                 },

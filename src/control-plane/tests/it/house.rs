@@ -249,6 +249,16 @@ pub(crate) async fn post(house: &House, path: &str, body: &str) -> (u16, String)
     request(house, "POST", path, Some(("Circle-Token", OPERATOR)), body).await
 }
 
+/// The same of an operator's call of any method with a body.
+pub(crate) async fn with_body(house: &House, method: &str, path: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nCircle-Token: {OPERATOR}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    );
+    call(house, (method, path), request).await
+}
+
 /// The same of anybody's call with these headers.
 pub(crate) async fn post_with(
     house: &House,

@@ -44,6 +44,8 @@ mod reruns;
 #[cfg(test)]
 mod restarts;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod serial;
 #[cfg(test)]
 mod ssh_keys;

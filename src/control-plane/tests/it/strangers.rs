@@ -81,7 +81,7 @@ impl Call {
                 "organization" | "class" | "class token" | "namespace" | "context" => {
                     matches!(reach, Reach::Organization(right) if is_enough(right))
                 }
-                "project" | "pipeline" | "workflow" | "approval" | "job" | "task" => {
+                "project" | "pipeline" | "workflow" | "approval" | "job" | "task" | "schedule" => {
                     matches!(reach, Reach::Organization(right) | Reach::Project(right) if is_enough(right))
                 }
                 "everything" => false,
@@ -113,7 +113,11 @@ async fn things(house: &House) -> Things {
     things
 }
 
-/// A class and a token of it, in the place of those that may be gone.
+/// One that is due once in four years.
+const SCHEDULE: &str = r#"{"name": "n", "attribution-actor": "current", "parameters": {"branch": "main"},
+    "timetable": {"per-hour": 1, "hours-of-day": [0], "days-of-month": [29], "months": ["FEB"]}}"#;
+
+/// A class and a token of it, and a schedule, in the place of those that may be gone.
 async fn renew(house: &House, things: &mut Things) {
     let token = r#"{"resource_class": "acme/spare", "nickname": "n"}"#;
     let class = r#"{"resource_class": "acme/spare", "description": ""}"#;
@@ -131,6 +135,20 @@ async fn renew(house: &House, things: &mut Things) {
     let spare = contexts["items"].as_array().unwrap().iter().find(|one| one["name"] == "spare").unwrap();
     things.insert("context", spare["id"].as_str().unwrap().to_owned());
     things.insert("class", classes["items"][0]["id"].as_str().unwrap().to_owned());
+    let schedules = format!("/api/v2/project/{PROJECT}/schedule");
+    let (_, listed) = get(house, &schedules, operator).await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    if listed["items"].as_array().unwrap().is_empty() {
+        let place = format!("/api/v3/repositories/{PROJECT}");
+        let repository = r#"{"url": "https://git.example/acme/shop", "provider": "github"}"#;
+        request(house, "PUT", &place, operator, repository).await;
+        let (status, made) = request(house, "POST", &schedules, operator, SCHEDULE).await;
+        assert_eq!(status, 201, "{made}");
+        // Its webhooks are signed, which no caller here does.
+        request(house, "DELETE", &place, operator, "").await;
+        let made: Value = serde_json::from_str(&made).unwrap();
+        things.insert("schedule", made["id"].as_str().unwrap().to_owned());
+    }
 }
 
 /// The address of a call, with what is there in its places.
@@ -171,6 +189,8 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
         ("GET", "/api/v2/context") => ("?owner-slug=gh/acme", ""),
         ("POST", "/api/v2/context") => ("", r#"{"name": "deploy", "owner": {"slug": "gh/acme"}}"#),
         ("GET", "/api/v3/audit") => ("?organization=gh/acme", ""),
+        ("POST", "/api/v2/project/{slug}/schedule") => ("", SCHEDULE),
+        ("PATCH", "/api/v2/schedule/{id}") => ("", "{}"),
         ("GET", "/api/v2/pipeline") => ("?org-slug=gh/acme", ""),
         _ => ("", ""),
     }
@@ -191,7 +211,7 @@ fn subject(mut call: Call) -> Call {
 
 /// Whether an answer is what those get who may not call.
 fn turned_away(call: &Call, (status, body): &(u16, String)) -> bool {
-    let hidden = ["project", "pipeline", "workflow", "job", "task", "namespace"];
+    let hidden = ["project", "pipeline", "workflow", "job", "task", "schedule", "namespace"];
     // And not a word about it.
     let hidden = hidden.iter().any(|kind| {
         let named = body.split_once(&format!("there is no {kind} "));

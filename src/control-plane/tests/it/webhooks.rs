@@ -12,7 +12,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
 
-const PROJECT: &str = "gh/acme/app";
+pub(crate) const PROJECT: &str = "gh/acme/app";
 const SECRET: &str = "a secret that nobody guesses";
 const PATH: &str = "/api/v3/webhooks/gh/acme/app";
 
@@ -34,7 +34,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    async fn new(provider: Provider, config: Option<&str>) -> Self {
+    pub(crate) async fn new(provider: Provider, config: Option<&str>) -> Self {
         Self::with(provider, config, |_| {}).await
     }
 
@@ -44,6 +44,16 @@ impl Place {
         change: impl FnOnce(&mut NewRepository),
     ) -> Self {
         let house = House::with(|settings| settings.insecure_fetch = true).await;
+        Self::within(house, provider, config, change).await
+    }
+
+    /// The same of a house that is there.
+    pub(crate) async fn within(
+        house: House,
+        provider: Provider,
+        config: Option<&str>,
+        change: impl FnOnce(&mut NewRepository),
+    ) -> Self {
         let folder = house.folder.path().join("app");
         fs::create_dir_all(folder.join(".circleci")).unwrap();
         git(&folder, &["init", "-q", "-b", "main"]);
@@ -103,7 +113,7 @@ fn headers<'h>(provider: Provider, event: &'h str, signature: &'h str) -> Vec<(&
     }
 }
 
-fn push(reference: &str, revision: &str, message: &str) -> Value {
+pub(crate) fn push(reference: &str, revision: &str, message: &str) -> Value {
     json!({
         "ref": reference, "after": revision, "deleted": false,
         "head_commit": {"id": revision, "message": message, "author": {"name": "Ann", "email": "ann@example.org"}},

@@ -48,7 +48,7 @@ mod tests {
         let pair = |value: &str| ("X".to_owned(), value.to_owned());
         job.environment = vec![pair("$CIRCLE_OIDC_TOKEN_V2"), pair("${CIRCLE_TAG:-}"), pair("$CIRCLE_SHA1")];
         let workflow = Workflow { name: "all".to_owned(), jobs: vec![job], max_auto_reruns: 0 };
-        let pipeline = Pipeline { workflows: vec![workflow], is_setup: false };
+        let pipeline = Pipeline { workflows: vec![workflow], is_setup: false, schedules: Vec::new() };
         let git = GitValues { revision: Some("abc".to_owned()), ..GitValues::default() };
         let said = sentence(&pipeline, &git).unwrap();
         assert!(said.ends_with("for them: CIRCLE_OIDC_TOKEN_V2, CIRCLE_TAG"), "{said}");
