@@ -6,6 +6,7 @@
 //! /jobs/{id}[/{task}[/{step}]]    a job's task with its steps and the log of one
 //! /jobs/{id}/tests                its test results
 //! /tasks/{id}/steps/{n}/raw       a log as plain text
+//! /runners                        who serves which class, what runs there and what waits
 //! /insights/{project}             how its workflows fare over time
 //! /jobs/{id}/{task}/artifacts/{path}, /reports/{key}/{id}/{task}/{path}   a report in a sandbox
 //! POST /session                   the operator's token or one's own, once; then a cookie
@@ -24,6 +25,7 @@ mod pipelines;
 mod raw;
 mod reports;
 mod response;
+mod runners;
 pub(crate) mod session;
 mod tests;
 pub(crate) mod welcome;
@@ -50,6 +52,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/jobs/{job}/{index}/artifacts/{path:.+}", get().to(reports::open))
         .route("/reports/{held}/{job}/{index}/{path:.+}", get().to(reports::report))
         .route("/tasks/{task}/steps/{step}/raw", get().to(raw::log))
+        .route("/runners", get().to(runners::page))
         .route("/insights/{project:.+}", get().to(insights::page))
         .route("/pipelines/{pipeline}/cancel", post().to(acts::cancel))
         .route("/workflows/{workflow}/cancel", post().to(acts::cancel_workflow))

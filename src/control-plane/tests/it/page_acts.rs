@@ -1,7 +1,7 @@
 //! What visitors do on the page, and reports of jobs that open in it.
 
 use crate::{
-    house::House,
+    house::{House, ONE_JOB, claim_one},
     page::{begun, browser, dom, get, post, read, signed_in, store_bytes},
 };
 use protocol::{JobStatus, PipelineId, WorkflowStatus};
@@ -131,5 +131,21 @@ async fn an_address_of_a_report_is_good_for_one_task_and_for_hours() {
     {
         assert_eq!(get(&house, &forged, "").await.status, 404, "{forged}");
     }
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn the_page_of_runners_says_who_serves_what_and_which_tasks_wait_for_nobody() {
+    let house = House::new().await;
+    house.pipeline(ONE_JOB).await;
+    let waiting = read(&house, "/runners").await;
+    assert!(
+        waiting.contains("no live runner serves acme/linux") && waiting.contains("1 waiting"),
+        "{waiting}"
+    );
+    let (_, _) = claim_one(&house.runner().await).await;
+    let held = read(&house, "/runners").await;
+    assert!(held.contains("1 live · 1 running · 0 waiting") && !held.contains("no live runner"), "{held}");
+    assert!(held.contains(">build <span"), "{held}");
     house.running.stop().await;
 }
