@@ -263,6 +263,11 @@ impl Server {
         self.transport.operator(&self.token)
     }
 
+    /// A launch-agent's side of its API.
+    pub fn runner(&self, token: &str) -> client::Runner {
+        self.transport.runner(token)
+    }
+
     /// Makes a resource class with a token, and gives the token.
     pub async fn class(&self, class: &str) -> String {
         let operator = self.operator();

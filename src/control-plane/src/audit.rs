@@ -128,6 +128,7 @@ impl Plane {
             Belonging::Workflow(id) => format!("workflow {id}"),
             Belonging::Job(id) => format!("job {id}"),
             Belonging::Task(id) => format!("task {id}"),
+            Belonging::Schedule(id) => format!("schedule {id}"),
         };
         match project {
             Some(project) => self.tell_of_project(who, deed, (&project, &subject)).await,

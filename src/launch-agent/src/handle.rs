@@ -145,8 +145,9 @@ impl Handle {
     }
 }
 
-/// A task takes a dozen descriptors; the usual soft limit of 1,024 is for programs that `select`.
-fn raise_descriptor_limit(log: &Logger) {
+/// As many descriptors as the host allows: a task takes a dozen and a held-open claim one, and the usual soft limit of 1,024
+/// is for programs that `select`.
+pub fn raise_descriptor_limit(log: &Logger) {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {

@@ -58,7 +58,7 @@ mod supervisor;
 mod task;
 
 pub use engine::find_engine;
-pub use handle::{Finished, Handle, log_panics, start, sweep, unfinished};
+pub use handle::{Finished, Handle, log_panics, raise_descriptor_limit, start, sweep, unfinished};
 pub use host::{StartError, life::EndOrder};
 pub use pulse::Pulse;
 pub use reload::{Program, ReloadError, assurance, take_orders};

@@ -42,6 +42,7 @@ pub(crate) fn server(options: &Server) -> Result<u8, Failure> {
 fn serve(options: &Server) -> Result<(), Failure> {
     let program = program::task_agent(options.task_agent.as_deref())?;
     let log = logging::to_stderr(options.log_format, slog::Level::Info);
+    launch_agent::raise_descriptor_limit(&log);
     let mut settings = Settings::new(options.data_dir.clone(), options.listen, program);
     settings.lease = options.lease;
     settings.public_url.clone_from(&options.public_url);

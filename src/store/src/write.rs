@@ -1,11 +1,10 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, Fired, InstanceRow, JobRow, LayerRow, OrbRow, PipelineRow,
-    ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow, StatusRow, TaskRow, TestsRow,
-    TokenRow, WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs, repositories, runs, schedules,
-    ssh_keys,
-    statuses, steps, tasks, tested,
+    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, Fired, InstanceRow, JobRow, LayerRow, OrbRow,
+    PipelineRow, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow, StatusRow,
+    TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs,
+    repositories, runs, schedules, ssh_keys, statuses, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,

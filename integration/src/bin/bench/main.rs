@@ -10,6 +10,7 @@ mod dispatch;
 mod fleet;
 mod flood;
 mod follow;
+mod held;
 mod leases;
 mod masking;
 mod memory;
@@ -51,6 +52,8 @@ pub(crate) struct Scale {
     pub(crate) contained: usize,
     /// Files of a cache; a fifth as many artifacts.
     pub(crate) files: usize,
+    /// Claims held open at once.
+    pub(crate) held: usize,
 }
 
 const FULL: Scale = Scale {
@@ -61,9 +64,18 @@ const FULL: Scale = Scale {
     adopted: 100,
     contained: 50,
     files: 50_000,
+    held: 10_000,
 };
-const QUICK: Scale =
-    Scale { samples: 20, jobs: 50, output: 64 << 20, tasks: 20, adopted: 20, contained: 10, files: 5_000 };
+const QUICK: Scale = Scale {
+    samples: 20,
+    jobs: 50,
+    output: 64 << 20,
+    tasks: 20,
+    adopted: 20,
+    contained: 10,
+    files: 5_000,
+    held: 500,
+};
 
 /// Measures some rows.
 type Measure = fn(Scale) -> Vec<Row>;
@@ -72,7 +84,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 12] = [
+    let rows: [(&str, Measure); 13] = [
         ("dispatch", dispatch::rows),
         ("jobs", fleet::rows),
         ("output", flood::rows),
@@ -85,10 +97,11 @@ fn main() -> ExitCode {
         ("artifacts", stored::artifacts),
         ("cache", stored::cache),
         ("checkout", checkout::rows),
+        ("held", held::rows),
     ];
     if let Some(unknown) = wanted.iter().find(|word| rows.iter().all(|(name, _)| name != **word)) {
         eprintln!(
-            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking, artifacts, cache, checkout [--quick]"
+            "bench: there is no row `{unknown}`: dispatch, jobs, output, memory, leases, adoption, compile, containers, masking, artifacts, cache, checkout, held [--quick]"
         );
         return ExitCode::from(2);
     }
