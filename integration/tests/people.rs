@@ -1,5 +1,7 @@
 //! People of a control plane with the real programs: known, given roles, calling by tokens of their own, and told of.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use integration::{
     fleet::{CLASS, Fleet},
     local::Ended,

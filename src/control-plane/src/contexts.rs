@@ -14,13 +14,13 @@ use crate::{
 };
 use compiler::Inputs;
 use protocol::{
-    api::Variables,
+    api::{NewPipeline, Variables},
     contexts::{
         LONGEST_CONTEXT, LONGEST_VALUE, MOST_CONTEXTS, MOST_RESTRICTIONS, MOST_VARIABLES, NewRestriction,
         RestrictionKind, is_variable,
     },
     people::organization,
-    pipeline::Job,
+    pipeline::{Job, Pipeline as Compiled},
     task::Variable,
 };
 use std::sync::{PoisonError, RwLock};
@@ -344,5 +344,26 @@ fn restriction(new: NewRestriction) -> Result<(RestrictionKind, String), Refusal
         other => Err(Refusal::Bad(format!(
             "restrictions of the type `{other}` are not offered: `project` and `expression` are"
         ))),
+    }
+}
+
+impl Plane {
+    /// A job whose context is not there runs without its variables, and that is said.
+    pub(crate) fn missing_contexts(&self, new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
+        let is_there = |name: &String| {
+            new.contexts.contains_key(name) || self.contexts.of_project(&new.project, name).is_some()
+        };
+        let jobs = compiled.workflows.iter().flat_map(|workflow| &workflow.jobs);
+        let named = jobs.flat_map(|job| job.contexts.iter().map(move |context| (context, &job.name)));
+        let missing = named.filter(|(context, _)| !is_there(context));
+        missing
+            .map(|(context, job)| {
+                format!(
+                    "{}: warning: the job `{job}` uses the context `{context}`, which was not given and is not kept \
+                     here: its variables are not set\n",
+                    new.config_path
+                )
+            })
+            .collect()
     }
 }

@@ -104,7 +104,7 @@ subjects! {
     /// The context in the address.
     TheContext: |named| {
         let found = named.id(&["context"]).and_then(|id| named.plane.contexts.by_id(id));
-        found.map_or(Of::Nothing, |known| Of::ContextOf(known.row.organization))
+        found.map_or(Of::Nothing, |known| Of::ContextWithin(known.row.organization))
     };
     /// The schedule in the address.
     TheSchedule: |named| named.belonging(&["id"], Belonging::Schedule);
@@ -161,11 +161,11 @@ pub(crate) enum Of {
     /// By its name.
     Organization(String),
     /// A context, by its organization: whoever may not see it does not hear which that is.
-    ContextOf(String),
+    ContextWithin(String),
     /// Of resource classes.
     Namespace(String),
     /// A resource class, by its namespace: the same.
-    ClassOf(String),
+    ClassWithin(String),
     /// By their login.
     Person(String),
     /// By what belongs to it.
@@ -198,7 +198,7 @@ impl<'c> Named<'c> {
 
     fn namespace(&self, find: impl Fn(&Plane, Uuid) -> Option<protocol::ResourceClass>) -> Of {
         let found = self.id(&["id"]).and_then(|id| find(self.plane, id));
-        found.map_or(Of::Nothing, |class| Of::ClassOf(class.namespace().to_owned()))
+        found.map_or(Of::Nothing, |class| Of::ClassWithin(class.namespace().to_owned()))
     }
 }
 
@@ -245,8 +245,8 @@ impl Plane {
                 return Err(forbidden(who, right, EVERYWHERE));
             }
             (_, Of::Nothing) => None,
-            (_, Of::Organization(name) | Of::ContextOf(name)) => who.in_organization(name),
-            (_, Of::Namespace(name) | Of::ClassOf(name)) => who.in_namespace(name),
+            (_, Of::Organization(name) | Of::ContextWithin(name)) => who.in_organization(name),
+            (_, Of::Namespace(name) | Of::ClassWithin(name)) => who.in_namespace(name),
             (_, Of::Project(name)) => who.in_project(name),
             (_, Of::Belonging(what)) => self.right_over(who, *what).await?,
             (_, Of::Approval(id)) => self.right_over(who, Belonging::Workflow(*id)).await?,

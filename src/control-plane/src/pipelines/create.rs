@@ -495,24 +495,3 @@ pub(super) async fn compile(new: &NewPipeline, inputs: Inputs) -> Result<(Compil
         }
     }
 }
-
-impl Plane {
-    /// A job whose context is not there runs without its variables, and that is said.
-    pub(super) fn missing_contexts(&self, new: &NewPipeline, compiled: &Compiled) -> Vec<String> {
-        let is_there = |name: &String| {
-            new.contexts.contains_key(name) || self.contexts.of_project(&new.project, name).is_some()
-        };
-        let jobs = compiled.workflows.iter().flat_map(|workflow| &workflow.jobs);
-        let named = jobs.flat_map(|job| job.contexts.iter().map(move |context| (context, &job.name)));
-        let missing = named.filter(|(context, _)| !is_there(context));
-        missing
-            .map(|(context, job)| {
-                format!(
-                    "{}: warning: the job `{job}` uses the context `{context}`, which was not given and is not kept \
-                     here: its variables are not set\n",
-                    new.config_path
-                )
-            })
-            .collect()
-    }
-}

@@ -56,7 +56,11 @@ mod tests {
         last.requires = vec![Requirement::success("approve-fork")];
         let jobs = vec![job("approve-fork", Kind::NoOp), last];
         let workflow = |jobs| Workflow { name: "all".to_owned(), jobs, max_auto_reruns: 0 };
-        Compiled { workflows: vec![workflow(jobs), workflow(Vec::new())], is_setup: false }
+        Compiled {
+            workflows: vec![workflow(jobs), workflow(Vec::new())],
+            is_setup: false,
+            schedules: Vec::new(),
+        }
     }
 
     #[test]
