@@ -6,6 +6,7 @@ use crate::{
     table::{Row, Samples, mebibytes, ratio},
 };
 use client::TaskClient;
+use futures_util::future::join_all;
 use integration::rig::{Rig, Server};
 use protocol::{
     StepNumber,
@@ -143,18 +144,12 @@ fn read(claim: &mut TcpStream) -> Option<Claimed> {
 async fn stored(server: &Server, token: &str, claimed: &[Claimed], scale: Scale, rig: &Rig) -> Row {
     let each = scale.samples;
     let runner = server.runner(token);
+    let begun = Instant::now();
     let writers = claimed.iter().take(WRITERS).map(|claimed| {
         let (task, epoch) = (runner.task(&claimed.task_token), claimed.epoch);
-        actix_rt::spawn(async move {
-            task.begin(epoch).await.expect("the lease is good");
-            write(&task, epoch, each).await;
-        })
+        async move { write(&task, epoch, each).await }
     });
-    let writers: Vec<_> = writers.collect();
-    let (count, begun) = (writers.len() * each, Instant::now());
-    for writer in writers {
-        writer.await.expect("every chunk is taken");
-    }
+    let count = join_all(writers).await.len() * each;
     let took = begun.elapsed();
     let floor = synced(rig, count);
     Row {
@@ -172,6 +167,7 @@ async fn write(task: &TaskClient, epoch: protocol::Epoch, chunks: usize) {
     let line = format!("{}\n", "output ".repeat(CHUNK / 7));
     let text = &line.as_bytes()[..CHUNK];
     let frame = zstd::bulk::compress(text, 1).expect("it is small");
+    task.begin(epoch).await.expect("the lease is good");
     for place in 0..chunks {
         let (offset, length) = ((place * CHUNK) as u64, u32::try_from(CHUNK).expect("it is small"));
         let mut body = Vec::new();

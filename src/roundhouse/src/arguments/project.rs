@@ -56,7 +56,7 @@ pub(crate) enum ProjectCommand {
         #[arg(long, value_enum, value_name = "OF", requires = "token_file")]
         statuses: Option<StatusesOf>,
 
-        /// Where the provider's API is, as https://git.example/api/v3 [default: that of the repository's host]
+        /// Where the provider's API is, as `https://git.example/api/v3` [default: that of the repository's host]
         #[arg(long, value_name = "URL", requires = "statuses")]
         api: Option<String>,
 
