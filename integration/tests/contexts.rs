@@ -1,5 +1,7 @@
 //! Contexts and variables of projects with the real programs: given by the command line, and to the jobs that may have them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use integration::{
     fleet::{CLASS, Fleet},
     local::Ended,
@@ -84,4 +86,34 @@ async fn a_job_has_what_its_contexts_and_project_keep_masked_and_a_guarded_one_i
         let bytes = fs::read(fleet.server.data.join(name)).unwrap_or_default();
         assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{name}");
     }
+}
+
+/// What the job's step sees of its variables, printed where masking finds nothing.
+async fn seen(fleet: &Fleet) -> String {
+    let created = fleet.server.operator().create_pipeline(&pipeline(CONFIG, CLASS)).await.unwrap();
+    let view = fleet.server.ended(created.id).await;
+    let log = fleet.log(&view, "build", "show").await;
+    let decoded =
+        Command::new("sh").args(["-c", "echo \"$0\" | base64 -d"]).arg(log.lines().next().unwrap()).output();
+    String::from_utf8(decoded.unwrap().stdout).unwrap()
+}
+
+#[actix_rt::test]
+async fn a_new_key_opens_all_that_lay_sealed_with_the_old_one_also_in_the_next_life() {
+    let mut fleet = Fleet::start(&[]).await;
+    for name in ["first", "second", "guarded"] {
+        done(fleet.roundhouse(&["context", "create", "local", name]));
+    }
+    with_input(&fleet, &["context", "store-secret", "local", "second", "C"], &format!("{SECRET}\n"));
+    with_input(&fleet, &["project", "env", "set", "local/rig", "A"], "of-the-project");
+    let key = fleet.server.data.join("secrets.key");
+    let old = fs::read_to_string(&key).unwrap();
+    done(fleet.roundhouse(&["server", "rotate-key"]));
+    let new = fs::read_to_string(&key).unwrap();
+    assert!(new != old && new.trim().len() == old.trim().len(), "one key, and another");
+    assert_eq!(seen(&fleet).await.trim(), format!("of-the-project||{SECRET}|the job's"));
+    let address = fleet.server.url.trim_start_matches("http://").to_owned();
+    fleet.server.program().kill();
+    fleet.server = fleet.rig.server_at("server", &address);
+    assert_eq!(seen(&fleet).await.trim(), format!("of-the-project||{SECRET}|the job's"));
 }
