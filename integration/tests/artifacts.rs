@@ -207,7 +207,8 @@ async fn a_large_file_that_a_killed_task_agent_had_handed_over_is_stored_whole()
 #[actix_rt::test]
 async fn a_file_that_changes_while_it_is_stored_is_named_and_fails_nothing() {
     let house = House::new().await;
-    let make = "head -c 1000000 /dev/zero > growing; cp growing rewritten
+    // Large enough that whoever changes them has its turn on a busy machine while they are read, and in one part each.
+    let make = "head -c 16000000 /dev/zero > growing; cp growing rewritten
         (while echo more >> growing; do :; done) > /dev/null 2>&1 &
         (while head -c 1000000 /dev/urandom | dd of=rewritten conv=notrunc; do :; done) > /dev/null 2>&1 &
         sleep 0.2";

@@ -122,9 +122,7 @@ async fn no_answer_no_file_and_no_line_has_a_value_but_the_end_of_a_projects() {
     house.running.stop().await;
 }
 
-#[actix_web::test]
-async fn a_job_that_may_not_have_its_context_is_unauthorized_says_why_and_what_requires_that_runs() {
-    let config = "
+const GUARDED: &str = "
 version: 2.1
 jobs:
   job: &job {machine: true, resource_class: acme/linux, steps: [run: make]}
@@ -135,17 +133,28 @@ workflows:
       - job: {name: after, requires: [deploy]}
       - job: {name: told, requires: [deploy: unauthorized]}
 ";
-    let house = House::new().await;
-    let deploy = context(&house, "deploy").await;
-    let only = r#"pipeline.git.branch == "main""#;
-    let (status, restriction) = restrict(&house, &deploy, "expression", only).await;
+const ONLY_MAIN: &str = r#"pipeline.git.branch == "main""#;
+
+/// The context of that configuration, which only `main` may use.
+async fn guarded(house: &House) -> String {
+    let deploy = context(house, "deploy").await;
+    let (status, restriction) = restrict(house, &deploy, "expression", ONLY_MAIN).await;
     assert_eq!(status, 201, "{restriction}");
-    let on = async |branch: &str| {
-        let git = GitValues { branch: Some(branch.to_owned()), ..GitValues::default() };
-        let new = protocol::api::NewPipeline { git, ..new_pipeline(config) };
-        house.operator.create_pipeline(&new).await.unwrap().id
-    };
-    let topic = on("topic").await;
+    deploy
+}
+
+/// A pipeline of it on this branch.
+async fn on(house: &House, branch: &str) -> protocol::PipelineId {
+    let git = GitValues { branch: Some(branch.to_owned()), ..GitValues::default() };
+    let new = protocol::api::NewPipeline { git, ..new_pipeline(GUARDED) };
+    house.operator.create_pipeline(&new).await.expect("it is valid").id
+}
+
+#[actix_web::test]
+async fn a_job_that_may_not_have_its_context_is_unauthorized_says_why_and_what_requires_that_runs() {
+    let house = House::new().await;
+    guarded(&house).await;
+    let topic = on(&house, "topic").await;
     assert_eq!(
         house.statuses(topic).await,
         [("deploy", JobStatus::Unauthorized), ("after", JobStatus::NotRun), ("told", JobStatus::Queued)]
@@ -153,20 +162,27 @@ workflows:
     );
     let reason = house.view(topic).await.workflows[0].jobs[0].reason.clone().unwrap();
     assert!(
-        reason.contains("the context `deploy` may not be used here") && reason.contains(only),
+        reason.contains("the context `deploy` may not be used here") && reason.contains(ONLY_MAIN),
         "{reason}"
     );
-    let runner = house.runner().await;
-    let (claimed, task) = claim_one(&runner).await;
+    let (claimed, task) = claim_one(&house.runner().await).await;
     task.begin(claimed.epoch).await.unwrap();
     crate::house::end(&claimed, &task, protocol::Outcome::Success).await;
     assert_eq!(house.view(topic).await.workflows[0].status, WorkflowStatus::Failed);
-    let main = on("main").await;
+    let main = on(&house, "main").await;
     assert_eq!(house.statuses(main).await[0].1, JobStatus::Queued);
-    // What is taken away before anybody has it is not given any more.
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_context_that_is_taken_away_before_anybody_has_it_is_not_given_any_more() {
+    let house = House::new().await;
+    let deploy = guarded(&house).await;
+    let main = on(&house, "main").await;
     let (_, project) = get(&house, "/api/v2/project/gh/acme/shop", operator()).await;
     let own = json(&project)["id"].as_str().unwrap().to_owned();
     assert_eq!(restrict(&house, &deploy, "project", &uuid::Uuid::nil().to_string()).await.0, 201);
+    let runner = house.runner().await;
     assert!(runner.claim(&crate::house::claim(1, 0)).await.unwrap().is_empty());
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     let job = loop {
@@ -178,7 +194,7 @@ workflows:
     };
     assert!(job.status == JobStatus::Canceled && job.reason.unwrap().contains("other projects"));
     assert_eq!(restrict(&house, &deploy, "project", &own).await.0, 201);
-    assert_eq!(house.statuses(on("main").await).await[0].1, JobStatus::Queued);
+    assert_eq!(house.statuses(on(&house, "main").await).await[0].1, JobStatus::Queued);
     house.running.stop().await;
 }
 
