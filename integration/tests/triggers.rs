@@ -138,7 +138,7 @@ async fn a_configuration_behind_a_token_is_fetched_with_the_projects_and_the_job
     let http = Http::serve_to(&fleet.rig.path("git"), Some(SHOWN));
     let url = format!("{}/app.git", http.url);
     let config = format!(
-        "version: 2.1\njobs: {{only: {{machine: true, resource_class: {CLASS}, steps: [run: {{name: it, command: env}}]}}}}\n"
+        "version: 2.1\njobs: {{build: {{machine: true, resource_class: {CLASS}, steps: [run: {{name: it, command: env}}]}}}}\n"
     );
     let revision = repository.commit(".circleci/config.yml", &config, "refs/heads/main");
     let token = fleet.rig.write("token", "a-token\n").display().to_string();
@@ -154,8 +154,8 @@ async fn a_configuration_behind_a_token_is_fetched_with_the_projects_and_the_job
     assert!(received.pipelines.len() == 1 && received.message.contains("made"), "{received:?}");
     let view = fleet.server.ended(received.pipelines[0].id).await;
     assert!(view.errors.is_empty(), "{:?}", view.errors);
-    assert_eq!(job(&view, "only").status, JobStatus::Success);
-    let log = fleet.log(&view, "only", "it").await;
+    assert_eq!(job(&view, "build").status, JobStatus::Success);
+    let log = fleet.log(&view, "build", "it").await;
     assert!(log.contains("CIRCLE_SHA1=") && !log.contains("a-token"), "{log}");
     let left = std::fs::read_dir(fleet.server.data.join("fetches")).expect("it is there").count();
     assert_eq!(left, 0, "a token lies in a fetch's own directory, and goes with it");
