@@ -29,7 +29,7 @@ use protocol::{
 use std::{path::Path, time::Duration};
 
 const CLASS: &str = "rig/linux";
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 const STEP: u32 = 1;
 
 /// Every built-in step; two tasks of another user; a service on localhost and by name.
