@@ -53,7 +53,8 @@ fn key(plane: &Plane, until: i64, name: &ArtifactName) -> String {
 pub(crate) struct Held {
     held: String,
     job: String,
-    index: u32,
+    /// What is no number is answered by a page as well.
+    index: String,
     path: String,
 }
 
@@ -64,13 +65,10 @@ pub(crate) async fn report(
     place: web::Path<Held>,
 ) -> Result<HttpResponse, NoPage> {
     let Held { held, job, index, path } = place.into_inner();
-    let name = ArtifactName { job, index, path };
-    if !is_good(&plane, &held, &name) {
-        return Err(Refusal::Missing(
-            "this address is not good any more: open the report from its job".to_owned(),
-        )
-        .into());
-    }
+    let named = index.parse().ok().map(|index| ArtifactName { job, index, path });
+    let stale =
+        || Refusal::Missing("this address is not good any more: open the report from its job".to_owned());
+    let name = named.filter(|name| is_good(&plane, &held, name)).ok_or_else(stale)?;
     let root = root(&request, &held, &name);
     Ok(shown(&plane, &name, &request, |answer, path| tell(answer, path, &root)).await?)
 }

@@ -126,9 +126,14 @@ async fn an_address_of_a_report_is_good_for_one_task_and_for_hours() {
     let other_task = address.replace("/0/", "/1/");
     let later = format!("/reports/{}-{rest}", until.parse::<i64>().unwrap() + 1);
     let past = format!("/reports/1-{rest}");
-    for forged in
-        [other_task, later, past, address.replace("a.html", "..%2fa.html"), "/reports/1/x/0/a".to_owned()]
-    {
+    for forged in [
+        other_task,
+        later,
+        past,
+        address.replace("a.html", "..%2fa.html"),
+        "/reports/1/x/0/a".to_owned(),
+        "/reports/1-x/x/-7/a".to_owned(),
+    ] {
         assert_eq!(get(&house, &forged, "").await.status, 404, "{forged}");
     }
     house.running.stop().await;
