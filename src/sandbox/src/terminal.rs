@@ -9,7 +9,7 @@ use nix::{
 };
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use std::{
-    io,
+    io::{self, Read},
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -27,7 +27,7 @@ pub struct Size {
 pub struct Terminal {
     /// What a command writes into.
     pub inside: OwnedFd,
-    /// Where it comes out. Once nobody has the other end open, reading fails with [`is_closed`].
+    /// Where it comes out, to be read with [`read`].
     pub outside: OwnedFd,
 }
 
@@ -54,18 +54,28 @@ fn resize(terminal: &OwnedFd, size: Size) -> io::Result<()> {
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whether a read failed because nobody has the other end of the terminal open: it is at its end.
-pub fn is_closed(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EIO)
+/// Reads what came out of a terminal; nothing, once nobody has its other end open and all was read.
+///
+/// The kernel looks for bytes first, and then whether the other end is closed (`n_tty_read`). What a command wrote between
+/// the two, just before it ended, is there for whoever asks a second time.
+pub fn read(outside: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    match read_unless_closed(outside, into)? {
+        Some(length) => Ok(length),
+        None => Ok(read_unless_closed(outside, into)?.unwrap_or(0)),
+    }
+}
+
+fn read_unless_closed(outside: &mut impl Read, into: &mut [u8]) -> io::Result<Option<usize>> {
+    match outside.read(into) {
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        fs::File,
-        io::{Read, Write},
-    };
+    use std::{fs::File, io::Write};
 
     const SIZE: Size = Size { columns: 80, rows: 24 };
 
@@ -75,14 +85,34 @@ mod tests {
         let (mut inside, mut outside) = (File::from(inside), File::from(outside));
         let bytes: Vec<u8> = (0..=255).collect();
         inside.write_all(&bytes).unwrap();
-        let mut read = vec![0; bytes.len()];
-        outside.read_exact(&mut read).unwrap();
-        assert_eq!(read, bytes);
+        let mut came = vec![0; bytes.len()];
+        outside.read_exact(&mut came).unwrap();
+        assert_eq!(came, bytes);
         inside.write_all(b"last\n").unwrap();
         drop(inside);
         let mut rest = [0; 16];
-        assert_eq!(outside.read(&mut rest).unwrap(), 5);
-        assert!(is_closed(&outside.read(&mut rest).unwrap_err()));
+        assert_eq!(read(&mut outside, &mut rest).unwrap(), 5);
+        assert_eq!(read(&mut outside, &mut rest).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_written_just_before_the_end_while_somebody_reads_is_all_there() {
+        for _ in 0..10_000 {
+            let Terminal { inside, outside } = Terminal::open(SIZE).unwrap();
+            rustix::io::ioctl_fionbio(&outside, true).unwrap();
+            let (mut inside, mut outside) = (File::from(inside), File::from(outside));
+            let writer = std::thread::spawn(move || inside.write_all(&[b'x'; 3600]).unwrap());
+            let (mut heard, mut piece) = (0, [0; 8192]);
+            loop {
+                match read(&mut outside, &mut piece) {
+                    Ok(0) => break,
+                    Ok(length) => heard += length,
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+            }
+            writer.join().unwrap();
+            assert_eq!(heard, 3600);
+        }
     }
 
     #[test]

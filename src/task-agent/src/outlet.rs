@@ -1,6 +1,6 @@
 //! Where a command's output comes out: of a terminal, as the programs of CircleCI's jobs see one, or of a pipe.
 
-use sandbox::terminal::{Size, Terminal, is_closed};
+use sandbox::terminal::{self, Size, Terminal};
 use std::{
     fs::File,
     io::{self, Read},
@@ -71,10 +71,7 @@ impl Outlet {
 
 impl Read for Outlet {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self.file.read(into) {
-            Err(error) if is_closed(&error) => Ok(0),
-            read => read,
-        }
+        terminal::read(&mut self.file, into)
     }
 }
 
