@@ -17,7 +17,7 @@ mod memory;
 mod stored;
 mod table;
 
-#[path = "../../../tests/containers/images.rs"]
+#[path = "../../../tests/it/containers/images.rs"]
 #[expect(
     dead_code,
     clippy::unwrap_used,

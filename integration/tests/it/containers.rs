@@ -2,18 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "containers/failures.rs"]
 mod failures;
-#[path = "containers/images.rs"]
 mod images;
-#[path = "containers/registry.rs"]
 mod registry;
-#[path = "containers/services.rs"]
 mod services;
 
-#[path = "../../src/containers/tests/it/podman.rs"]
-mod podman;
-
+use crate::podman::Podman;
 use integration::{
     local::Ended,
     pipelines::{count_to, job, logged, numbers, only_task},
@@ -21,7 +15,6 @@ use integration::{
     rig::{Agent, Rig, Server},
     wait,
 };
-use podman::Podman;
 use protocol::{
     ids::PipelineId,
     status::{JobStatus, WorkflowStatus},

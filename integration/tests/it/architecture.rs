@@ -1,8 +1,6 @@
 //! The rules of the house that no compiler holds: who may use whom, how long things may be, what they may be called.
 
-#[path = "architecture/edges.rs"]
 mod edges;
-#[path = "architecture/source.rs"]
 mod source;
 
 use edges::{Workspace, programs_tree};

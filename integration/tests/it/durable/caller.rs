@@ -1,6 +1,6 @@
 //! Callers that write to a control plane and note what it acknowledged; a call that fails ends its caller for now.
 
-use crate::{
+use super::{
     CLASS,
     known::{Held, Known, STEP, content_of, log},
 };

@@ -1,8 +1,6 @@
 //! What the control plane acknowledged is there after it was killed at any moment, once each, and in every backup.
 
-#[path = "durable/caller.rs"]
 mod caller;
-#[path = "durable/known.rs"]
 mod known;
 
 use caller::Callers;

@@ -79,7 +79,7 @@ async fn pycircleci_reads_approves_reruns_and_cancels() {
     for _ in 0..2 {
         begin(&server, ENDLESS, CLASS).await;
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/pycircleci_does.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/pycircleci_does.py");
     let mut command = Command::new(python);
     command.arg(script).args([&server.url, &server.token]).arg(&gate).arg(rig.path(""));
     let ended = rig.finish(command);

@@ -2,16 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../src/containers/tests/it/podman.rs"]
-#[expect(dead_code, reason = "the room of containers uses more of it")]
-mod podman;
-
+use crate::podman::Podman;
 use integration::{
     pipelines::{count_to, job, logged, numbers, only_task},
     rig::{Agent, Rig, Server},
     wait,
 };
-use podman::Podman;
 use protocol::{
     ids::PipelineId,
     status::{JobStatus, WorkflowStatus},
