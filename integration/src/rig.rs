@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many lines of each log a failed test shows.
 const LAST_WORDS: usize = 40;
 
+/// With this option a control plane is called over TLS.
+pub const SELF_SIGNED: &str = "--tls-self-signed";
+
 const PROGRAMS: [&str; 2] = ["roundhouse", "roundhouse-task-agent"];
 
 /// A temporary directory that every account may enter, and the programs.
@@ -40,7 +43,7 @@ pub struct Rig {
 /// A running control plane.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens, as `http://…`.
+    /// Where it listens, as `http://…` or `https://…`.
     pub url: String,
     /// The operator's token.
     pub token: String,
@@ -162,8 +165,11 @@ impl Rig {
             lines(&program.log).iter().skip(before).find_map(|line| told(line, "listening", "address"))
         });
         let token = fs::read_to_string(data.join("operator-token")).expect("a started server has written it");
-        let url = format!("http://{address}");
-        let transport = client::Transport::new(client::Settings::new(&url)).expect("its address is sound");
+        let is_secure = options.contains(&SELF_SIGNED);
+        let url = format!("{}://{address}", if is_secure { "https" } else { "http" });
+        let mut settings = client::Settings::new(&url);
+        settings.ca_file = is_secure.then(|| data.join("tls/authority.pem"));
+        let transport = client::Transport::new(settings).expect("its address is sound");
         Server { url, token: token.trim().to_owned(), data, transport, program }
     }
 
@@ -272,8 +278,12 @@ impl Server {
     pub async fn class(&self, class: &str) -> String {
         let operator = self.operator();
         let resource_class: ResourceClass = class.parse().expect("a resource class");
-        let resource =
-            Resource { id: None, resource_class: resource_class.clone(), description: String::new() };
+        let resource = Resource {
+            id: None,
+            resource_class: resource_class.clone(),
+            description: String::new(),
+            max_tasks: None,
+        };
         operator.create_resource(&resource).await.expect("a new resource class");
         let token =
             Token { id: None, resource_class, nickname: "rig".to_owned(), token: None, created_at: None };

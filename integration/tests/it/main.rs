@@ -36,6 +36,7 @@ mod splitting;
 mod statuses;
 mod stopped;
 mod systemd;
+mod tls;
 mod told;
 mod tour;
 mod triggers;

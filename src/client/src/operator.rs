@@ -15,6 +15,7 @@ use protocol::{
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
+    queue::{ClassLimit, ProjectRules},
     schedule::{NewSchedule, Schedule},
     transfer::Content,
     webhook::{NewRepository, Repository},
@@ -58,6 +59,24 @@ impl Operator {
     pub async fn delete_resource(&self, id: &str, force: bool) -> Result<(), ClientError> {
         let force = if force { "/force" } else { "" };
         self.delete(format!("/api/v3/runner/resource/{}{force}", escaped(id))).send(&self.link).await?.done()
+    }
+
+    /// Says how many tasks of a resource class run at once at most.
+    pub async fn limit_resource(&self, id: &str, limit: &ClassLimit) -> Result<(), ClientError> {
+        let path = format!("/api/v3/runner/resource/{}/limit", escaped(id));
+        Call::new(Method::PUT, path, &self.token).json(limit).send(&self.link).await?.done()
+    }
+
+    /// A project's part in the queue.
+    pub async fn project_rules(&self, project: &str) -> Result<ProjectRules, ClientError> {
+        let path = format!("/api/v3/projects/{}/queue", escaped_path(project));
+        self.get(path).send(&self.link).await?.read()
+    }
+
+    /// Says what it is.
+    pub async fn rule_project(&self, project: &str, rules: &ProjectRules) -> Result<(), ClientError> {
+        let path = format!("/api/v3/projects/{}/queue", escaped_path(project));
+        Call::new(Method::PUT, path, &self.token).json(rules).send(&self.link).await?.done()
     }
 
     /// The tokens of a resource class, without their secrets.

@@ -182,7 +182,12 @@ async fn nobody_there_is_told_after_some_tries() {
 async fn what_would_happen_twice_is_sent_once() {
     let server = Server::plain();
     server.serve(Answer::Status(503));
-    let resource = protocol::api::Resource { id: None, resource_class: class(), description: String::new() };
+    let resource = protocol::api::Resource {
+        id: None,
+        resource_class: class(),
+        description: String::new(),
+        max_tasks: None,
+    };
     let error = operator(&server).create_resource(&resource).await.unwrap_err();
     assert!(matches!(error, ClientError::Server { status: 503, .. }), "{error}");
     assert_eq!(server.heads().len(), 1);

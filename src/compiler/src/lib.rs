@@ -57,6 +57,11 @@ pub fn times(cron: &str) -> Option<protocol::times::Times> {
     cron::times(cron)
 }
 
+/// The values of a pipeline by their full names, as far as it has any; its parameters are not among them.
+pub fn values(inputs: &Inputs) -> BTreeMap<String, String> {
+    values::Values::new(inputs, ".circleci/config.yml").into_texts()
+}
+
 use protocol::{
     PipelineId,
     api::{GitValues, Selection},

@@ -4,6 +4,7 @@ use crate::{
     Inputs, declaration::Declaration, diagnostics, findings::Findings, pipeline::MAX_VALUE, scope::Arguments,
 };
 use protocol::api::ScheduledBy;
+use std::collections::BTreeMap;
 use yaml::{Diagnostic, Node, Span};
 
 /// Names that a pipeline of ours has no value for: they are empty, as they are for a pipeline of another trigger.
@@ -192,6 +193,12 @@ impl Values {
         let texts = texts.map(|(name, text)| (name.to_owned(), Node::string(span, text)));
         let known = texts.chain([("pipeline.number".to_owned(), number)]).collect();
         Self { known, empty: Node::string(span, "") }
+    }
+
+    /// All that are not empty.
+    pub(crate) fn into_texts(self) -> BTreeMap<String, String> {
+        let text = |node: &Node| node.text().filter(|text| !text.is_empty()).map(str::to_owned);
+        self.known.into_iter().filter_map(|(name, node)| Some((name, text(&node)?))).collect()
     }
 
     /// Adds the pipeline's parameters: what was given for them, else their defaults.

@@ -19,6 +19,7 @@ mod orbs;
 mod paging;
 mod people;
 mod project;
+mod queue;
 mod rerun;
 mod runner;
 mod schedules;
@@ -26,6 +27,7 @@ mod slug;
 mod ssh_keys;
 mod tagged;
 mod task;
+mod trigger;
 mod webhooks;
 mod well_known;
 mod workflow;
@@ -72,6 +74,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(audit::routes)
         .configure(contexts::routes)
         .configure(keys::routes)
+        .configure(queue::routes)
+        .configure(trigger::routes)
         .configure(project::routes)
         .configure(schedules::routes)
         .configure(job::routes)

@@ -11,9 +11,12 @@ pub(crate) mod instances;
 pub(crate) mod keeper;
 pub(crate) mod leases;
 pub(crate) mod live;
+mod overdue;
 pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod projects;
+pub(crate) mod queue;
+pub(crate) mod redundant;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod retention;
@@ -29,6 +32,7 @@ use crate::{
     logs::Logs,
     oidc::Issuer,
     outbound::Outbound,
+    rates::Rates,
     refusal::Refusal,
     schedules::Starting,
     secrets::Vault,
@@ -46,8 +50,10 @@ use instances::Instances;
 use live::{Change, Live};
 use projects::Projects;
 use protocol::{PipelineId, ResourceClass, TaskId, WorkflowId, feed::News, transfer::Content};
+use queue::QueueRules;
 use slog::{Logger, warn};
 use std::{
+    num::NonZeroU32,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -80,6 +86,7 @@ pub(crate) struct Plane {
     pub(crate) rules: Rules,
     pub(crate) clock: Clock,
     pub(crate) bodies: Bodies,
+    pub(crate) rates: Rates,
     removals: Arc<Removals>,
     /// The file that is as old as the last sweep.
     swept: PathBuf,
@@ -95,6 +102,8 @@ pub(crate) struct Plane {
     pub(crate) working: Working,
     /// What the clock is starting.
     pub(crate) starting: Starting,
+    /// Whose tasks go first, and how many may run at once.
+    pub(crate) queue_rules: QueueRules,
     core: Mutex<Core>,
     /// Held by whoever seals all anew.
     pub(crate) rotating: tokio::sync::Mutex<()>,
@@ -129,6 +138,8 @@ pub(crate) struct Rules {
     pub(crate) key_directory: Option<PathBuf>,
     /// By which others are called.
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
+    /// After how long a task that nobody takes fails; none: never.
+    pub(crate) queue_timeout: Option<Duration>,
 }
 
 /// What a plane is made of.
@@ -143,6 +154,7 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) contexts: Contexts,
     pub(crate) instances: Instances,
+    pub(crate) queue_rules: QueueRules,
     pub(crate) rules: Rules,
     pub(crate) fetches: Fetches,
     pub(crate) welcome: Welcome,
@@ -150,6 +162,8 @@ pub(crate) struct Parts {
     pub(crate) removals: Arc<Removals>,
     pub(crate) swept: PathBuf,
     pub(crate) closing: watch::Receiver<bool>,
+    /// How often a second one token may call.
+    pub(crate) rate: Option<NonZeroU32>,
 }
 
 /// A change that is queued: done once this says so.
@@ -187,6 +201,7 @@ impl Plane {
             rules: parts.rules,
             clock: Clock::new(parts.wall),
             bodies: Bodies::new(),
+            rates: Rates::new(parts.rate),
             removals: parts.removals,
             swept: parts.swept,
             closing: parts.closing,
@@ -196,6 +211,7 @@ impl Plane {
             welcome: parts.welcome,
             working: Working::default(),
             starting: Starting::default(),
+            queue_rules: parts.queue_rules,
             core: Mutex::default(),
             rotating: tokio::sync::Mutex::default(),
             looking_back: tokio::sync::Mutex::default(),

@@ -43,6 +43,12 @@ pub(crate) enum Refusal {
     /// Too much is being sent at once.
     #[error("too much is being sent at once: try again in a moment")]
     Busy,
+    /// One token calls too often.
+    #[error("too many calls with this token: try again in {seconds} s")]
+    TooMany {
+        /// After which one call is taken.
+        seconds: u64,
+    },
     /// It cannot be done now; the same may succeed later.
     #[error("{0}")]
     Unavailable(String),
@@ -99,6 +105,7 @@ impl ResponseError for Refusal {
             Self::Unauthorized | Self::Unsigned => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -107,8 +114,14 @@ impl ResponseError for Refusal {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        if matches!(self, Self::Busy) {
-            response.insert_header((RETRY_AFTER, "1"));
+        match self {
+            Self::Busy => {
+                response.insert_header((RETRY_AFTER, "1"));
+            }
+            Self::TooMany { seconds } => {
+                response.insert_header((RETRY_AFTER, seconds.to_string()));
+            }
+            _ => {}
         }
         match self {
             Self::Unknown => response.finish(),

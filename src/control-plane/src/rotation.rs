@@ -10,6 +10,7 @@
 use crate::{
     audit::Deed,
     contexts, data_dir, oidc,
+    pipelines::texts,
     plane::{Plane, people::Who},
     refusal::Refusal,
     ssh_keys, statuses, triggers,
@@ -17,7 +18,7 @@ use crate::{
 use protocol::people::EVERYWHERE;
 use slog::{info, warn};
 use std::{io, path::Path, sync::Arc};
-use store::{Resealed, SealedName, Write};
+use store::{OfPipelines, Resealed, SealedName, Write};
 
 /// Pipelines that are looked at in one go, and values that are written in one.
 const PART: u32 = 128;
@@ -26,6 +27,7 @@ const PART: u32 = 128;
 fn owner(name: &SealedName) -> Vec<u8> {
     match name {
         SealedName::Pipeline(id) => id.0.as_bytes().to_vec(),
+        SealedName::Configuration(id) => texts::bound(*id),
         SealedName::SshKey(project, fingerprint) => ssh_keys::bound(*project, fingerprint),
         SealedName::Repository(project) => triggers::bound(*project),
         SealedName::StatusToken(project) => statuses::bound(*project),
@@ -82,13 +84,19 @@ impl Plane {
         for part in others.chunks(PART as usize) {
             values += self.reseal(part).await?;
         }
-        let mut behind = None;
-        loop {
-            let part = self.store.sealed_pipelines(behind, PART).await?;
-            let Some((SealedName::Pipeline(last), _)) = part.last() else { return Ok(values) };
-            behind = Some(*last);
-            values += self.reseal(&part).await?;
+        for what in [OfPipelines::Variables, OfPipelines::Configurations] {
+            let mut behind = None;
+            loop {
+                let part = self.store.sealed_pipelines(what, behind, PART).await?;
+                let Some((SealedName::Pipeline(last) | SealedName::Configuration(last), _)) = part.last()
+                else {
+                    break;
+                };
+                behind = Some(*last);
+                values += self.reseal(&part).await?;
+            }
         }
+        Ok(values)
     }
 
     /// What does not open under any key stays as it is, and is said where it is used.

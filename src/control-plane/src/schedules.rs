@@ -9,7 +9,7 @@ mod due;
 mod people;
 
 use crate::{
-    pipelines::create::{Failed, Occasion},
+    pipelines::{create::Failed, occasion::Occasion},
     plane::{Plane, clock::rfc3339},
     refusal::Refusal,
     triggers::{self, Event},
@@ -145,14 +145,14 @@ impl Plane {
             return self.not_scheduled(start, start.bare(), why).await;
         };
         let event = start.event();
-        match self.fetches.newest(self, &row, &event).await {
+        let reference = event.reference().unwrap_or_default();
+        match self.fetches.newest(self, &row, &reference).await {
             Ok(Some(found)) => {
                 let (revision, default_branch) = (found.revision, found.default_branch);
                 self.scheduled(start, &row, &Event { revision, default_branch, ..event }).await
             }
             Ok(None) if matches!(start.what, Fired::Workflow { .. }) => self.gone(start).await,
             Ok(None) => {
-                let reference = event.reference().unwrap_or_default();
                 self.not_scheduled(start, start.bare(), &format!("the repository has no `{reference}`")).await
             }
             Err(error) if error.is_ours() => Err(Refusal::Unavailable(error.to_string())),
@@ -167,7 +167,7 @@ impl Plane {
         event: &Event,
     ) -> Result<Option<u64>, Refusal> {
         let repository = (row.url.as_str(), row.class.clone());
-        let mut new = triggers::pipeline(&start.project, repository, event, start.trigger());
+        let mut new = triggers::pipeline(&start.project, repository, event, Some(start.trigger()));
         new.selection = start.selection();
         new.parameters = start.of.texts();
         match self.fetches.fetch(self, row, event).await {
@@ -242,7 +242,7 @@ impl Start {
 
     /// A pipeline of which no commit is known.
     fn bare(&self) -> NewPipeline {
-        let mut new = triggers::pipeline(&self.project, ("", None), &self.event(), self.trigger());
+        let mut new = triggers::pipeline(&self.project, ("", None), &self.event(), Some(self.trigger()));
         (new.git.url, new.git.revision) = (None, None);
         new
     }

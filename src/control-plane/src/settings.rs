@@ -3,10 +3,11 @@
 use crate::{
     outbound::Outbound,
     plane::clock::{SystemWall, Wall},
+    tls::Tls,
 };
 use compiler::orb::Orbs;
 use protocol::ResourceClass;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 /// What a control plane is told when it starts.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Settings {
     /// The address under which others reach it, and as which it issues identity tokens; none: that where it listens, if
     /// that is one.
     pub public_url: Option<String>,
+    /// How the listener speaks TLS; none: it does not.
+    pub tls: Option<Tls>,
     /// The operator's token, kept in memory only; none: `<data_dir>/operator-token`, made at the first start.
     pub operator_token: Option<String>,
     /// A token that sees what waits for an approval and approves it, and can do nothing else.
@@ -30,6 +33,10 @@ pub struct Settings {
     pub agent_program: PathBuf,
     /// How long a lease lasts without a heartbeat.
     pub lease: Duration,
+    /// How often a second one token of a person or a project may call in the long run; none: as often as it likes.
+    pub rate: Option<NonZeroU32>,
+    /// After how long a task that nobody takes fails; none: never.
+    pub queue_timeout: Option<Duration>,
     /// After how long a task is ended as timed out.
     pub max_run_time: Duration,
     /// Every job goes to this class, whatever it names: for a control plane that serves one host alone.
@@ -121,12 +128,15 @@ impl Settings {
             data_dir,
             listen,
             public_url: None,
+            tls: None,
             operator_token: None,
             approver_token: None,
             welcomes: false,
             key: KeySource::File,
             agent_program,
             lease: Duration::from_secs(60),
+            rate: NonZeroU32::new(50),
+            queue_timeout: Some(DAY),
             max_run_time: Duration::from_secs(5 * 60 * 60),
             only_class: None,
             retention: Retention::SERVER,

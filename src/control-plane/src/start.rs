@@ -5,9 +5,10 @@ use crate::{
     contexts::Contexts,
     data_dir, logs,
     oidc::Issuer,
-    plane::{Parts, Plane, Rules, access::Access, instances::Instances, token},
+    plane::{Parts, Plane, Rules, access::Access, instances::Instances, queue::QueueRules, token},
     secrets::{KeyError, Vault},
     settings::{KeySource, Settings},
+    tls::{self, TlsError},
     triggers::Fetches,
     web::{self, welcome::Welcome},
 };
@@ -21,8 +22,10 @@ use actix_web::{
 use blobs::{BlobError, Blobs, Scope};
 use logs::Logs;
 use protocol::transfer::Content;
+use rustls::ServerConfig;
 use slog::{Logger, error, info};
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     net::{SocketAddr, TcpListener},
@@ -44,6 +47,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens on this host alone, without TLS, for calls of its own.
+    pub own: SocketAddr,
+    /// What callers are to trust, where the certificate was made here.
+    pub authority: Option<PathBuf>,
     /// The operator's token.
     pub operator_token: String,
     /// Where the first admin makes themselves known, once and within a day; none where somebody is known.
@@ -99,6 +106,9 @@ pub enum StartError {
     /// What is in the store cannot be used.
     #[error("cannot take up what the store remembers: {0}")]
     Remembered(String),
+    /// The certificate cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The key cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -127,7 +137,10 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     let (closing, closed) = watch::channel(false);
     let Opened { plane, operator_token, welcome } = open(&settings, address, log, closed).await?;
     plane.restore_all().await.map_err(StartError::remembered)?;
-    let (server, serving) = serve(plane.clone(), listener)
+    let (secure, authority) = tls(&settings, address)?.unzip();
+    let doors = doors(listener, secure)?;
+    let own = doors.own;
+    let (server, serving) = serve(plane.clone(), doors)
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
     let tasks = vec![
         serving,
@@ -139,7 +152,68 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
         spawn(plane.clone().tell_providers()),
     ];
     info!(plane.log, "serving"; "address" => %address);
-    Ok(Running { address, operator_token, welcome, plane, server, closing, tasks, _lock: lock })
+    let authority = authority.flatten();
+    Ok(Running {
+        address,
+        own,
+        authority,
+        operator_token,
+        welcome,
+        plane,
+        server,
+        closing,
+        tasks,
+        _lock: lock,
+    })
+}
+
+/// Where calls come in.
+struct Doors {
+    /// With TLS or without.
+    listener: TcpListener,
+    /// With TLS, and then the other one, for this host alone.
+    secure: Option<(ServerConfig, TcpListener)>,
+    /// Of whichever has no TLS.
+    own: SocketAddr,
+}
+
+fn doors(listener: TcpListener, secure: Option<ServerConfig>) -> Result<Doors, StartError> {
+    let address = |listener: &TcpListener| {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        listener.local_addr().map_err(|source| StartError::Listen { address, source })
+    };
+    let Some(config) = secure else {
+        let own = address(&listener)?;
+        return Ok(Doors { listener, secure: None, own });
+    };
+    let inner = listen(([127, 0, 0, 1], 0).into())?;
+    let own = address(&inner)?;
+    Ok(Doors { listener: inner, secure: Some((config, listener)), own })
+}
+
+/// What the listener speaks TLS with, and what callers are to trust for that.
+fn tls(
+    settings: &Settings,
+    address: SocketAddr,
+) -> Result<Option<(ServerConfig, Option<PathBuf>)>, StartError> {
+    let Some(tls) = &settings.tls else { return Ok(None) };
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    names.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    names.extend((!address.ip().is_unspecified()).then(|| address.ip().to_string()));
+    names.extend(settings.public_url.as_deref().and_then(host).map(str::to_owned));
+    let mut seen = HashSet::new();
+    names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
+    Ok(Some(tls::config(tls, &settings.data_dir, &names)?))
+}
+
+/// Of an address, without its port.
+fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split('/').next()?;
+    match host.strip_prefix('[') {
+        Some(six) => six.split(']').next(),
+        None => host.split(':').next(),
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -169,6 +243,7 @@ async fn open(
     let (welcome, key) = welcome(settings, &access);
     let contexts = Contexts::read(&store).await.map_err(StartError::remembered)?;
     let instances = Instances::read(&store).await.map_err(StartError::remembered)?;
+    let queue_rules = QueueRules::read(&store).await.map_err(StartError::remembered)?;
     let removals = Arc::new(data_dir::Removals::of(directory)?);
     let logs = Logs::open(directory, store.clone(), blobs.clone(), removals.clone())
         .map_err(StartError::remembered)?;
@@ -185,15 +260,18 @@ async fn open(
         access,
         contexts,
         instances,
+        queue_rules,
         rules,
         fetches,
         welcome,
         wall: settings.wall.clone(),
         removals,
         swept,
+        rate: settings.rate,
         closing,
     };
-    let at = page.unwrap_or_else(|| format!("http://{address}"));
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let at = page.unwrap_or_else(|| format!("{scheme}://{address}"));
     let welcome = key.map(|key| format!("{at}/welcome/{key}"));
     Ok(Opened { plane: Plane::new(parts), operator_token, welcome })
 }
@@ -210,6 +288,7 @@ fn rules(settings: &Settings, page: Option<String>, agent: Content) -> Rules {
         known_hosts: settings.known_hosts.clone(),
         key_directory: matches!(settings.key, KeySource::File).then(|| settings.data_dir.clone()),
         outbound: settings.outbound.clone(),
+        queue_timeout: settings.queue_timeout,
     }
 }
 
@@ -248,7 +327,8 @@ fn issuer(settings: &Settings, page: Option<&str>, vault: &Vault) -> Result<Opti
 /// Where people and programs reach it, as far as that is known.
 fn page(settings: &Settings, address: SocketAddr) -> Option<String> {
     let told = settings.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-    told.or_else(|| (!address.ip().is_unspecified()).then(|| format!("http://{address}")))
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    told.or_else(|| (!address.ip().is_unspecified()).then(|| format!("{scheme}://{address}")))
 }
 
 /// As a launch-agent says what earlier lives had left on its host.
@@ -275,7 +355,7 @@ fn operator_token(settings: &Settings) -> Result<String, StartError> {
     }
 }
 
-fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, JoinHandle<()>)> {
+fn serve(plane: Arc<Plane>, doors: Doors) -> io::Result<(ServerHandle, JoinHandle<()>)> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
     let shared = Data::from(plane.clone());
     let server = HttpServer::new(move || {
@@ -293,8 +373,12 @@ fn serve(plane: Arc<Plane>, listener: TcpListener) -> io::Result<(ServerHandle, 
     .h1_allow_half_closed(false)
     .tcp_nodelay(true)
     .disable_signals()
-    .listen(listener)?
-    .run();
+    .listen(doors.listener)?;
+    let server = match doors.secure {
+        Some((config, listener)) => server.listen_rustls_0_23(listener, config)?,
+        None => server,
+    };
+    let server = server.run();
     let handle = server.handle();
     let serving = spawn(async move {
         if let Err(failure) = server.await {

@@ -4,16 +4,18 @@
 //! webhook ──signature──▶ event ──skip, fork, seen before?──▶ fetch (git, at the revision) ──▶ pipeline, or one in error
 //! ```
 
+mod asked;
 mod event;
 mod fetch;
 mod provider;
 mod signature;
 
 use crate::{
-    pipelines::create::{Failed, Occasion},
+    pipelines::{create::Failed, occasion::Occasion},
     plane::{Plane, clock::wall_ms, token},
     refusal::Refusal,
 };
+pub(crate) use asked::{Asked, At};
 pub(crate) use event::Event;
 use event::Found;
 pub(crate) use fetch::Fetches;
@@ -196,7 +198,7 @@ impl Plane {
     /// The pipeline of an event, or one in error.
     async fn triggered(self: &Arc<Self>, work: &Work, event: &Event) -> Result<Made, Refusal> {
         let repository = (work.row.url.as_str(), work.row.class.clone());
-        let mut new = pipeline(&work.project, repository, event, trigger(&work.row, event));
+        let mut new = pipeline(&work.project, repository, event, Some(trigger(&work.row, event)));
         let fetched = self.fetches.fetch(self, &work.row, event).await;
         match fetched {
             Ok(fetched) => {
@@ -207,7 +209,11 @@ impl Plane {
             Err(error) => return self.in_error(new, vec![format!("{PATH}: error: {error}\n")]).await,
         }
         let pushed = event.branch.clone().filter(|_| event.pull_request.is_none());
-        let occasion = pushed.map_or(Occasion::Other, Occasion::Push);
+        self.made(new, pushed.map_or(Occasion::Other, Occasion::Push)).await
+    }
+
+    /// A pipeline of a configuration, or one in error where that is not valid.
+    async fn made(self: &Arc<Self>, new: NewPipeline, occasion: Occasion) -> Result<Made, Refusal> {
         match self.create_pipeline_on(new.clone(), occasion).await {
             Ok(created) => {
                 let (id, number, warnings) = (created.id, created.number, created.warnings);
@@ -316,7 +322,7 @@ pub(crate) fn pipeline(
     project: &str,
     (url, default_class): (&str, Option<ResourceClass>),
     event: &Event,
-    trigger: Trigger,
+    trigger: Option<Trigger>,
 ) -> NewPipeline {
     let (branch, tag) = (event.branch.clone(), event.tag.clone());
     let (revision, url) = (event.revision.clone(), url.to_owned());
@@ -333,7 +339,7 @@ pub(crate) fn pipeline(
             default_branch: event.default_branch.clone(),
             url: Some(url.clone()),
             commit: Default::default(),
-            trigger: Some(trigger),
+            trigger,
         },
         source: Source::Git { url, revision, branch, tag },
         environment: Vec::new(),

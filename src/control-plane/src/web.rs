@@ -7,6 +7,7 @@
 //! /jobs/{id}/tests                its test results
 //! /tasks/{id}/steps/{n}/raw       a log as plain text
 //! /runners                        who serves which class, what runs there and what waits
+//! /settings[/{organization}]      contexts, projects, people
 //! /insights/{project}             how its workflows fare over time
 //! /jobs/{id}/{task}/artifacts/{path}, /reports/{key}/{id}/{task}/{path}   a report in a sandbox
 //! POST /session                   the operator's token or one's own, once; then a cookie
@@ -27,6 +28,7 @@ mod reports;
 mod response;
 mod runners;
 pub(crate) mod session;
+mod settings;
 mod tests;
 pub(crate) mod welcome;
 mod words;
@@ -53,6 +55,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/reports/{held}/{job}/{index}/{path:.+}", get().to(reports::report))
         .route("/tasks/{task}/steps/{step}/raw", get().to(raw::log))
         .route("/runners", get().to(runners::page))
+        .route("/settings", get().to(settings::all))
+        .route("/settings/{organization:.+}", get().to(settings::page))
         .route("/insights/{project:.+}", get().to(insights::page))
         .route("/pipelines/{pipeline}/cancel", post().to(acts::cancel))
         .route("/workflows/{workflow}/cancel", post().to(acts::cancel_workflow))

@@ -53,6 +53,9 @@ pub struct Resource {
     /// For people.
     #[serde(default)]
     pub description: String,
+    /// At most so many of its tasks run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tasks: Option<u32>,
 }
 
 /// A resource class token to make, or one that is. `token` is there only in the answer that makes it.

@@ -25,6 +25,7 @@ pub mod job;
 pub mod journal;
 pub mod people;
 pub mod pipeline;
+pub mod queue;
 pub mod repository;
 pub mod run;
 pub mod schedule;

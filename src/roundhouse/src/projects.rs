@@ -1,14 +1,14 @@
 //! Projects of a control plane: their repositories, named, listed and taken away.
 
 use crate::{
-    arguments::ProjectCommand,
+    arguments::{ProjectCommand, ProjectQueue},
     connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
     resources::columns,
     say,
 };
 use client::Operator;
-use protocol::webhook::NewRepository;
+use protocol::{queue::ProjectRules, webhook::NewRepository};
 use std::{fs::File, io::Read, path::Path};
 
 /// The longest file that is read as a secret.
@@ -44,6 +44,10 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             let access = Access::of(connection)?;
             block_on(create(access.operator(), project, new))
         }
+        ProjectCommand::Queue(options) => {
+            let access = Access::of(&options.connection)?;
+            block_on(rule(access.operator(), options))
+        }
         ProjectCommand::Env(command) => crate::contexts::project_env(command),
         ProjectCommand::List { connection } => {
             let access = Access::of(connection)?;
@@ -68,6 +72,27 @@ async fn create(operator: Operator, project: &str, new: NewRepository) -> Result
     let Some(secret) = made.secret else { return Ok(()) };
     say::note(format_args!("with this secret, which is shown this once:"));
     say::print(format_args!("{secret}\n"))
+}
+
+/// What was not said stays; where nothing was, nothing is changed.
+async fn rule(operator: Operator, options: &ProjectQueue) -> Result<(), Failure> {
+    let ProjectQueue { project, priority, max_tasks, cancel_redundant, .. } = options;
+    let now = operator.project_rules(project).await.map_err(failed)?;
+    let rules = ProjectRules {
+        priority: priority.unwrap_or(now.priority),
+        max_tasks: max_tasks.map_or(now.max_tasks, |most| most.0),
+        cancel_redundant: cancel_redundant.unwrap_or(now.cancel_redundant),
+    };
+    if rules != now {
+        operator.rule_project(project, &rules).await.map_err(failed)?;
+    }
+    let most =
+        rules.max_tasks.map_or_else(|| "any number of tasks".to_owned(), |most| format!("{most} tasks"));
+    let redundant = if rules.cancel_redundant { "canceled" } else { "left alone" };
+    say::print(format_args!(
+        "{project}: priority {}, {most} at once, redundant pipelines of a branch are {redundant}\n",
+        rules.priority
+    ))
 }
 
 async fn list(operator: Operator) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use crate::{
     tokens::create_token,
 };
 use client::Operator;
-use protocol::{ResourceClass, api::Resource};
+use protocol::{ResourceClass, api::Resource, queue::ClassLimit};
 
 /// `roundhouse resource-class`.
 pub(crate) fn resource_class(command: &ResourceClassCommand) -> Result<(), Failure> {
@@ -20,6 +20,10 @@ pub(crate) fn resource_class(command: &ResourceClassCommand) -> Result<(), Failu
         ResourceClassCommand::List { namespace, connection } => {
             let access = Access::of(connection)?;
             block_on(list_classes(access.operator(), namespace))
+        }
+        ResourceClassCommand::Limit { resource_class, max_tasks, connection } => {
+            let access = Access::of(connection)?;
+            block_on(limit_class(access.operator(), resource_class, max_tasks.0))
         }
         ResourceClassCommand::Delete { resource_class, force, connection } => {
             let access = Access::of(connection)?;
@@ -34,7 +38,12 @@ async fn create_class(
     description: &str,
     with_token: bool,
 ) -> Result<(), Failure> {
-    let wanted = Resource { id: None, resource_class: class.clone(), description: description.to_owned() };
+    let wanted = Resource {
+        id: None,
+        resource_class: class.clone(),
+        description: description.to_owned(),
+        max_tasks: None,
+    };
     let made = operator.create_resource(&wanted).await.map_err(failed)?;
     say::note(format_args!("made {}", made.resource_class));
     if with_token { create_token(operator, class, "default").await } else { Ok(()) }
@@ -42,17 +51,36 @@ async fn create_class(
 
 async fn list_classes(operator: Operator, namespace: &str) -> Result<(), Failure> {
     let classes = operator.resources(namespace).await.map_err(failed)?;
-    let rows = classes.into_iter().map(|one| [one.resource_class.to_string(), one.description]);
-    say::print(columns(["RESOURCE CLASS", "DESCRIPTION"], rows.collect()))
+    let most = |one: &Resource| one.max_tasks.map_or_else(|| "-".to_owned(), |most| most.to_string());
+    let rows = classes.into_iter().map(|one| [one.resource_class.to_string(), most(&one), one.description]);
+    say::print(columns(["RESOURCE CLASS", "AT ONCE", "DESCRIPTION"], rows.collect()))
+}
+
+async fn limit_class(
+    operator: Operator,
+    class: &ResourceClass,
+    max_tasks: Option<u32>,
+) -> Result<(), Failure> {
+    let id = id_of(&operator, class).await?;
+    operator.limit_resource(&id, &ClassLimit { max_tasks }).await.map_err(failed)?;
+    match max_tasks {
+        Some(most) => say::note(format_args!("at most {most} tasks of {class} run at once")),
+        None => say::note(format_args!("any number of tasks of {class} runs at once")),
+    }
+    Ok(())
 }
 
 async fn delete_class(operator: Operator, class: &ResourceClass, force: bool) -> Result<(), Failure> {
-    let all = operator.resources(class.namespace()).await.map_err(failed)?;
-    let found = all.into_iter().find(|one| one.resource_class == *class).and_then(|one| one.id);
-    let id = found.ok_or_else(|| Failure::usage(format!("there is no resource class {class}")))?;
+    let id = id_of(&operator, class).await?;
     operator.delete_resource(&id, force).await.map_err(failed)?;
     say::note(format_args!("deleted {class}"));
     Ok(())
+}
+
+async fn id_of(operator: &Operator, class: &ResourceClass) -> Result<String, Failure> {
+    let all = operator.resources(class.namespace()).await.map_err(failed)?;
+    let found = all.into_iter().find(|one| one.resource_class == *class).and_then(|one| one.id);
+    found.ok_or_else(|| Failure::usage(format!("there is no resource class {class}")))
 }
 
 /// Columns as wide as their widest word; the last one is not padded.

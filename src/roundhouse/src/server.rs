@@ -18,6 +18,7 @@ use std::{
     fs,
     future::pending,
     io::{self, Write},
+    num::NonZeroU32,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -45,6 +46,9 @@ fn serve(options: &Server) -> Result<(), Failure> {
     launch_agent::raise_descriptor_limit(&log);
     let mut settings = Settings::new(options.data_dir.clone(), options.listen, program);
     settings.lease = options.lease;
+    settings.rate = NonZeroU32::new(options.rate_limit);
+    settings.queue_timeout = options.queue_timeout.0;
+    settings.tls = options.tls();
     settings.public_url.clone_from(&options.public_url);
     settings.retention = options.retention();
     settings.insecure_fetch = options.allow_insecure_fetch;
@@ -60,6 +64,9 @@ fn serve(options: &Server) -> Result<(), Failure> {
             .await
             .or_machinery("cannot start the control plane")?;
         slog::info!(log, "listening"; "address" => %running.address, "data" => %options.data_dir.display());
+        if let Some(authority) = &running.authority {
+            slog::info!(log, "callers are to trust this certificate"; "file" => %authority.display());
+        }
         if let Some(link) = &running.welcome {
             slog::info!(log, "nobody is known here: whoever opens this link first, within a day, is the admin"; "link" => link);
         }
@@ -90,7 +97,7 @@ async fn live(running: &Running, notifier: &Notifier, log: &Log) -> Result<Infal
     if !notifier.is_heard() {
         return pending().await;
     }
-    let mut settings = client::Settings::new(format!("http://{}", running.address));
+    let mut settings = client::Settings::new(format!("http://{}", running.own));
     settings.patience = Duration::ZERO;
     let transport = client::Transport::new(settings).or_machinery("cannot call the own address")?;
     let operator = transport.operator(&running.operator_token);

@@ -20,6 +20,8 @@ pub struct ClassRow {
     pub description: String,
     /// When it was made.
     pub created_ms: i64,
+    /// At most so many of its tasks run at once.
+    pub max_tasks: Option<u32>,
 }
 
 /// A resource class token: its hash only.
@@ -74,6 +76,7 @@ impl ClassRow {
             class: word(row, "class")?,
             description: row.try_get("description")?,
             created_ms: row.try_get("created_ms")?,
+            max_tasks: row.try_get("max_tasks")?,
         })
     }
 }

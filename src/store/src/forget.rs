@@ -67,7 +67,7 @@ const TASKS: [&str; 9] = [
 ];
 
 /// What is left of a pipeline then, itself last.
-const PIPELINE: [&str; 6] = [
+const PIPELINE: [&str; 7] = [
     concat!("DELETE FROM former WHERE job IN ", of_jobs!()),
     concat!("DELETE FROM tested WHERE job IN ", of_jobs!()),
     concat!(
@@ -84,6 +84,11 @@ const PIPELINE: [&str; 6] = [
     ),
     concat!(
         "DELETE FROM secrets WHERE pipeline IN (SELECT p.id FROM pipelines p WHERE p.id = ? AND ",
+        is_over!(),
+        ")"
+    ),
+    concat!(
+        "DELETE FROM configurations WHERE pipeline IN (SELECT p.id FROM pipelines p WHERE p.id = ? AND ",
         is_over!(),
         ")"
     ),

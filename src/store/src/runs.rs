@@ -20,7 +20,7 @@ use sqlx::{
 };
 
 /// A project's key in this store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(pub i64);
 
 /// A pipeline.
@@ -214,6 +214,11 @@ pub(crate) fn pipeline_state(
 
 pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
     let query = batch.statement("INSERT OR REPLACE INTO secrets (pipeline, sealed) VALUES (?, ?)");
+    query.bind(bytes(&pipeline.0)).bind(sealed);
+}
+
+pub(crate) fn insert_configuration(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
+    let query = batch.statement("INSERT OR REPLACE INTO configurations (pipeline, sealed) VALUES (?, ?)");
     query.bind(bytes(&pipeline.0)).bind(sealed);
 }
 

@@ -13,6 +13,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 pub enum SealedName {
     /// The variables of a pipeline.
     Pipeline(PipelineId),
+    /// What a pipeline was made of.
+    Configuration(PipelineId),
     /// The private half of an SSH key.
     SshKey(ProjectId, String),
     /// The secret of a project's webhooks.
@@ -21,6 +23,15 @@ pub enum SealedName {
     StatusToken(ProjectId),
     /// The value of a variable.
     Variable(Owner, String),
+}
+
+/// What each pipeline may have sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfPipelines {
+    /// Those that its jobs are given.
+    Variables,
+    /// What it was made of.
+    Configurations,
 }
 
 /// A value that is sealed anew; a conflict with nothing: where it has changed meanwhile, it stays as it is.
@@ -38,6 +49,9 @@ impl Resealed {
     pub(crate) fn add_to(&self, batch: &mut Batch) {
         let sql = match &self.name {
             SealedName::Pipeline(_) => "UPDATE secrets SET sealed = ? WHERE sealed = ? AND pipeline = ?",
+            SealedName::Configuration(_) => {
+                "UPDATE configurations SET sealed = ? WHERE sealed = ? AND pipeline = ?"
+            }
             SealedName::SshKey(..) => {
                 "UPDATE ssh_keys SET sealed = ? WHERE sealed = ? AND project = ? AND fingerprint = ?"
             }
@@ -54,7 +68,7 @@ impl Resealed {
         };
         let query = batch.statement(sql).bind(self.new.as_slice()).bind(self.old.as_slice());
         match &self.name {
-            SealedName::Pipeline(id) => query.bind(bytes(&id.0)),
+            SealedName::Pipeline(id) | SealedName::Configuration(id) => query.bind(bytes(&id.0)),
             SealedName::Repository(id) | SealedName::StatusToken(id) => query.bind(id.0),
             SealedName::SshKey(id, name) | SealedName::Variable(Owner::Project(id), name) => {
                 query.bind(id.0).bind(name.as_str())
@@ -67,15 +81,34 @@ impl Resealed {
 type Found = Vec<(SealedName, Vec<u8>)>;
 
 impl Store {
-    /// The sealed variables of pipelines behind that one, at most that many.
-    pub async fn sealed_pipelines(&self, behind: Option<PipelineId>, most: u32) -> Result<Found, StoreError> {
-        const SQL: &str = "SELECT pipeline, sealed FROM secrets WHERE pipeline > ? ORDER BY pipeline LIMIT ?";
-        let behind = behind.map_or_else(Vec::new, |id| bytes(&id.0).to_vec());
-        let rows = sqlx::query(SQL).bind(behind).bind(most).fetch_all(&self.readers).await?;
-        let named = |row: &SqliteRow| {
-            Ok((SealedName::Pipeline(PipelineId(uuid(row, "pipeline")?)), row.try_get("sealed")?))
+    /// What is sealed of pipelines behind that one, at most that many.
+    pub async fn sealed_pipelines(
+        &self,
+        what: OfPipelines,
+        behind: Option<PipelineId>,
+        most: u32,
+    ) -> Result<Found, StoreError> {
+        let (sql, name): (_, fn(PipelineId) -> SealedName) = match what {
+            OfPipelines::Variables => (
+                "SELECT pipeline, sealed FROM secrets WHERE pipeline > ? ORDER BY pipeline LIMIT ?",
+                SealedName::Pipeline,
+            ),
+            OfPipelines::Configurations => (
+                "SELECT pipeline, sealed FROM configurations WHERE pipeline > ? ORDER BY pipeline LIMIT ?",
+                SealedName::Configuration,
+            ),
         };
+        let behind = behind.map_or_else(Vec::new, |id| bytes(&id.0).to_vec());
+        let rows = sqlx::query(sql).bind(behind).bind(most).fetch_all(&self.readers).await?;
+        let named = |row: &SqliteRow| Ok((name(PipelineId(uuid(row, "pipeline")?)), row.try_get("sealed")?));
         rows.iter().map(named).collect()
+    }
+
+    /// What a pipeline was made of, if that is kept.
+    pub async fn configuration(&self, pipeline: PipelineId) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = sqlx::query("SELECT sealed FROM configurations WHERE pipeline = ?");
+        let row = query.bind(bytes(&pipeline.0)).fetch_optional(&self.readers).await?;
+        Ok(row.map(|row| row.try_get("sealed")).transpose()?)
     }
 
     /// All else that is sealed: there is a bounded number of it for each project and organization.

@@ -46,7 +46,7 @@ async fn store() -> (TempDir, Store) {
 
 fn class(name: &str) -> ClassRow {
     let class: ResourceClass = format!("acme/{name}").parse().unwrap();
-    ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0 }
+    ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0, max_tasks: None }
 }
 
 fn add(name: &str) -> Write {

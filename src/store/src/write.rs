@@ -3,12 +3,12 @@
 use crate::{
     AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, Fired, InstanceRow, JobRow, LayerRow, OrbRow,
     PipelineRow, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow, StatusRow,
-    TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs,
+    TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs, queue,
     repositories, runs, schedules, ssh_keys, statuses, steps, tasks, tested,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
-    TaskId, WorkflowId, WorkflowStatus, pipeline::Schedule, transfer::Artifact,
+    TaskId, WorkflowId, WorkflowStatus, pipeline::Schedule, queue::ProjectRules, transfer::Artifact,
 };
 use uuid::Uuid;
 
@@ -41,7 +41,9 @@ pub enum Write {
     },
     /// The sealed variables of a pipeline; they replace those it has.
     Secrets(PipelineId, Vec<u8>),
-    /// Forgets those of pipelines that are over and were made before then.
+    /// What a pipeline was made of, sealed; it replaces what it has.
+    Configuration(PipelineId, Vec<u8>),
+    /// Forgets the variables of pipelines that are over and were made before then.
     ForgetSecrets(i64),
     /// Nothing, but a conflict where a job has not so many tasks any more: its pipeline is just being forgotten.
     HasTasks(JobId, u32),
@@ -169,6 +171,10 @@ pub enum Write {
     Former(JobId, String),
     /// A new resource class.
     Class(ClassRow),
+    /// How many tasks of a class run at once at most.
+    ClassLimit(Uuid, Option<u32>),
+    /// A project's part in the queue.
+    ProjectRules(ProjectId, ProjectRules),
     /// Removes a resource class and, where told so, its tokens.
     RemoveClass {
         /// Which.
@@ -260,6 +266,7 @@ impl Write {
             | Self::Pipeline(_)
             | Self::Continued { .. }
             | Self::Secrets(..)
+            | Self::Configuration(..)
             | Self::HasTasks(..)
             | Self::Workflow(_)
             | Self::WorkflowStatus(..)
@@ -292,6 +299,7 @@ impl Write {
                 runs::pipeline_state(batch, *pipeline, *state, errors, call)
             }
             Self::Secrets(pipeline, sealed) => runs::insert_secrets(batch, *pipeline, sealed),
+            Self::Configuration(pipeline, sealed) => runs::insert_configuration(batch, *pipeline, sealed),
             Self::HasTasks(job, number) => forget::has_tasks(batch, *job, *number),
             Self::Workflow(row) => row.insert(batch),
             Self::WorkflowStatus(id, status) => runs::workflow_status(batch, *id, *status),
@@ -343,6 +351,8 @@ impl Write {
             Self::Tests(row) => row.insert(batch),
             Self::Former(job, told) => tested::former(batch, *job, told),
             Self::Class(row) => row.insert(batch),
+            Self::ClassLimit(id, max_tasks) => queue::limit_class(batch, *id, *max_tasks),
+            Self::ProjectRules(project, rules) => queue::set_rules(batch, *project, *rules),
             Self::RemoveClass { id, force } => access::remove_class(batch, *id, *force),
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => access::remove_token(batch, *id),

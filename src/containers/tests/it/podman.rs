@@ -173,9 +173,13 @@ impl Podman {
             let mut command = self.podman(&["save", "--quiet", "--multi-image-archive", "--output"]);
             run(command.arg(&saved).args([BOX, CIMG, ENTRY]))?;
             let unfinished = kept.with_file_name(self.dir.path().file_name().unwrap());
-            fs::copy(saved, &unfinished)
-                .and_then(|_| fs::rename(unfinished, &kept))
-                .map_err(|e| e.to_string())?;
+            fs::copy(saved, &unfinished).map_err(|error| error.to_string())?;
+            // The first one stays: another test may be reading it.
+            let linked = fs::hard_link(&unfinished, &kept);
+            let _ = fs::remove_file(unfinished);
+            if let Err(error) = linked.or_else(|error| if kept.exists() { Ok(()) } else { Err(error) }) {
+                return Err(error.to_string());
+            }
         }
         run(self.command(&["load", "--quiet", "--input"]).arg(kept))
     }

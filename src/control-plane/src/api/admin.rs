@@ -136,7 +136,8 @@ async fn resources(
 }
 
 fn shown_class(row: ClassRow) -> Resource {
-    Resource { id: Some(row.id.to_string()), resource_class: row.class, description: row.description }
+    let (resource_class, description, max_tasks) = (row.class, row.description, row.max_tasks);
+    Resource { id: Some(row.id.to_string()), resource_class, description, max_tasks }
 }
 
 async fn create_resource(
@@ -146,7 +147,7 @@ async fn create_resource(
 ) -> Result<HttpResponse, Refusal> {
     let Resource { resource_class: class, description, .. } = body.into_inner();
     caller.within(&plane, &namespace(&class)).await?;
-    let row = ClassRow { id: Uuid::now_v7(), class, description, created_ms: wall_ms() };
+    let row = ClassRow { id: Uuid::now_v7(), class, description, created_ms: wall_ms(), max_tasks: None };
     let exists = "resource class already exists";
     let told = line(&caller.who, Deed::ClassMade, EVERYWHERE, row.class.as_str());
     unless_conflict(plane.change_access(vec![Write::Class(row.clone()), told]).await, exists)?;

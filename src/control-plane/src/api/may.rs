@@ -9,6 +9,7 @@ use crate::{
     plane::{
         Plane,
         people::{Right, Who},
+        token::{TokenHash, hash},
     },
     refusal::Refusal,
 };
@@ -207,12 +208,15 @@ impl<R: Needs, S: Subject> FromRequest for May<R, S> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let who = token(request).and_then(|token| plane(request).who(&token));
+        let caller = token(request).and_then(|token| Some((plane(request).who(&token)?, hash(&token))));
         let (plane, of) = (plane(request).clone(), S::of(&Named::of(request)));
+        let paced = caller.as_ref().map(|(who, token)| plane.admit(who, token));
+        let who = caller.map(|(who, _)| who);
         // Strangers take no room.
         let room = who.as_ref().map(|_| plane.bodies.admit(request));
         Box::pin(async move {
             let who = who.ok_or(Refusal::Unauthorized)?;
+            paced.transpose()?;
             plane.allow(&who, R::RIGHT, &of).await?;
             let room = room.ok_or(Refusal::Unauthorized)??;
             Ok(Self { who, _room: room, _needs: PhantomData })
@@ -228,6 +232,11 @@ impl<R: Needs> May<R, Stated> {
 }
 
 impl Plane {
+    /// Whether this token has not called too often.
+    fn admit(&self, who: &Who, token: &TokenHash) -> Result<(), Refusal> {
+        self.rates.admit(who, token, self.clock.moment().now)
+    }
+
     /// Whether somebody has a right over something. Whoever may not even see it hears that it is not there.
     pub(crate) async fn allow(&self, who: &Who, right: Right, of: &Of) -> Result<(), Refusal> {
         if who.everywhere() >= Some(right) {

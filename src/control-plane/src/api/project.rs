@@ -3,11 +3,13 @@
 //! A project is named in a path as it is (`gh/acme/app`) or with its slashes encoded.
 
 use super::{
+    MAX_WORDS, json as json_config,
     may::{Act, May, Of, Stated, Status, ThePipeline, TheProject, View},
     me::LOGIN,
     paging::{Page, PageQuery, after},
     slug,
     tagged::Tagged,
+    trigger,
     workflow::shown_workflow,
 };
 use crate::{
@@ -37,7 +39,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v2/pipeline/{id}").route(get().to(pipeline)))
         .service(resource("/api/v2/pipeline/{id}/workflow").route(get().to(workflows)))
         .service(resource("/api/v2/pipeline/{id}/cancel").route(post().to(cancel)))
-        .service(resource("/api/v2/project/{slug:.+}/pipeline").route(get().to(of_project)))
+        .service(
+            resource("/api/v2/project/{slug:.+}/pipeline")
+                .app_data(json_config(MAX_WORDS))
+                .route(get().to(of_project))
+                .route(post().to(trigger::older)),
+        )
         .service(resource("/api/v2/project/{slug:.+}/pipeline/mine").route(get().to(of_project)))
         .service(resource("/api/v2/project/{slug:.+}/pipeline/{number}").route(get().to(numbered)));
 }
@@ -131,12 +138,21 @@ fn shown(project: &str, row: &PipelineRow) -> Value {
         "errors": row.errors.iter().map(error).collect::<Vec<_>>(),
         "created_at": created,
         "trigger": {
-            "type": "api",
+            "type": trigger_type(&row.git),
             "received_at": created,
             "actor": { "login": LOGIN, "avatar_url": null },
         },
         "vcs": vcs(&row.git, &row.source),
     }))
+}
+
+/// In the public words.
+fn trigger_type(git: &GitValues) -> &'static str {
+    match &git.trigger {
+        None => "api",
+        Some(trigger) if trigger.schedule.is_some() => "scheduled_pipeline",
+        Some(_) => "webhook",
+    }
 }
 
 /// What is known of the commit, if anything is.

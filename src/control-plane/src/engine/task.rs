@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Finish { epoch: Epoch, outcome: Outcome },
     /// Time has passed.
     Tick { now: Millis },
+    /// It has waited too long.
+    Overdue,
     /// Somebody cancels it.
     Cancel,
 }
@@ -109,6 +111,7 @@ impl Task {
             Event::Unclaim { epoch } => self.unclaim(epoch),
             Event::Finish { epoch, outcome } => self.finish(epoch, outcome),
             Event::Tick { now } => self.tick(now),
+            Event::Overdue => self.overdue(),
             Event::Cancel => self.cancel(),
         };
         (self, verdict)
@@ -188,6 +191,14 @@ impl Task {
             }
             _ => Verdict::Unmoved,
         }
+    }
+
+    fn overdue(&mut self) -> Verdict {
+        if self.state != State::Queued {
+            return Verdict::Unmoved;
+        }
+        self.move_on();
+        self.end(Outcome::InfrastructureFail)
     }
 
     fn cancel(&mut self) -> Verdict {

@@ -3,7 +3,10 @@
 //! The key and what the configuration is compiled with lie sealed among the pipeline's variables, so both outlive the
 //! control plane. The key opens once: the call that used it is remembered by its hash, and its repeat is answered again.
 
-use super::create::Plan;
+use super::{
+    compiling::{Compiling, compile},
+    create::Plan,
+};
 use crate::{
     engine::workflow::Event,
     pipelines::{credentials, hidden},
@@ -120,10 +123,12 @@ impl Plane {
             is_continuation: true,
             ..self.inputs(&new, pipeline.id, pipeline.number)
         };
-        let (mut compiled, mut warnings) = super::create::compile(&new, inputs).await?;
+        let Compiling { mut compiled, mut warnings, text } = compile(&new, inputs).await?;
         // Its jobs find their passwords behind those of the setup jobs.
         let passwords = credentials::take(&mut compiled, new.native, pipeline.variables.passwords.clone());
         let variables = Variables { passwords, ..pipeline.variables.clone() };
+        let began_with = self.configuration(pipeline.id).await?.unwrap_or_default();
+        let texts = began_with.continued(&new.config, text, &variables).write(&self.vault, pipeline.id);
         let pipeline = Arc::new(Pipeline { variables, ..Pipeline::clone(pipeline) });
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(self.missing_contexts(&new, &compiled));
@@ -141,7 +146,8 @@ impl Plane {
             classes,
             project,
         };
-        self.begin_joining(&pipeline, compiled, plan, *call, (numbers, next))?.on_disk().await
+        let along = vec![texts, continued(pipeline.id, PipelineState::Created, Vec::new(), *call)];
+        self.begin_joining(&pipeline, compiled, plan, along, (numbers, next))?.on_disk().await
     }
 
     /// Queues the one write that continues the pipeline.
@@ -150,14 +156,14 @@ impl Plane {
         pipeline: &Arc<Pipeline>,
         compiled: Compiled,
         plan: Plan<'_>,
-        call: [u8; 32],
+        along: Vec<Write>,
         (numbers, next): (Giver, Numbers),
     ) -> Result<Written, Refusal> {
         let moment = self.clock.moment();
         let mut change = Change { joined: true, ..Change::default() };
         let project = plan.project.id;
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
-        change.writes.push(continued(pipeline.id, PipelineState::Created, Vec::new(), call));
+        change.writes.extend(along);
         let text = serde_json::to_vec(&pipeline.variables).expect("variables have only string keys");
         change.writes.push(Write::Secrets(pipeline.id, self.vault.seal(pipeline.id, &text)));
         let mut lives = plan.workflows(compiled, pipeline, &mut change)?;
@@ -239,7 +245,7 @@ fn parameters(
 }
 
 /// A plain value as typed on a command line.
-pub(super) fn text_of(name: &str, value: Value) -> Result<String, Refusal> {
+pub(crate) fn text_of(name: &str, value: Value) -> Result<String, Refusal> {
     match value {
         Value::String(text) => Ok(text),
         Value::Bool(value) => Ok(value.to_string()),

@@ -8,15 +8,18 @@ use crate::{
         workflow::{Event, Workflow},
     },
     pipelines::{
+        compiling::{Compiling, compile},
         credentials::{self, Passwords},
         forks, hidden,
+        occasion::{self, Occasion},
+        texts::Texts,
     },
     plane::{
         Plane, Written,
         clock::{rfc3339, wall_ms},
         live::{Change, Live, LiveJob, Pipeline},
         projects::{Giver, Numbers, Project},
-        report,
+        redundant, report,
         restore::shapes,
     },
     refusal::Refusal,
@@ -32,7 +35,7 @@ use protocol::{
     transfer::Content,
 };
 use std::sync::Arc;
-use store::{Command, Fired, Guard, JobRow, PipelineRow, ProjectId, StoreError, WorkflowRow, Write};
+use store::{Command, Guard, JobRow, PipelineRow, StoreError, WorkflowRow, Write};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -56,28 +59,26 @@ impl Plane {
         let numbers = project.numbers.clone().lock_owned().await;
         let id = PipelineId(Uuid::now_v7());
         let inputs = self.inputs(&new, id, numbers.pipeline);
-        let (mut compiled, mut warnings) = compile(&new, inputs).await?;
+        let Compiling { mut compiled, mut warnings, text } = compile(&new, inputs).await?;
         if new.git.fork().is_some_and(|fork| fork.needs_approval) {
             forks::hold(&mut compiled);
         }
         let passwords = credentials::take(&mut compiled, new.native, Passwords::new());
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(self.missing_contexts(&new, &compiled));
-        if compiled.schedules.len() > MOST_SCHEDULES {
-            warnings.push(format!(
-                "{}: warning: only its first {MOST_SCHEDULES} schedules count\n",
-                new.config_path
-            ));
-        }
+        warnings.extend(occasion::too_many(&compiled, &new.config_path));
         let number = numbers.pipeline;
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
         let is_setup = compiled.is_setup;
         let plan =
             Plan { id, number, first_job: numbers.job, first_place: 0, is_setup, classes, project: &project };
-        let along = occasion.writes(project.id, &compiled, self.clock.wall_ms());
+        let mut along = occasion.writes(project.id, &compiled, self.clock.wall_ms());
+        along.push(Texts::new(&new.config, text).write(&self.vault, id));
+        let branch = redundant::replaced(&new);
         let given = Given { new, passwords, ssh_keys, along };
         self.begin_pipeline(given, compiled, plan, (numbers, next))?.on_disk().await?;
+        self.cancel_redundant((project.id, number), branch).await?;
         Ok(Created { id, number, warnings })
     }
 
@@ -91,6 +92,7 @@ impl Plane {
         let numbers = project.numbers.clone().lock_owned().await;
         let (id, number) = (PipelineId(Uuid::now_v7()), numbers.pipeline);
         let next = Numbers { pipeline: number + 1, job: numbers.job };
+        let texts = Texts::new(&new.config, String::new());
         let row = PipelineRow {
             id,
             project: project.id,
@@ -108,6 +110,7 @@ impl Plane {
         change.writes.extend(report::unusable(project, &new.source, id));
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Pipeline(row.into()));
+        change.writes.push(texts.write(&self.vault, id));
         change.writes.extend(along);
         self.queue_new(id, Vec::new(), change, (numbers, next)).on_disk().await?;
         Ok((id, number))
@@ -271,33 +274,6 @@ pub(crate) struct Failed {
     /// What is remembered with it.
     pub(crate) along: Vec<Write>,
 }
-
-/// Why a pipeline is made, as far as something is to be remembered of it.
-#[derive(Debug)]
-pub(crate) enum Occasion {
-    /// A push to this branch: what of it starts by the clock from now on.
-    Push(String),
-    /// Something was due at this minute.
-    Fired(Fired, i64),
-    /// Anything else.
-    Other,
-}
-
-impl Occasion {
-    fn writes(self, project: ProjectId, compiled: &Compiled, at_ms: i64) -> Vec<Write> {
-        match self {
-            Self::Push(branch) => {
-                let schedules = compiled.schedules.iter().take(MOST_SCHEDULES).cloned().collect();
-                vec![Write::ScheduledWorkflows { project, branch, schedules, at_ms }]
-            }
-            Self::Fired(what, minute_ms) => vec![Write::Fired(what, minute_ms)],
-            Self::Other => Vec::new(),
-        }
-    }
-}
-
-/// So many schedules of a configuration count.
-const MOST_SCHEDULES: usize = 100;
 
 /// What a pipeline is made of beside its compiled configuration.
 struct Given {
@@ -470,28 +446,4 @@ fn engine(compiled: &CompiledWorkflow) -> Result<(Workflow, Holds), Refusal> {
     let wrong = |error| Refusal::Bad(format!("the workflow `{}` cannot run: {error}", compiled.name));
     let shapes = shapes(&jobs)?;
     Ok((Workflow::new(&shapes).map_err(wrong)?, Holds::of(&jobs, &shapes)))
-}
-
-/// Compiles off the server's own threads: a large configuration takes its time.
-pub(super) async fn compile(new: &NewPipeline, inputs: Inputs) -> Result<(Compiled, Vec<String>), Refusal> {
-    let (text, path) = (new.config.clone(), new.config_path.clone());
-    let compiling = tokio::task::spawn_blocking(move || {
-        let compilation = compiler::examine(&path, &text, &inputs);
-        let rendered: Vec<_> =
-            compilation.to_run().iter().map(|diagnostic| compilation.sources.render(diagnostic)).collect();
-        (compilation.pipeline, rendered)
-    });
-    let broken = |_| Refusal::Unavailable("the compiler failed: please report this configuration".to_owned());
-    match compiling.await.map_err(broken)? {
-        (Some(mut compiled), warnings) => {
-            if let Some(fork) = new.git.fork() {
-                forks::set_apart(&mut compiled, fork);
-            }
-            Ok((compiled, warnings))
-        }
-        (None, diagnostics) => {
-            let message = format!("the configuration {} is not valid", new.config_path);
-            Err(Refusal::Diagnosed(Refused { message, diagnostics }))
-        }
-    }
 }

@@ -7,7 +7,7 @@ use crate::plane::{
 };
 use crate::refusal::Refusal;
 use protocol::{
-    JobId, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId,
+    JobId, JobStatus, Outcome, PipelineId, StepNumber, StepStatus, TaskId, WorkflowId,
     api::{JobView, MAX_FAILURES, PipelineView, StepView, TaskView, TestCounts, WorkflowView},
     former::FailedTest,
     pipeline::Job,
@@ -19,7 +19,7 @@ use store::{JobRow, PipelineRows, StepRow, TaskRow, WorkflowRow};
 impl Plane {
     /// A pipeline as it stands, if there is one of this id.
     pub(crate) async fn view(&self, id: PipelineId) -> Result<Option<PipelineView>, Refusal> {
-        Ok(self.store.pipeline(id).await?.map(view))
+        Ok(self.store.pipeline(id).await?.map(|rows| self.explained(view(rows))))
     }
 
     /// The same with one of its jobs alone.
@@ -28,7 +28,21 @@ impl Plane {
         id: PipelineId,
         job: JobId,
     ) -> Result<Option<PipelineView>, Refusal> {
-        Ok(self.store.pipeline_with(id, job).await?.map(view))
+        Ok(self.store.pipeline_with(id, job).await?.map(|rows| self.explained(view(rows))))
+    }
+
+    /// With why those jobs wait that do.
+    fn explained(&self, mut view: PipelineView) -> PipelineView {
+        let mut known = HashMap::new();
+        for workflow in &mut view.workflows {
+            let waits = |job: &&mut JobView| job.status == JobStatus::Queued && !job.tasks.is_empty();
+            for job in workflow.jobs.iter_mut().filter(waits) {
+                let Some((want, project)) = self.core().want_of(workflow.id, job.id) else { continue };
+                let why = known.entry(want).or_insert_with_key(|want| self.why_it_waits(want, project));
+                job.reason.clone_from(why);
+            }
+        }
+        view
     }
 }
 

@@ -102,6 +102,10 @@ impl Access {
         match change {
             Write::Class(row) => tables.add_class(row),
             Write::RemoveClass { id, .. } => tables.remove_class(id),
+            Write::ClassLimit(id, max_tasks) => {
+                let limited = tables.classes.iter_mut().find(|row| row.id == id);
+                limited.into_iter().for_each(|row| row.max_tasks = max_tasks);
+            }
             Write::Token(row) => drop(tables.tokens.insert(row.hash, row)),
             Write::RemoveToken(id) => tables.tokens.retain(|_, row| row.id != id),
             Write::Rights(change) => tables.people.apply(change),

@@ -5,6 +5,7 @@
 
 use super::{
     live::{Change, Live, LiveJob, LiveTask, Pipeline, Place, Want},
+    queue::Queue,
     token::TokenHash,
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 use protocol::{Epoch, PipelineId, ResourceClass, TaskId, WorkflowId};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 use store::Guard;
@@ -24,8 +25,10 @@ use tokio::sync::Notify;
 pub(crate) struct Core {
     live: HashMap<WorkflowId, Live>,
     places: HashMap<TaskId, Place>,
-    tokens: HashMap<TokenHash, (TaskId, Epoch)>,
-    queues: HashMap<Want, Queue>,
+    pub(super) tokens: HashMap<TokenHash, (TaskId, Epoch)>,
+    pub(super) queues: HashMap<Want, Queue>,
+    /// Of what somebody was passed over: whose project or class has as many tasks as it may have.
+    pub(super) passed_over: HashSet<Want>,
     /// The unfinished workflows of each pipeline.
     open: HashMap<PipelineId, HashSet<WorkflowId>>,
     /// Workflows whose memory no longer fits the store: to be read again.
@@ -37,15 +40,6 @@ pub(crate) struct Core {
     /// Whose turn it is in which serial group.
     pub(super) groups: Groups,
     generations: u64,
-}
-
-/// Tasks that want the same and wait for a claim.
-#[derive(Debug, Default)]
-struct Queue {
-    /// By age; some may be over or claimed meanwhile.
-    ready: VecDeque<TaskId>,
-    /// Rung once for each task that comes.
-    work: Arc<Notify>,
 }
 
 impl Core {
@@ -73,7 +67,8 @@ impl Core {
                     self.tokens.insert(holder.hash, (task.id, task.machine.epoch));
                 }
                 if task.machine.state == State::Queued {
-                    entry.want().into_iter().for_each(|want| push(&mut self.queues, task.id, want));
+                    let queue = entry.want().map(|want| self.queues.entry(want).or_default());
+                    queue.into_iter().for_each(|queue| queue.push(live.pipeline.project, task.id));
                 }
             }
         }
@@ -118,38 +113,17 @@ impl Core {
         live.map(|live| Some(live.pipeline.clone())).ok_or_else(Refusal::being_read)
     }
 
-    /// The task that has waited longest, of those that want no more than this.
-    pub(crate) fn pop(&mut self, most: &Want) -> Option<(TaskId, Place)> {
-        let plain = Want { containers: false, ..most.clone() };
-        let next = |want: &Want| self.queues.get(want).and_then(|queue| queue.ready.front().copied());
-        // Ids count up with time.
-        let is_turn =
-            most.containers && next(most).is_some_and(|one| next(&plain).is_none_or(|other| one < other));
-        let (first, second) = if is_turn { (most, &plain) } else { (&plain, most) };
-        self.pop_of(first).or_else(|| self.pop_of(second))
-    }
-
-    fn pop_of(&mut self, want: &Want) -> Option<(TaskId, Place)> {
-        let queue = self.queues.get_mut(want)?;
-        while let Some(task) = queue.ready.pop_front() {
-            let waits = self.places.get(&task).is_some_and(|place| {
-                self.live
-                    .get(&place.workflow)
-                    .is_some_and(|live| live.task(place.job, place.index).machine.state == State::Queued)
-            });
-            if waits {
-                return Some((task, self.places[&task]));
-            }
-        }
-        None
-    }
-
     /// What rings when a task comes that wants this.
     pub(crate) fn work(&mut self, want: &Want) -> Arc<Notify> {
         match self.queues.get(want) {
             Some(queue) => queue.work.clone(),
             None => self.queues.entry(want.clone()).or_default().work.clone(),
         }
+    }
+
+    /// All workflows that run.
+    pub(crate) fn running_workflows(&self) -> impl Iterator<Item = (&WorkflowId, &Live)> {
+        self.live.iter()
     }
 
     /// How many workflows run.
@@ -191,13 +165,15 @@ impl Core {
     /// Finds its way through what a change of a workflow came to.
     pub(crate) fn absorb(&mut self, workflow: WorkflowId, change: &mut Change) {
         self.places.extend(change.made.drain(..));
-        for token in change.dropped_tokens.drain(..) {
-            self.tokens.remove(&token);
-        }
+        let dropped = change.dropped_tokens.drain(..);
+        let freed = dropped.filter(|token| self.tokens.remove(token).is_some()).count();
         self.tokens.extend(change.tokens.drain(..).map(|(hash, task, epoch)| (hash, (task, epoch))));
-        for (task, want) in change.queued.drain(..) {
-            push(&mut self.queues, task, want);
+        if let Some(project) = self.live.get(&workflow).map(|live| live.pipeline.project) {
+            for (task, want) in change.queued.drain(..) {
+                self.queues.entry(want).or_default().push(project, task);
+            }
         }
+        self.freed(freed);
         self.move_groups(workflow, change);
         if change.is_due {
             self.due.insert(workflow);
@@ -289,10 +265,4 @@ impl Core {
 
 fn count(job: &LiveJob, is_one: impl Fn(&LiveTask) -> bool) -> u64 {
     job.tasks.iter().map(|task| u64::from(is_one(task))).sum()
-}
-
-fn push(queues: &mut HashMap<Want, Queue>, task: TaskId, want: Want) {
-    let queue = queues.entry(want).or_default();
-    queue.ready.push_back(task);
-    queue.work.notify_one();
 }

@@ -10,6 +10,9 @@ use store::{InstanceRow, Store, StoreError, Write};
 /// How old the stored row of an instance may be: writing each call would cost more than it says.
 const STALE_MS: i64 = 60_000;
 
+/// An instance that waits calls at least this often.
+pub(crate) const LIVE_MS: i64 = 3 * 60 * 1000;
+
 /// More instances are served, but not noted.
 const MOST: usize = 10_000;
 /// The most bytes of what an instance says of itself.
@@ -70,6 +73,15 @@ impl Instances {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut of_class = known.iter().filter(|((of, _), _)| of == class).map(|(_, known)| known).peekable();
         of_class.peek().is_some() && of_class.all(|known| known.containers == Some(false))
+    }
+
+    /// Whether an instance of a class lives, and may have an engine for containers where that is wanted.
+    pub(crate) fn serves(&self, class: &ResourceClass, containers: bool, now: i64) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = |known: &Known| !containers || known.containers != Some(false);
+        known
+            .iter()
+            .any(|((of, _), known)| of == class && may(known) && now - known.row.last_connected_ms < LIVE_MS)
     }
 
     /// Forgets those that were not seen since then.

@@ -1,4 +1,4 @@
-//! What is done by itself: leases that ran out are taken back, approvals that nobody gave end, serial groups are served,
+//! What is done by itself: leases that ran out are taken back, tasks that nobody takes fail, approvals that nobody gave end, serial groups are served,
 //! lost workflows are read again, and those that failed run again where they say so.
 
 use super::{Plane, live::Place};
@@ -23,6 +23,7 @@ impl Plane {
                 () = self.to_see_to.notified() => {}
             }
             self.expire();
+            self.expire_waiting();
             self.expire_approvals();
             self.serve_groups();
             self.read_lost_again().await;

@@ -106,8 +106,12 @@ impl Plane {
         let since_ms = self.clock.moment().wall_ms;
         let mut core = self.core();
         let mut taken = Vec::new();
+        if !core.has_waiting(want) {
+            return taken;
+        }
+        let mut shares = core.shares(&want.class, self.queue_rules.now());
         while taken.len() < most as usize
-            && let Some((task, place)) = core.pop(want)
+            && let Some((task, place)) = core.pop(want, &mut shares)
         {
             let token = token::new_token();
             let holder =

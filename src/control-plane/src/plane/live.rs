@@ -69,6 +69,8 @@ pub(crate) struct LiveTask {
     pub(crate) machine: task::Task,
     pub(crate) holder: Option<Holder>,
     pub(crate) progress: Progress,
+    /// Since when it waits, or waited first, in milliseconds since 1970.
+    pub(crate) queued_ms: i64,
 }
 
 /// What a task's holder must have.
@@ -77,6 +79,13 @@ pub(crate) struct Want {
     pub(crate) class: ResourceClass,
     /// An engine for containers.
     pub(crate) containers: bool,
+}
+
+impl Want {
+    /// The same without containers.
+    pub(crate) fn plain(&self) -> Self {
+        Self { class: self.class.clone(), containers: false }
+    }
 }
 
 /// A job and, once it is queued, its tasks.
@@ -340,6 +349,7 @@ impl Live {
                 machine: task::Task::new(),
                 holder: None,
                 progress: Progress::fresh(),
+                queued_ms: moment.wall_ms,
             });
         }
     }

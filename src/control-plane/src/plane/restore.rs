@@ -159,7 +159,7 @@ fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64
         since_ms: row.claimed_ms.unwrap_or_default(),
     });
     let machine = Task { state, epoch: row.epoch, unclaims: row.unclaims, canceled: row.canceled };
-    LiveTask { id: row.id, machine, holder, progress: Progress::unread() }
+    LiveTask { id: row.id, machine, holder, progress: Progress::unread(), queued_ms: row.queued_ms }
 }
 
 /// A pipeline of its row.

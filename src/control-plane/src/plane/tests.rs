@@ -26,7 +26,7 @@ jobs:
 
 fn class_row() -> ClassRow {
     let class = "acme/linux".parse().unwrap();
-    ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0 }
+    ClassRow { id: Uuid::now_v7(), class, description: String::new(), created_ms: 0, max_tasks: None }
 }
 
 fn settings(folder: &TempDir) -> Settings {

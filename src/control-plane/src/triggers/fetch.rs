@@ -197,15 +197,14 @@ impl Fetches {
         self.with_git(plane, row, &event.revision, async |git| git.bring(event).await).await
     }
 
-    /// The commit that an event's branch or tag is at now; none if there is none.
+    /// The commit that a reference, or `HEAD`, is at now; none if there is none.
     pub(crate) async fn newest(
         &self,
         plane: &Plane,
         row: &RepositoryRow,
-        event: &Event,
+        reference: &str,
     ) -> Result<Option<Newest>, FetchError> {
-        let Some(reference) = event.reference() else { return Ok(None) };
-        self.with_git(plane, row, &reference, async |git| git.newest(&reference).await).await
+        self.with_git(plane, row, reference, async |git| git.newest(reference).await).await
     }
 
     /// Has a git do something in a directory of its own.
@@ -388,13 +387,16 @@ impl Git<'_> {
 /// What `git ls-remote --symref` says of a reference, in lines of two words with a tabulator between them.
 fn found(said: &str, reference: &str, peeled: &str) -> Option<Newest> {
     let lines = || said.lines().filter_map(|line| line.split_once('\t'));
-    let of = |name: &str| lines().find(|(_, named)| *named == name).map(|(revision, _)| revision.to_owned());
+    let is_commit = |revision: &str| repository::is_commit(revision);
+    let of = |name: &str| {
+        lines().find(|(at, named)| *named == name && is_commit(at)).map(|(revision, _)| revision.to_owned())
+    };
     let heads = || {
         lines()
             .filter(|(_, named)| *named == "HEAD")
             .filter_map(|(to, _)| to.strip_prefix("ref: refs/heads/"))
     };
-    let revision = of(peeled).or_else(|| of(reference)).filter(|revision| repository::is_commit(revision))?;
+    let revision = of(peeled).or_else(|| of(reference))?;
     Some(Newest { revision, default_branch: heads().next().map(str::to_owned) })
 }
 
@@ -458,6 +460,7 @@ mod tests {
         let found = |reference: &str| found(&said, reference, &format!("{reference}^{{}}"));
         let newest = Newest { revision: two, default_branch: Some("main".to_owned()) };
         assert_eq!(found("refs/tags/v1"), Some(newest));
+        assert_eq!(found("HEAD").map(|newest| newest.revision), Some(one));
         assert_eq!(found("refs/heads/v1"), None);
     }
 

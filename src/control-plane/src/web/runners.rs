@@ -9,6 +9,7 @@ use crate::{
     api::may::Stated,
     plane::{
         Plane,
+        instances::LIVE_MS,
         people::{Right, Who},
     },
     refusal::Refusal,
@@ -21,8 +22,6 @@ use store::{InstanceRow, UnfinishedTask};
 
 /// So many tasks are shown.
 const MOST: u32 = 1000;
-/// An instance that waits calls at least this often.
-const LIVE_MS: i64 = 3 * 60 * 1000;
 
 #[derive(Template)]
 #[template(path = "runners.html")]

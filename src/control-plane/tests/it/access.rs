@@ -47,7 +47,7 @@ async fn a_runner_token_opens_nothing_of_an_operators() {
 async fn classes_and_tokens_are_made_listed_and_removed() {
     let house = House::new().await;
     let operator = &house.operator;
-    let double = Resource { id: None, resource_class: class(), description: String::new() };
+    let double = Resource { id: None, resource_class: class(), description: String::new(), max_tasks: None };
     let error = operator.create_resource(&double).await.unwrap_err();
     assert!(error.to_string().contains("resource class already exists"), "{error}");
     let token = house.token().await;

@@ -77,7 +77,8 @@ impl House {
     /// A new one with settings of its own.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let house = Self::over(TempDir::new().unwrap(), change).await;
-        let resource = Resource { id: None, resource_class: class(), description: String::new() };
+        let resource =
+            Resource { id: None, resource_class: class(), description: String::new(), max_tasks: None };
         house.operator.create_resource(&resource).await.unwrap();
         house
     }

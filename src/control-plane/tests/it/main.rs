@@ -38,6 +38,8 @@ mod people;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod releases;
 #[cfg(test)]
 mod reruns;
@@ -55,5 +57,7 @@ mod strangers;
 mod stream;
 #[cfg(test)]
 mod transfers;
+#[cfg(test)]
+mod triggered;
 #[cfg(test)]
 mod webhooks;

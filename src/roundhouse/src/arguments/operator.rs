@@ -2,7 +2,7 @@
 
 use super::Selection;
 use clap::{Args, Subcommand};
-use control_plane::Retention;
+use control_plane::{Retention, Tls};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where a control plane is, and by which right.
@@ -42,6 +42,18 @@ pub(crate) struct Server {
     #[arg(long, value_name = "URL", env = "ROUNDHOUSE_PUBLIC_URL", value_parser = public_url)]
     pub(crate) public_url: Option<String>,
 
+    /// Speak TLS with this certificate, in PEM, with those that vouch for it behind it
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls_self_signed")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// Its private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Speak TLS with a certificate made here; callers trust `<data dir>/tls/authority.pem`
+    #[arg(long)]
+    pub(crate) tls_self_signed: bool,
+
     /// The task-agent to publish [default: roundhouse-task-agent beside this program]
     #[arg(long, value_name = "PATH", env = "ROUNDHOUSE_TASK_AGENT")]
     pub(crate) task_agent: Option<PathBuf>,
@@ -53,6 +65,14 @@ pub(crate) struct Server {
     /// Fetch configurations over http too, and from paths of this host: not only over https and ssh
     #[arg(long)]
     pub(crate) allow_insecure_fetch: bool,
+
+    /// How often a second one token of a person or a project may call in the long run; 0: as often as it likes
+    #[arg(long, value_name = "CALLS", default_value_t = 50)]
+    pub(crate) rate_limit: u32,
+
+    /// Fail tasks that no launch-agent takes for so long, and say why they waited; `never`: let them wait
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = queue_timeout)]
+    pub(crate) queue_timeout: QueueTimeout,
 
     /// How long a lease of a task lasts without a heartbeat, as 60s or 2m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease, hide = true)]
@@ -96,6 +116,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// How the listener speaks TLS, if it does.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        match (self.tls_self_signed, &self.tls_certificate, &self.tls_key) {
+            (true, ..) => Some(Tls::SelfSigned),
+            (_, Some(certificate), Some(key)) => {
+                Some(Tls::Files { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// What is kept of what is over.
     pub(crate) fn retention(&self) -> Retention {
         let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 60 * 60));
@@ -143,13 +174,22 @@ const DATA_DIR: &str = "/var/lib/roundhouse/server";
 
 fn lease(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = number.parse().map_err(|_| "write a number with a unit: ms, s or m".to_owned())?;
+    let number: u64 = number.parse().map_err(|_| "write a number with a unit: ms, s, m or h".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "" | "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(60 * number)),
-        other => Err(format!("`{other}` is no unit: write ms, s or m")),
+        "h" => Ok(Duration::from_secs(3600 * number)),
+        other => Err(format!("`{other}` is no unit: write ms, s, m or h")),
     }
+}
+
+/// How long a task may wait, if not for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueTimeout(pub(crate) Option<Duration>);
+
+fn queue_timeout(text: &str) -> Result<QueueTimeout, String> {
+    if text == "never" { Ok(QueueTimeout(None)) } else { lease(text).map(|time| QueueTimeout(Some(time))) }
 }
 
 /// Of an address that identity tokens name exactly as it is written here.
@@ -190,6 +230,16 @@ pub(crate) enum ResourceClassCommand {
     List {
         /// The namespace
         namespace: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Say how many tasks of a resource class run at once at most, whatever its launch-agents have room for
+    Limit {
+        /// namespace/name
+        resource_class: protocol::ResourceClass,
+        /// A number; `none`: any number
+        #[arg(value_name = "N", value_parser = super::project::most)]
+        max_tasks: super::project::Most,
         #[command(flatten)]
         connection: Connection,
     },

@@ -66,6 +66,8 @@ pub(crate) enum ProjectCommand {
     /// Give a project variables, which all its jobs have, list them and take them away
     #[command(subcommand)]
     Env(EnvCommand),
+    /// Say whose tasks go first and how many run at once, or show what was said
+    Queue(ProjectQueue),
     /// List the repositories of projects, without the secrets of their webhooks
     List {
         #[command(flatten)]
@@ -79,6 +81,41 @@ pub(crate) enum ProjectCommand {
         #[command(flatten)]
         connection: Connection,
     },
+}
+
+/// `roundhouse project queue`.
+#[derive(Args, Debug)]
+pub(crate) struct ProjectQueue {
+    /// The project, as github.com/acme/app
+    pub(crate) project: String,
+
+    /// Its tasks go before all of projects with a lower one; 0 where nothing was said
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) priority: Option<i32>,
+
+    /// At most so many of its tasks run at once; `none`: any number
+    #[arg(long, value_name = "N", value_parser = most)]
+    pub(crate) max_tasks: Option<Most>,
+
+    /// Whether a push cancels what still runs of earlier pipelines of its branch, unless that is the default one
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) cancel_redundant: Option<bool>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// How many tasks run at once at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Most(pub(crate) Option<u32>);
+
+/// A number, or `none`.
+pub(crate) fn most(text: &str) -> Result<Most, String> {
+    match (text, text.parse()) {
+        ("none", _) => Ok(Most(None)),
+        (_, Ok(number)) if number > 0 => Ok(Most(Some(number))),
+        _ => Err("a number from 1 on, or `none`".to_owned()),
+    }
 }
 
 /// Who keeps a repository.

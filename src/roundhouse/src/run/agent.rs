@@ -42,7 +42,12 @@ pub(crate) fn class() -> ResourceClass {
 /// Makes the class if it is new, and its token for this run; those of earlier runs end.
 pub(crate) async fn register(operator: &Operator) -> Result<String, Failure> {
     let class = class();
-    let wanted = Resource { id: None, resource_class: class.clone(), description: "this machine".to_owned() };
+    let wanted = Resource {
+        id: None,
+        resource_class: class.clone(),
+        description: "this machine".to_owned(),
+        max_tasks: None,
+    };
     match operator.create_resource(&wanted).await {
         Ok(_) | Err(ClientError::Conflict(_) | ClientError::Rejected { status: 409, .. }) => {}
         Err(error) => return Err(failed(error)),

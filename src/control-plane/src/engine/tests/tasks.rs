@@ -35,6 +35,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("finish, old epoch", Event::Finish { epoch: old, outcome }),
         ("tick before the lease's end", Event::Tick { now: NOW - 1 }),
         ("tick at the lease's end", Event::Tick { now: NOW }),
+        ("overdue", Event::Overdue),
         ("cancel", Event::Cancel),
     ]
 }
@@ -68,6 +69,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => epoch().prop_map(|epoch| Event::Unclaim { epoch }),
         2 => (epoch(), outcome).prop_map(|(epoch, outcome)| Event::Finish { epoch, outcome }),
         2 => (0..50_u64).prop_map(|now| Event::Tick { now }),
+        1 => Just(Event::Overdue),
         1 => Just(Event::Cancel),
     ]
 }

@@ -1,0 +1,191 @@
+//! TLS of the listener: with a certificate of the administrator's, or with one that the control plane makes for itself.
+//!
+//! What it makes lies in `<data dir>/tls`: `authority.pem`, whose key is forgotten at once, is what callers are to trust.
+
+use crate::data_dir;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// From files in PEM, read at the start.
+    Files {
+        /// With those that vouch for it behind it.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+    /// It is made at the first start, and anew where the names change under which the control plane is reached.
+    SelfSigned,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file that has none.
+    #[error("{} is no {what} in PEM: {why}", path.display())]
+    Unreadable {
+        /// What was to be in it.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The two do not fit each other, or are of a kind that is not supported.
+    #[error("the certificate {} and its key cannot be used: {why}", certificate.display())]
+    Unusable {
+        /// The certificate.
+        certificate: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// None could be made.
+    #[error("cannot make a certificate for {names}: {why}")]
+    Unmade {
+        /// For whom.
+        names: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// It could not be kept.
+    #[error("cannot write to {}: {source}", path.display())]
+    Unwritten {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+const AUTHORITY: &str = "authority.pem";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+/// Written last: with it the others are whole.
+const NAMES: &str = "names";
+
+/// What the listener answers with, and the authority to trust where it was made here.
+pub(crate) fn config(
+    tls: &Tls,
+    data_dir: &Path,
+    names: &[String],
+) -> Result<(ServerConfig, Option<PathBuf>), TlsError> {
+    match tls {
+        Tls::Files { certificate, key } => Ok((read(certificate, key)?, None)),
+        Tls::SelfSigned => {
+            let directory = data_dir.join("tls");
+            let [authority, certificate, key] =
+                [AUTHORITY, CERTIFICATE, KEY].map(|name| directory.join(name));
+            let wanted = names.join("\n");
+            let made = fs::read_to_string(directory.join(NAMES)).unwrap_or_default();
+            if made.trim_end() != wanted {
+                make(&directory, names)?;
+            }
+            Ok((read(&certificate, &key)?, Some(authority)))
+        }
+    }
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+    let unreadable =
+        |what, path: &Path, why: String| TlsError::Unreadable { what, path: path.to_owned(), why };
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| unreadable("certificate", certificate, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(unreadable("certificate", certificate, "it has none".to_owned()));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key);
+    let secret = secret.map_err(|error| unreadable("private key", key, error.to_string()))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
+    let certificate = certificate.to_owned();
+    config.map_err(|error| TlsError::Unusable { certificate, why: error.to_string() })
+}
+
+fn make(directory: &Path, names: &[String]) -> Result<(), TlsError> {
+    let made = signed(names)
+        .map_err(|error| TlsError::Unmade { names: names.join(", "), why: error.to_string() })?;
+    let unwritten = |source| TlsError::Unwritten { path: directory.to_owned(), source };
+    data_dir::make(directory).map_err(unwritten)?;
+    let texts = [(AUTHORITY, &made.authority), (CERTIFICATE, &made.certificate), (KEY, &made.key)];
+    for (name, text) in texts.into_iter().chain([(NAMES, &names.join("\n"))]) {
+        data_dir::write_private(&directory.join(name), text.trim_end()).map_err(unwritten)?;
+    }
+    Ok(())
+}
+
+/// Each as PEM.
+struct Made {
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+fn signed(names: &[String]) -> Result<Made, rcgen::Error> {
+    let authority_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    authority.distinguished_name.push(DnType::CommonName, "Roundhouse, for its control plane");
+    let root = authority.self_signed(&authority_key)?.pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate()?;
+    let mut leaf = CertificateParams::new(names)?;
+    leaf.distinguished_name.push(DnType::CommonName, "Roundhouse");
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.use_authority_key_identifier_extension = true;
+    let certificate = leaf.signed_by(&key, &issuer)?.pem();
+    Ok(Made { authority: root, certificate, key: key.serialize_pem() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_that_was_made_stays_as_long_as_the_names_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = |wanted: &[&str]| {
+            let (_, authority) = config(&Tls::SelfSigned, folder.path(), &names(wanted)).unwrap();
+            fs::read_to_string(authority.unwrap()).unwrap()
+        };
+        let first = authority(&["localhost", "127.0.0.1"]);
+        assert_eq!(authority(&["localhost", "127.0.0.1"]), first);
+        assert_ne!(authority(&["localhost", "ci.example"]), first);
+    }
+
+    #[test]
+    fn what_is_no_certificate_or_not_of_its_key_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (signed(&names(&["a"])).unwrap(), signed(&names(&["a"])).unwrap());
+        let file = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).unwrap();
+            folder.path().join(name)
+        };
+        let refused = |certificate: &str, key: &str| {
+            let tls = Tls::Files { certificate: file("c.pem", certificate), key: file("k.pem", key) };
+            config(&tls, folder.path(), &[]).unwrap_err().to_string()
+        };
+        assert!(refused("", &one.key).contains("c.pem is no certificate in PEM"));
+        assert!(refused(&one.certificate, "x").contains("k.pem is no private key in PEM"));
+        assert!(refused(&one.certificate, &other.key).contains("cannot be used"));
+    }
+}
