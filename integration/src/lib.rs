@@ -5,6 +5,7 @@ pub mod git;
 pub mod http;
 pub mod local;
 pub mod machine;
+pub mod node;
 pub mod partition;
 pub mod pipelines;
 pub mod proc;

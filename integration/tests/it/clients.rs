@@ -1,6 +1,9 @@
 //! Clients that others have written for CircleCI, unmodified, with the real programs.
 
 use integration::{
+    fleet::{CLASS as CLASS_OF_FLEET, Fleet},
+    git::{Http, Repository},
+    node,
     pipelines::job,
     python,
     rig::{Agent, Rig, Server, pipeline},
@@ -61,6 +64,17 @@ async fn begin(server: &Server, config: &str, class: &str) -> PipelineId {
     server.operator().create_pipeline(&new).await.unwrap_or_else(|error| panic!("{error}")).id
 }
 
+const GREETING: &str = "version: 2.1
+parameters: {who: {type: string, default: nobody}}
+jobs:
+  greet:
+    machine: true
+    steps:
+      - run: echo $GREETING, << pipeline.parameters.who >> > greeting
+      - store_artifacts: {path: greeting}
+workflows: {all: {jobs: [greet]}}
+";
+
 /// An environment of Python that is kept for the next run of the tests.
 fn python_with(name: &str, packages: &[&str]) -> Option<std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -83,6 +97,33 @@ async fn pycircleci_reads_approves_reruns_and_cancels() {
     let mut command = Command::new(python);
     command.arg(script).args([&server.url, &server.token]).arg(&gate).arg(rig.path(""));
     let ended = rig.finish(command);
+    assert_eq!((ended.status, ended.output.trim()), (0, "all is as it should be"), "{ended:#?}");
+}
+
+#[actix_rt::test]
+async fn packages_of_npms_registry_set_a_variable_make_a_pipeline_and_read_what_came_of_it() {
+    let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm");
+    if let Err(lacking) = node::with(&packages, &["circleci-typescript-axios@0.1.0", "circleci-api@4.1.4"]) {
+        return eprintln!("skipped: {lacking}");
+    }
+    let fleet = Fleet::start(&["--allow-insecure-fetch"]).await;
+    let repository = Repository::new(&fleet.rig.path("git"));
+    repository.commit(".circleci/config.yml", GREETING, "refs/heads/main");
+    let http = Http::serve(&fleet.rig.path("git"));
+    let repository = [
+        "--url",
+        &format!("{}/app.git", http.url),
+        "--provider",
+        "github",
+        "--resource-class",
+        CLASS_OF_FLEET,
+    ];
+    let made = fleet.roundhouse(&[&["project", "create", "github.com/acme/app"][..], &repository].concat());
+    assert_eq!(made.status, 0, "{}", made.errors);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/npm_does.js");
+    let mut command = Command::new("node");
+    command.arg(script).args([&fleet.server.url, &fleet.server.token]).arg(packages);
+    let ended = fleet.rig.finish(command);
     assert_eq!((ended.status, ended.output.trim()), (0, "all is as it should be"), "{ended:#?}");
 }
 

@@ -48,8 +48,19 @@ pub(super) fn plane(request: &HttpRequest) -> &Arc<Plane> {
     request.app_data::<Data<Plane>>().expect("every server has its plane")
 }
 
-/// The token of a call: `Bearer`, `Basic token:`, or `Circle-Token`.
+/// The token of a call: `Bearer`, `Basic token:`, `Circle-Token`, or to version 1.1 `?circle-token=`.
 pub(super) fn token(request: &HttpRequest) -> Option<String> {
+    token_of_headers(request).or_else(|| token_of_query(request))
+}
+
+/// As clients of version 1.1 of the public API send it, and to nothing else: an address is kept in more places than a header.
+fn token_of_query(request: &HttpRequest) -> Option<String> {
+    let is_old = request.path().starts_with("/api/v1.1/");
+    let pairs = request.query_string().split('&').filter(|_| is_old);
+    pairs.filter_map(|pair| pair.strip_prefix("circle-token=")).map(str::to_owned).next()
+}
+
+fn token_of_headers(request: &HttpRequest) -> Option<String> {
     let header = |name: &str| request.headers().get(name)?.to_str().ok();
     if let Some(token) = header("Circle-Token") {
         return Some(token.to_owned());
