@@ -48,6 +48,8 @@ mod restarts;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod serial;
 #[cfg(test)]
 mod ssh_keys;
