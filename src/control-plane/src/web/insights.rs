@@ -133,7 +133,7 @@ async fn read<'s>(
         branches: plane.store.branches(&project, since_ms).await?,
         workflows: workflows.iter().map(line).collect(),
         bars: bars(&runs, &asked.workflow, longest),
-        longest: duration(longest * 1000),
+        longest: seconds(longest),
         jobs: by_name(&jobs, |run| &run.name).iter().map(line).collect(),
         flaky: flaky(plane, &project, branch, since_ms)
             .await?
@@ -167,7 +167,7 @@ fn bar(place: usize, run: &WorkflowRun, longest: u64) -> Bar {
         End::Failed => "failed",
         End::Canceled => "canceled",
     };
-    let took = duration(ran.seconds() * 1000);
+    let took = seconds(ran.seconds());
     let title = format!("#{}: {}, {took}, {}", run.number, run.status, rfc3339(run.started_ms));
     Bar { pipeline: run.pipeline, title, class, place: place * 9, top: HEIGHT - height, height }
 }
@@ -182,10 +182,10 @@ impl Line {
             here: name == chosen,
             runs: total_runs,
             rate: format!("{:.0} %", success_rate * 100.0),
-            median: duration(duration_metrics.median * 1000),
-            p95: duration(duration_metrics.p95 * 1000),
+            median: seconds(duration_metrics.median),
+            p95: seconds(duration_metrics.p95),
             per_day: format!("{throughput:.1}"),
-            recovery: if total_recoveries > 0 { duration(mttr * 1000) } else { String::new() },
+            recovery: if total_recoveries > 0 { seconds(mttr) } else { String::new() },
         }
     }
 }
@@ -199,4 +199,9 @@ fn shown(Flaky { test, times, last }: Flaky, now: i64) -> FlakyTest {
         times,
         ago: ago(last.created_ms, now),
     }
+}
+
+/// Whole ones are all that is kept.
+fn seconds(number: u64) -> String {
+    if number == 0 { "< 1s".to_owned() } else { duration(number * 1000) }
 }
