@@ -27,6 +27,7 @@ mod slug;
 mod ssh_keys;
 mod tagged;
 mod task;
+mod trends;
 mod trigger;
 mod webhooks;
 mod well_known;
@@ -70,7 +71,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(openapi::routes)
         .configure(me::routes)
         .configure(people::routes)
+        .configure(trends::routes)
         .configure(insights::routes)
+        .configure(trends::organization_route)
         .configure(audit::routes)
         .configure(contexts::routes)
         .configure(keys::routes)

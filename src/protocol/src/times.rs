@@ -69,6 +69,16 @@ pub fn date(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The day of a Gregorian date, counted from 1970 (his `days_from_civil`).
+pub fn day(year: i64, month: i64, of_month: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + of_month - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +124,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_date_has_its_day(number in -1_000_000..4_000_000_i64) {
+            let (year, month, of_month) = date(number);
+            prop_assert_eq!(day(year, month, of_month), number);
+        }
+
         #[test]
         fn the_last_time_is_the_one_that_looking_at_each_minute_finds(
             minutes in 0..1_u64 << 60, hours in 0..1_u32 << 24, days_of_week in 0..128_u8, days_of_month: u32,

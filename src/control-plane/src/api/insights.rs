@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use store::{JobRun, Past, WorkflowRun};
 
 /// So many of the newest runs are looked at.
-const MOST_RUNS: u32 = 5000;
+pub(super) const MOST_RUNS: u32 = 5000;
 /// How long flaky tests are looked for, in days.
 const FLAKY_DAYS: i64 = 14;
 
@@ -54,7 +54,7 @@ struct Asked {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-enum Window {
+pub(super) enum Window {
     #[serde(rename = "last-24-hours")]
     Day,
     #[serde(rename = "last-7-days")]
@@ -69,7 +69,7 @@ enum Window {
 }
 
 impl Window {
-    fn days(self) -> u32 {
+    pub(super) fn days(self) -> u32 {
         match self {
             Self::Day => 1,
             Self::Week => 7,

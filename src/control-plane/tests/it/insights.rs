@@ -136,3 +136,42 @@ async fn the_page_of_a_jobs_tests_has_failures_first_and_marks_flaky_ones() {
     assert!(page.contains("expected &#60;b&#62;one") && !page.contains("<b>one</b>"), "{page}");
     house.running.stop().await;
 }
+
+#[actix_web::test]
+async fn runs_are_told_by_the_day_and_over_a_project_and_an_organization_beside_the_time_before() {
+    let house = House::new().await;
+    past(&house).await;
+    let told = async |path: &str| {
+        let (status, body) =
+            get(&house, &format!("/api/v2/insights/{path}"), Some(("Circle-Token", OPERATOR))).await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let (_, days) = told("time-series/gh/acme/app/workflows/workflow/jobs").await;
+    let day = &days["items"][0];
+    assert_eq!((&day["name"], &day["metrics"]["total_runs"]), (&json!("build"), &json!(4)));
+    assert!(day["timestamp"].as_str().unwrap().ends_with("T00:00:00.000Z"), "{day}");
+    let (_, hours) = told("time-series/gh/acme/app/workflows?granularity=hourly&branch=side").await;
+    assert_eq!(hours["items"][0]["metrics"]["successful_runs"], 1);
+    let (_, none) = told("time-series/gh/acme/app/workflows?end-date=2020-01-01").await;
+    assert_eq!(none["items"], json!([]));
+    let (status, said) = told("time-series/gh/acme/app/workflows?start-date=yesterday").await;
+    assert!(status == 400 && said["message"].as_str().unwrap().contains("`yesterday` is no time"), "{said}");
+    let (_, project) = told("pages/gh/acme/app/summary?reporting-window=last-7-days").await;
+    assert_eq!(project["project_data"]["metrics"]["success_rate"], 0.5);
+    assert_eq!(project["project_data"]["trends"]["total_runs"], 0.0, "there was nothing before");
+    assert_eq!(project["project_workflow_branch_data"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&project["all_branches"], &project["all_workflows"]),
+        (&json!(["main", "side"]), &json!(["workflow"]))
+    );
+    let (_, side) = told("pages/gh/acme/app/summary?branches=side,other").await;
+    assert_eq!(side["project_data"]["metrics"]["total_runs"], 1);
+    let (_, all) = told("gh/acme/summary").await;
+    assert_eq!(
+        (&all["org_data"]["metrics"]["total_runs"], &all["all_projects"]),
+        (&json!(4), &json!(["app"]))
+    );
+    let (status, _) = told("gh/nobody/summary").await;
+    assert_eq!(status, 404);
+    house.running.stop().await;
+}
