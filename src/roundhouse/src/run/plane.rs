@@ -22,6 +22,7 @@ pub(crate) fn settings(
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut settings = Settings::new(place.server(), listen, program.to_owned());
     settings.operator_token = Some(operator.to_owned());
+    settings.queue_timeout = None;
     settings.approver_token = Some(approver.to_owned());
     settings.key = KeySource::Memory(random()?);
     settings.only_class = Some(super::agent::class());
