@@ -78,7 +78,7 @@ impl Plane {
         let branch = redundant::replaced(&new);
         let given = Given { new, passwords, ssh_keys, along };
         self.begin_pipeline(given, compiled, plan, (numbers, next))?.on_disk().await?;
-        self.cancel_redundant((project.id, number), branch).await?;
+        self.cancel_redundant((project.id, number), branch).await;
         Ok(Created { id, number, warnings })
     }
 

@@ -1,13 +1,12 @@
 //! What still runs of a branch's earlier pipelines when a newer one begins, where the project does not want it to.
 
 use super::{Plane, core::Core};
-use crate::refusal::Refusal;
 use protocol::{
     PipelineId,
     api::{GitValues, NewPipeline},
     task::Source,
 };
-use slog::info;
+use slog::{info, warn};
 use std::{collections::BTreeSet, sync::Arc};
 use store::ProjectId;
 
@@ -21,17 +20,19 @@ impl Plane {
         self: &Arc<Self>,
         (project, number): (ProjectId, u64),
         branch: Option<String>,
-    ) -> Result<(), Refusal> {
+    ) {
         let Some(branch) = branch.filter(|_| self.queue_rules.now().of(project).cancel_redundant) else {
-            return Ok(());
+            return;
         };
         let earlier = self.core().earlier(project, number, &branch);
         for pipeline in earlier {
             info!(self.log, "a newer pipeline of its branch has begun: this one is canceled";
                 "pipeline" => %pipeline, "branch" => &branch);
-            self.cancel(pipeline).await?;
+            // The new one is there all the same.
+            if let Err(refusal) = self.cancel(pipeline).await {
+                warn!(self.log, "it could not be canceled"; "pipeline" => %pipeline, "error" => %refusal);
+            }
         }
-        Ok(())
     }
 }
 
