@@ -22,6 +22,7 @@ mod laws;
 mod mirrors;
 mod orbs;
 mod orphans;
+mod outgoing;
 mod own_config;
 mod people;
 mod refusals;

@@ -18,7 +18,7 @@ struct Page<T> {
 
 impl Operator {
     /// All pages of a list.
-    async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+    pub(crate) async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
         let (mut all, mut token) = (Vec::new(), None::<String>);
         loop {
             let mark = if path.contains('?') { '&' } else { '?' };

@@ -6,7 +6,7 @@
 //!    ├── task(token)     ── TaskClient  begin, stream, store, put, get, end …
 //!    ├── operator(token) ── Operator    pipelines, feed, logs, tokens …
 //!    └── registry()      ── Registry    public orbs
-//! Messenger (Send, Clone: proxies)      any address, once
+//! Messenger (Send, Clone: proxies)      any address, once; where told so, whatever certificate is shown there
 //!          each holds connections of its own, on the thread that made it
 //! ```
 //!
@@ -27,7 +27,9 @@ mod registry;
 mod runner;
 mod task;
 mod transport;
+mod trust;
 mod tunnel;
+mod webhooks;
 
 pub use backoff::Backoff;
 pub use call::ClientError;

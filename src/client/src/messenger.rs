@@ -15,10 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// So much of an answer is kept; of a longer one nothing.
 const KEPT: usize = 16 * 1024;
 
-/// Calls any address, with the roots that the system trusts. A redirect is an answer, and not followed.
+/// Calls any address. A redirect is an answer, and not followed.
 #[derive(Clone, Debug)]
 pub struct Messenger {
-    transport: Transport,
+    /// With the roots that the system trusts.
+    verified: Transport,
+    /// Whatever certificate is shown.
+    unverified: Transport,
 }
 
 /// How a call was answered.
@@ -35,18 +38,21 @@ pub struct Reply {
 impl Messenger {
     /// Through these proxies; connects to nothing yet.
     pub fn new(proxies: Proxies) -> Result<Self, TransportError> {
-        Ok(Self { transport: Transport::to_anywhere(proxies)? })
+        let verified = Transport::to_anywhere(proxies.clone())?;
+        Ok(Self { verified, unverified: Transport::to_anybody(proxies)? })
     }
 
-    /// Posts a body once.
+    /// Posts a body once; to somebody with a certificate that is trusted, unless told otherwise.
     pub async fn post(
         &self,
         url: &str,
         headers: &[(&str, String)],
         body: Bytes,
+        verify_tls: bool,
     ) -> Result<Reply, ClientError> {
         let what = format!("POST {url}");
-        match timeout(PATIENCE, self.exchange(url, headers, body, &what)).await {
+        let transport = if verify_tls { &self.verified } else { &self.unverified };
+        match timeout(PATIENCE, exchange(transport, url, headers, body, &what)).await {
             Ok(answered) => answered.map_err(|failure| failure.error),
             Err(_) => {
                 let why = format!("no answer within {} s", PATIENCE.as_secs());
@@ -54,27 +60,27 @@ impl Messenger {
             }
         }
     }
+}
 
-    async fn exchange(
-        &self,
-        url: &str,
-        headers: &[(&str, String)],
-        body: Bytes,
-        what: &str,
-    ) -> Result<Reply, Failure> {
-        let link = self.transport.kept_link();
-        let mut request = request(&link, &Method::POST, url, what)?;
-        for (name, value) in headers {
-            request = request.insert_header((*name, value.as_str()));
-        }
-        let sent = request.send_body(body).await;
-        let mut answer = sent.map_err(|error| Failure::of_sending(what, error))?;
-        // What comes of it is in its status: a body that breaks off or is too long says nothing more.
-        let body = answer.body().limit(KEPT).await.unwrap_or_default();
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Reply { status: answer.status().as_u16(), pause: pause(header), body })
+async fn exchange(
+    transport: &Transport,
+    url: &str,
+    headers: &[(&str, String)],
+    body: Bytes,
+    what: &str,
+) -> Result<Reply, Failure> {
+    let link = transport.kept_link();
+    let mut request = request(&link, &Method::POST, url, what)?;
+    for (name, value) in headers {
+        request = request.insert_header((*name, value.as_str()));
     }
+    let sent = request.send_body(body).await;
+    let mut answer = sent.map_err(|error| Failure::of_sending(what, error))?;
+    // What comes of it is in its status: a body that breaks off or is too long says nothing more.
+    let body = answer.body().limit(KEPT).await.unwrap_or_default();
+    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Reply { status: answer.status().as_u16(), pause: pause(header), body })
 }
 
 /// As the standard has it, or as providers say that a limit of calls is reached.

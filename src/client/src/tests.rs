@@ -2,7 +2,7 @@
 
 mod servers;
 
-use crate::{ClientError, Proxies, Settings, Transport, TransportError};
+use crate::{ClientError, Messenger, Proxies, Settings, Transport, TransportError};
 use protocol::{
     ids::{Digest, PipelineId, ResourceClass},
     transfer::Content,
@@ -155,6 +155,21 @@ async fn a_redirect_is_not_followed() {
     let error = operator(&server).tokens(&class()).await.unwrap_err();
     assert!(matches!(error, ClientError::Unexpected { .. }), "{error}");
     assert_eq!(server.heads().len(), 1);
+}
+
+#[actix_rt::test]
+async fn whoever_is_told_something_shows_a_trusted_certificate_unless_any_will_do() {
+    let server = Server::with_tls();
+    let messenger = Messenger::new(Proxies::default()).unwrap();
+    let url = server.url("https", "127.0.0.1");
+    let headers = [("user-agent", "CircleCI-Webhook/1.0".to_owned())];
+    let post = async |verify_tls| messenger.post(&url, &headers, "{}".into(), verify_tls).await;
+    let error = post(true).await.unwrap_err();
+    assert!(matches!(error, ClientError::Untrusted { .. }) && server.heads().is_empty(), "{error}");
+    assert_eq!(post(false).await.unwrap().status, 200, "of another host, and of nobody's authority");
+    let (line, told) = server.heads().remove(0);
+    assert_eq!((line.as_str(), told["user-agent"].as_str()), ("POST /", "CircleCI-Webhook/1.0"));
+    assert!(post(true).await.is_err(), "a connection that anybody may have is no other's");
 }
 
 fn operator(server: &Server) -> crate::Operator {

@@ -6,6 +6,7 @@ use crate::{
     registry::Registry,
     runner::Runner,
     task::TaskClient,
+    trust,
     tunnel::Tunnel,
 };
 use awc::http::Uri;
@@ -94,8 +95,17 @@ impl Transport {
 
     /// A way to any address that is named whole.
     pub(crate) fn to_anywhere(proxies: Proxies) -> Result<Self, TransportError> {
-        let (base, tls, patience) = (String::new(), Arc::new(tls(roots(None)?)?), Duration::ZERO);
-        Ok(Self { shared: Arc::new(Shared { base, tls, proxies, patience }) })
+        Ok(Self::anywhere(proxies, tls(roots(None)?)?))
+    }
+
+    /// The same to whoever answers there, whatever certificate they show.
+    pub(crate) fn to_anybody(proxies: Proxies) -> Result<Self, TransportError> {
+        Ok(Self::anywhere(proxies, trust::tls_to_anybody()?))
+    }
+
+    fn anywhere(proxies: Proxies, tls: ClientConfig) -> Self {
+        let (base, tls, patience) = (String::new(), Arc::new(tls), Duration::ZERO);
+        Self { shared: Arc::new(Shared { base, tls, proxies, patience }) }
     }
 
     /// The address of the control plane, without a slash at its end.

@@ -16,6 +16,7 @@ mod metrics;
 mod openapi;
 mod operator;
 mod orbs;
+mod outgoing;
 mod paging;
 mod people;
 mod project;
@@ -81,6 +82,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(trigger::routes)
         .configure(project::routes)
         .configure(schedules::routes)
+        .configure(outgoing::routes)
         .configure(job::routes)
         .configure(project::project_route);
 }

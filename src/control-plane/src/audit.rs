@@ -37,6 +37,9 @@ pub(crate) enum Deed {
     SshKeyRemoved,
     RepositoryNamed,
     RepositoryForgotten,
+    WebhookMade,
+    WebhookChanged,
+    WebhookRemoved,
     OrbPublished,
     ContextMade,
     ContextRemoved,
@@ -73,6 +76,9 @@ impl Deed {
             Self::SshKeyRemoved => "ssh-key.delete",
             Self::RepositoryNamed => "repository.name",
             Self::RepositoryForgotten => "repository.forget",
+            Self::WebhookMade => "webhook.create",
+            Self::WebhookChanged => "webhook.change",
+            Self::WebhookRemoved => "webhook.delete",
             Self::OrbPublished => "orb.publish",
             Self::ContextMade => "context.create",
             Self::ContextRemoved => "context.delete",
@@ -135,6 +141,7 @@ impl Plane {
             Belonging::Job(id) => format!("job {id}"),
             Belonging::Task(id) => format!("task {id}"),
             Belonging::Schedule(id) => format!("schedule {id}"),
+            Belonging::Webhook(id) => format!("webhook {id}"),
         };
         match project {
             Some(project) => self.tell_of_project(who, deed, (&project, &subject)).await,

@@ -26,6 +26,8 @@ mod insights;
 mod logs;
 mod oidc;
 mod outbound;
+mod outbox;
+mod outgoing;
 mod people;
 mod pipelines;
 mod plane;

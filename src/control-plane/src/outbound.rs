@@ -11,6 +11,8 @@ pub struct Post {
     pub headers: Vec<(&'static str, String)>,
     /// Its text.
     pub body: Vec<u8>,
+    /// Whether the certificate of whoever answers has to be one that is trusted.
+    pub verify_tls: bool,
 }
 
 /// How it was answered.
@@ -33,9 +35,10 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     fn post<'a>(&'a self, post: &'a Post) -> Answering<'a>;
 }
 
-/// Without what nobody else may know.
+/// Without what nobody else may know: of its address only whose it is, for the rest may be a secret too.
 impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Post").field("url", &self.url).finish_non_exhaustive()
+        let to: Vec<_> = self.url.split(['/', '?']).take(3).collect();
+        f.debug_struct("Post").field("to", &to.join("/")).finish_non_exhaustive()
     }
 }

@@ -113,8 +113,8 @@ pub(crate) struct Plane {
     bundles: tokio::sync::Semaphore,
     /// Changes whenever a holder is to hear of a cancel or a fence.
     lease_news: watch::Sender<()>,
-    /// Rung when a provider is to be told how a commit stands.
-    pub(crate) to_tell: Notify,
+    /// Changes whenever others are to be told of something.
+    pub(crate) to_tell: watch::Sender<()>,
     /// Rung when a workflow is to be read again or run again, or a serial group to be served.
     to_see_to: Notify,
 }
@@ -217,7 +217,7 @@ impl Plane {
             looking_back: tokio::sync::Mutex::default(),
             bundles: tokio::sync::Semaphore::new(BUNDLES),
             lease_news: watch::Sender::new(()),
-            to_tell: Notify::new(),
+            to_tell: watch::Sender::new(()),
             to_see_to: Notify::new(),
         })
     }
@@ -256,12 +256,12 @@ impl Plane {
     fn queue(self: &Arc<Self>, guard: Guard, pipeline: PipelineId, change: Change) -> Written {
         let (tell, told) = oneshot::channel();
         let Change { writes, news, ended, is_due, groups, .. } = change;
-        let (plane, is_told) = (self.clone(), report::is_in(&writes));
+        let (plane, to_tell) = (self.clone(), report::places(&writes));
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             match &result {
-                Ok(_) => {
+                Ok(numbers) => {
                     plane.tell(pipeline, news, &ended);
-                    is_told.then(|| plane.to_tell.notify_one());
+                    plane.ring(&to_tell, numbers);
                     if is_due {
                         plane.core().is_due(guard.workflow);
                         plane.to_see_to.notify_one();

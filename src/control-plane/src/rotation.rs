@@ -9,7 +9,7 @@
 
 use crate::{
     audit::Deed,
-    contexts, data_dir, oidc,
+    contexts, data_dir, oidc, outgoing,
     pipelines::texts,
     plane::{Plane, people::Who},
     refusal::Refusal,
@@ -31,6 +31,7 @@ fn owner(name: &SealedName) -> Vec<u8> {
         SealedName::SshKey(project, fingerprint) => ssh_keys::bound(*project, fingerprint),
         SealedName::Repository(project) => triggers::bound(*project),
         SealedName::StatusToken(project) => statuses::bound(*project),
+        SealedName::Webhook(id) => outgoing::bound(*id),
         SealedName::Variable(owner, name) => contexts::bound(*owner, name),
     }
 }

@@ -33,7 +33,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{OpenError, Store};
+use store::{DueEvent, DueStatus, OpenError, Store};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 /// The most threads that serve calls.
@@ -149,7 +149,8 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
         spawn(seal(plane.clone())),
         spawn(plane.clone().finish_rotation()),
         spawn(retain(plane.clone())),
-        spawn(plane.clone().tell_providers()),
+        spawn(plane.clone().tell_others::<DueStatus>()),
+        spawn(plane.clone().tell_others::<DueEvent>()),
     ];
     info!(plane.log, "serving"; "address" => %address);
     let authority = authority.flatten();

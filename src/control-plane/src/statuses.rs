@@ -1,128 +1,65 @@
-//! What the providers of commits are told of them: taken from the store in order, tried again with pauses, and given up on.
-//!
-//! ```text
-//! a workflow or job changes ──in one write──▶ store ──the oldest of each commit and context──▶ the provider's API
-//! ```
-//!
-//! Whoever is killed in between tells it again: a provider that hears the same twice shows it once.
+//! What the providers of commits are told of them, of each commit and context in order. A provider that hears the same twice
+//! shows it once.
 
 mod shape;
 
 use crate::{
     outbound::{Outbound, Reply},
-    plane::{Plane, clock::wall_ms},
+    outbox::{Letter, Outcome},
+    plane::Plane,
     refusal::Refusal,
 };
-use futures_util::future::join_all;
 use protocol::{
     repository,
     webhook::{NewRepository, Provider, Statuses},
 };
-use slog::{debug, warn};
-use std::{sync::Arc, time::Duration};
-use store::{DueStatus, ProjectId, RepositoryRow, Write};
+use slog::Logger;
+use store::{DueStatus, Outbox, ProjectId, RepositoryRow, Store, StoreError};
 
-/// So many are told at once.
-const AT_ONCE: u32 = 32;
-/// So many wait at most; those made before them are given up.
-const WAITING: u64 = 10_000;
-/// How long one is tried.
-const PATIENCE_MS: i64 = 24 * 60 * 60 * 1000;
-/// The longest pause between two tries of one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// The longest that a provider may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 /// The longest token.
 const LONGEST_TOKEN: usize = 4096;
 
-/// What came of telling one.
-enum Outcome {
-    Told,
-    /// The same may succeed later.
-    Later(Option<Duration>, String),
-    Never(String),
-}
+impl Letter for DueStatus {
+    const OUTBOX: Outbox = Outbox::Statuses;
+    const NAME: &'static str = "a commit status";
 
-impl Plane {
-    /// Tells providers until the control plane stops.
-    pub(crate) async fn tell_providers(self: Arc<Self>) {
-        let Some(outbound) = self.rules.outbound.clone() else { return };
-        let mut closed = std::pin::pin!(self.closed());
-        loop {
-            let pause = match self.tell_due(&*outbound).await {
-                Ok(pause) => pause,
-                Err(refusal) => {
-                    warn!(self.log, "what providers are to be told cannot be read or noted"; "error" => %refusal);
-                    LONGEST_PAUSE
-                }
-            };
-            tokio::select! {
-                () = &mut closed => return,
-                () = self.to_tell.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+    async fn due(store: &Store, now_ms: i64, most: u32) -> Result<Vec<Self>, StoreError> {
+        store.due_statuses(now_ms, most).await
     }
 
-    /// Tells all that is due; how long nothing else will be.
-    async fn tell_due(&self, outbound: &dyn Outbound) -> Result<Duration, Refusal> {
-        let waiting = self.store.waiting_statuses().await?;
-        if waiting > WAITING {
-            let given_up = self.write(vec![Write::TrimStatuses(WAITING)]).await?[0];
-            self.tallies.status("given_up", given_up);
-            warn!(self.log, "too many commit statuses wait: the oldest are given up"; "count" => given_up);
-        }
-        loop {
-            let due = self.store.due_statuses(wall_ms(), AT_ONCE).await?;
-            if due.is_empty() {
-                break;
-            }
-            let writes = join_all(due.iter().map(|one| self.tell_one(outbound, one))).await;
-            self.write(writes).await?;
-        }
-        let next = self.store.next_status_ms().await?;
-        let pause = next.map(|next| u64::try_from(next - wall_ms()).unwrap_or_default().max(1));
-        Ok(pause.map_or(LONGEST_PAUSE, Duration::from_millis).min(LONGEST_PAUSE))
+    fn id(&self) -> i64 {
+        self.id
     }
 
-    /// What is to be noted of it.
-    async fn tell_one(&self, outbound: &dyn Outbound, one: &DueStatus) -> Write {
-        let age = wall_ms() - one.made_ms;
-        let told = || slog::o!("project" => one.name.clone(), "commit" => one.revision.clone(), "context" => one.context.clone());
-        match self.outcome(outbound, one).await {
-            Outcome::Told => {
-                self.tallies.status("told", 1);
-                Write::StatusTold(one.id)
-            }
-            Outcome::Later(asked, why) if age < PATIENCE_MS => {
-                self.tallies.status("failed", 1);
-                let pause = asked.map_or(pause(one.tries), |asked| asked.min(LONGEST_ASKED));
-                debug!(self.log, "a commit status is told later"; told(), "error" => why);
-                let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-                Write::StatusLater(one.id, wall_ms().saturating_add(pause))
-            }
-            Outcome::Later(_, why) | Outcome::Never(why) => {
-                self.tallies.status("given_up", 1);
-                warn!(self.log, "a commit status is given up"; told(), "tries" => one.tries + 1, "error" => why);
-                Write::StatusTold(one.id)
-            }
-        }
+    fn made_ms(&self) -> i64 {
+        self.made_ms
     }
 
-    async fn outcome(&self, outbound: &dyn Outbound, one: &DueStatus) -> Outcome {
-        let Some(token) = self.opened_token(one.project, &one.sealed) else {
+    fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    fn logger(&self, log: &Logger) -> Logger {
+        let (project, commit, context) = (self.name.clone(), self.revision.clone(), self.context.clone());
+        log.new(slog::o!("project" => project, "commit" => commit, "context" => context))
+    }
+
+    async fn tell(&self, plane: &Plane, outbound: &dyn Outbound) -> Outcome {
+        let Some(token) = plane.opened_token(self.project, &self.sealed) else {
             return Outcome::Later(None, "the project's token was sealed with another key".to_owned());
         };
-        let page = self.rules.page.as_ref().map(|page| format!("{page}{}", one.page));
-        let Some(post) = shape::post(one, &token, page) else {
+        let page = plane.rules.page.as_ref().map(|page| format!("{page}{}", self.page));
+        let Some(post) = shape::post(self, &token, page) else {
             return Outcome::Never("the repository's address names no host of a provider".to_owned());
         };
         match outbound.post(&post).await {
-            Ok(reply) => judged(one.provider, reply),
+            Ok(reply) => judged(self.provider, reply),
             Err(why) => Outcome::Later(None, why),
         }
     }
+}
 
+impl Plane {
     /// What stands behind a repository's token and statuses, if they can be used.
     pub(crate) fn check_statuses(&self, new: &NewRepository) -> Result<(), Refusal> {
         let bad = |why: &str| Err(Refusal::Bad(why.to_owned()));
@@ -184,11 +121,6 @@ pub(crate) fn bound(project: ProjectId) -> Vec<u8> {
     format!("provider's token of {}", project.0).into_bytes()
 }
 
-/// Twice as long each time.
-fn pause(tries: u32) -> Duration {
-    Duration::from_secs(1 << tries.min(10)).min(LONGEST_PAUSE)
-}
-
 /// A token that is refused may be replaced, or given its rights, while it is tried.
 fn judged(provider: Provider, reply: Reply) -> Outcome {
     let said: String = reply.body.chars().filter(|c| !c.is_control()).take(300).collect();
@@ -205,12 +137,7 @@ fn judged(provider: Provider, reply: Reply) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_quarter_of_an_hour() {
-        let seconds: Vec<_> = [0, 1, 2, 9, 10, 50].map(|tries| pause(tries).as_secs()).into();
-        assert_eq!(seconds, [1, 2, 4, 512, 900, 900]);
-    }
+    use std::time::Duration;
 
     #[test]
     fn only_what_may_succeed_later_is_tried_again() {

@@ -10,6 +10,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use store::Outbox;
 
 /// Upper bounds of the times that are told apart, in milliseconds. Calls that are held open take seconds.
 pub(crate) const BOUNDS_MS: [u64; 8] = [1, 5, 25, 100, 500, 2_500, 10_000, 60_000];
@@ -22,7 +23,7 @@ pub(crate) type Route = (String, &'static str);
 pub(crate) struct Tallies {
     calls: Mutex<BTreeMap<Route, Calls>>,
     ended: Mutex<BTreeMap<String, u64>>,
-    statuses: Mutex<BTreeMap<&'static str, u64>>,
+    told: Mutex<BTreeMap<(Outbox, &'static str), u64>>,
 }
 
 /// The calls of a route.
@@ -57,14 +58,14 @@ impl Tallies {
         *locked(&self.ended).entry(outcome.to_string()).or_default() += 1;
     }
 
-    /// Notes what came of telling a provider how commits stand.
-    pub(crate) fn status(&self, outcome: &'static str, count: u64) {
-        *locked(&self.statuses).entry(outcome).or_default() += count;
+    /// Notes what came of telling others.
+    pub(crate) fn told(&self, of: Outbox, outcome: &'static str, count: u64) {
+        *locked(&self.told).entry((of, outcome)).or_default() += count;
     }
 
-    /// All of those, by outcome.
-    pub(crate) fn statuses(&self) -> BTreeMap<&'static str, u64> {
-        locked(&self.statuses).clone()
+    /// How often that came of it.
+    pub(crate) fn how_often(&self, of: Outbox, outcome: &'static str) -> u64 {
+        locked(&self.told).get(&(of, outcome)).copied().unwrap_or_default()
     }
 
     /// All calls, by route.

@@ -23,6 +23,7 @@ pub mod image;
 pub mod invariants;
 pub mod job;
 pub mod journal;
+pub mod outgoing;
 pub mod people;
 pub mod pipeline;
 pub mod queue;

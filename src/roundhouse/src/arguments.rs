@@ -14,6 +14,7 @@ mod schedule;
 mod selection;
 mod ssh_key;
 mod token;
+mod webhook;
 
 pub(crate) use approve::{Among, Approve, Release};
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
@@ -32,6 +33,7 @@ pub(crate) use schedule::{NewScheduleOptions, ScheduleCommand, Schedules};
 pub(crate) use selection::{Output, Selection};
 pub(crate) use ssh_key::{KeyFile, SshKeyCommand, SshKeys};
 pub(crate) use token::{Token, TokenCommand, TokenOf};
+pub(crate) use webhook::{NewWebhookOptions, WebhookCommand, Webhooks};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Project(Project),
     /// Make, list and delete schedules, by which a control plane starts pipelines of a project
     Schedule(Schedules),
+    /// Make, list and delete webhooks, by which a control plane tells others how workflows and jobs of a project ended
+    Webhook(Webhooks),
     /// Start and follow pipelines of a control plane
     Pipeline(Box<Pipeline>),
     /// Approve jobs that wait for it, in runs of this machine and on a control plane; without a name, list them
@@ -243,6 +247,7 @@ mod tests {
             "token",
             "project",
             "schedule",
+            "webhook",
             "pipeline",
             "approve",
             "release",

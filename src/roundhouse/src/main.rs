@@ -35,6 +35,7 @@ mod status;
 mod tokens;
 mod validate;
 mod values;
+mod webhooks;
 
 use arguments::{Arguments, Command, ConfigCommand, PipelineCommand};
 use clap::Parser;
@@ -84,6 +85,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         Command::Token(tokens) => tokens::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),
         Command::Schedule(schedules) => schedules::schedules(&schedules.command).map(|()| exit::SUCCESS),
+        Command::Webhook(webhooks) => webhooks::webhooks(&webhooks.command).map(|()| exit::SUCCESS),
         Command::SshKey(keys) => ssh_keys::ssh_keys(&keys.command).map(|()| exit::SUCCESS),
         Command::Rerun(options) => rerun::rerun(options),
         Command::Approve(options) => approve::approve(options).map(|()| exit::SUCCESS),

@@ -19,7 +19,8 @@ impl Caller {
 impl Outbound for Caller {
     fn post<'a>(&'a self, post: &'a Post) -> Answering<'a> {
         Box::pin(async move {
-            let answered = self.0.post(&post.url, &post.headers, post.body.clone().into()).await;
+            let body = post.body.clone().into();
+            let answered = self.0.post(&post.url, &post.headers, body, post.verify_tls).await;
             let reply = answered.map_err(|error| error.to_string())?;
             Ok(Reply { status: reply.status, pause: reply.pause, body: reply.body })
         })

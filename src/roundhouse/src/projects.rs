@@ -108,7 +108,7 @@ async fn list(operator: Operator) -> Result<(), Failure> {
 }
 
 /// Without what an editor adds at the end of a line.
-fn secret(path: &Path) -> Result<String, Failure> {
+pub(crate) fn secret(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let what = format!("cannot read the secret {}", path.display());
     let done = match path == Path::new("-") {

@@ -1,6 +1,6 @@
 //! Ends a workflow whose rows cannot be understood, without reading what they say.
 
-use crate::{batch::Batch, columns::bytes};
+use crate::{batch::Batch, columns::bytes, webhooks};
 use protocol::WorkflowId;
 
 /// Its holders are fenced by the next epoch.
@@ -18,5 +18,6 @@ pub(crate) fn set_aside(batch: &mut Batch, workflow: WorkflowId, message: &str, 
     let id = bytes(&workflow.0);
     batch.statement(TASKS).bind(message).bind(at_ms).bind(id);
     batch.statement(JOBS).bind(at_ms).bind(id);
+    webhooks::workflow_ended(batch, workflow, at_ms);
     batch.statement(WORKFLOW).bind(id);
 }

@@ -19,12 +19,14 @@ pub struct Keep {
     pub newest: u64,
 }
 
-/// Whether the pipeline `p` is over: no workflow goes on, and nobody holds or waits for a task.
+/// Whether the pipeline `p` is over: no workflow goes on, nobody holds or waits for a task, and no webhook is still to tell
+/// of it.
 macro_rules! is_over {
     () => {
         "NOT EXISTS (SELECT 1 FROM workflows o WHERE o.pipeline = p.id \
          AND o.status IN ('running', 'failing', 'on_hold')) AND NOT EXISTS (SELECT 1 FROM workflows o JOIN jobs i ON i.workflow = o.id \
-         JOIN tasks u ON u.job = i.id WHERE o.pipeline = p.id AND u.phase <> 'ended')"
+         JOIN tasks u ON u.job = i.id WHERE o.pipeline = p.id AND u.phase <> 'ended') \
+         AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.pipeline = p.id)"
     };
 }
 

@@ -7,6 +7,7 @@ use crate::{
 };
 use protocol::PipelineId;
 use sqlx::{Row, sqlite::SqliteRow};
+use uuid::Uuid;
 
 /// What of a row lies sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum SealedName {
     Repository(ProjectId),
     /// The token by which its commits are told how they stand.
     StatusToken(ProjectId),
+    /// What signs the webhook that a project has sent.
+    Webhook(Uuid),
     /// The value of a variable.
     Variable(Owner, String),
 }
@@ -59,6 +62,7 @@ impl Resealed {
                 "UPDATE repositories SET sealed = ? WHERE sealed = ? AND project = ?"
             }
             SealedName::StatusToken(_) => "UPDATE repositories SET token = ? WHERE token = ? AND project = ?",
+            SealedName::Webhook(_) => "UPDATE webhooks SET sealed = ? WHERE sealed = ? AND id = ?",
             SealedName::Variable(Owner::Context(_), _) => {
                 "UPDATE context_variables SET sealed = ? WHERE sealed = ? AND context = ? AND name = ?"
             }
@@ -70,6 +74,7 @@ impl Resealed {
         match &self.name {
             SealedName::Pipeline(id) | SealedName::Configuration(id) => query.bind(bytes(&id.0)),
             SealedName::Repository(id) | SealedName::StatusToken(id) => query.bind(id.0),
+            SealedName::Webhook(id) => query.bind(bytes(id)),
             SealedName::SshKey(id, name) | SealedName::Variable(Owner::Project(id), name) => {
                 query.bind(id.0).bind(name.as_str())
             }
@@ -126,6 +131,9 @@ impl Store {
         }
         for row in self.every("SELECT project, token FROM repositories WHERE token IS NOT NULL").await? {
             all.push((SealedName::StatusToken(project(&row)?), row.try_get("token")?));
+        }
+        for row in self.every("SELECT id, sealed FROM webhooks WHERE sealed IS NOT NULL").await? {
+            all.push((SealedName::Webhook(uuid(&row, "id")?), row.try_get("sealed")?));
         }
         for row in self.every("SELECT context, name, sealed FROM context_variables").await? {
             let owner = Owner::Context(uuid(&row, "context")?);

@@ -3,7 +3,7 @@
 use crate::{
     ProjectId, Store, StoreError,
     batch::Batch,
-    columns::{count, int, small, word},
+    columns::{small, word},
 };
 use protocol::webhook::{CommitState, Provider, Statuses};
 use sqlx::{Row, sqlite::SqliteRow};
@@ -105,60 +105,20 @@ impl DueStatus {
     }
 }
 
-/// It was told, or is given up.
-pub(crate) fn told(batch: &mut Batch, id: i64) {
-    batch.statement("DELETE FROM statuses WHERE id = ?").bind(id);
-}
-
-/// It was tried and is due again then.
-pub(crate) fn later(batch: &mut Batch, id: i64, due_ms: i64) {
-    batch.statement("UPDATE statuses SET tries = tries + 1, due_ms = ? WHERE id = ?").bind(due_ms).bind(id);
-}
-
-/// Gives up the oldest beyond so many.
-pub(crate) fn trim(batch: &mut Batch, most: u64) {
-    const SQL: &str =
-        "DELETE FROM statuses WHERE id <= (SELECT id FROM statuses ORDER BY id DESC LIMIT 1 OFFSET ?)";
-    batch.statement(SQL).bind(int(most));
-}
-
 pub(crate) fn remove(batch: &mut Batch, project: ProjectId) {
     batch.statement("DELETE FROM statuses WHERE project = ?").bind(project.0);
 }
 
-/// The oldest of each commit and context: those behind it wait for it.
-macro_rules! first {
-    ($columns:literal) => {
-        concat!(
-            "SELECT ",
-            $columns,
-            " FROM statuses s JOIN repositories r ON r.project = s.project JOIN projects p ON p.id = s.project \
-             WHERE r.token IS NOT NULL AND NOT EXISTS (SELECT 1 FROM statuses o WHERE o.project = s.project \
-             AND o.revision = s.revision AND o.context = s.context AND o.id < s.id)"
-        )
-    };
-}
-
 impl Store {
-    /// How many are to be told, sooner or later.
-    pub async fn waiting_statuses(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT count(*) AS waiting FROM statuses").fetch_one(&self.readers).await?;
-        count(&row, "waiting")
-    }
-
-    /// What is due to be told by now, the oldest first, at most so many.
+    /// What is due to be told by now, the oldest first, at most so many: of each commit and context the oldest alone, for
+    /// those behind it wait for it.
     pub async fn due_statuses(&self, now_ms: i64, most: u32) -> Result<Vec<DueStatus>, StoreError> {
-        const SQL: &str = concat!(
-            first!("s.*, p.name, r.provider, r.url, r.api, r.token"),
-            " AND s.due_ms <= ? ORDER BY s.id LIMIT ?"
-        );
+        const SQL: &str = "SELECT s.*, p.name, r.provider, r.url, r.api, r.token FROM statuses s \
+                           JOIN repositories r ON r.project = s.project JOIN projects p ON p.id = s.project \
+                           WHERE r.token IS NOT NULL AND NOT EXISTS (SELECT 1 FROM statuses o WHERE o.project = s.project \
+                           AND o.revision = s.revision AND o.context = s.context AND o.id < s.id) \
+                           AND s.due_ms <= ? ORDER BY s.id LIMIT ?";
         let rows = sqlx::query(SQL).bind(now_ms).bind(most).fetch_all(&self.readers).await?;
         rows.iter().map(DueStatus::read).collect()
-    }
-
-    /// When the next one is due, if there is any.
-    pub async fn next_status_ms(&self) -> Result<Option<i64>, StoreError> {
-        let row = sqlx::query(first!("min(s.due_ms) AS due")).fetch_one(&self.readers).await?;
-        Ok(row.try_get("due")?)
     }
 }

@@ -4,6 +4,7 @@ mod audited;
 mod forgetting;
 mod looking;
 mod orbs;
+mod telling;
 mod versions;
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Whose something is: the project that a pipeline, a workflow, a job, a task or a schedule belongs to.
+//! Whose something is: the project that a pipeline, a workflow, a job, a task, a schedule or a webhook belongs to.
 
 use crate::{Store, StoreError};
 use sqlx::Row;
@@ -17,6 +17,8 @@ pub enum Belonging {
     Task(Uuid),
     /// By its id.
     Schedule(Uuid),
+    /// By its id.
+    Webhook(Uuid),
 }
 
 impl Store {
@@ -34,12 +36,15 @@ impl Store {
                             JOIN projects o ON o.id = p.project WHERE t.id = ?1";
         const SCHEDULE: &str =
             "SELECT o.name FROM schedules s JOIN projects o ON o.id = s.project WHERE s.id = ?1";
+        const WEBHOOK: &str =
+            "SELECT o.name FROM webhooks h JOIN projects o ON o.id = h.project WHERE h.id = ?1";
         let (sql, id) = match belonging {
             Belonging::Pipeline(id) => (PIPELINE, id),
             Belonging::Workflow(id) => (WORKFLOW, id),
             Belonging::Job(id) => (JOB, id),
             Belonging::Task(id) => (TASK, id),
             Belonging::Schedule(id) => (SCHEDULE, id),
+            Belonging::Webhook(id) => (WEBHOOK, id),
         };
         let row = sqlx::query(sql).bind(id.as_bytes().as_slice()).fetch_optional(&self.readers).await?;
         row.map(|row| Ok(row.try_get("name")?)).transpose()

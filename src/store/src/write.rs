@@ -1,10 +1,11 @@
 //! Every change that can be made to the store.
 
 use crate::{
-    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, Fired, InstanceRow, JobRow, LayerRow, OrbRow,
-    PipelineRow, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow, StatusRow,
-    TaskRow, TestsRow, TokenRow, WorkflowRow, access, aside, audit, batch::Batch, forget, kept, logs, queue,
-    repositories, runs, schedules, ssh_keys, statuses, steps, tasks, tested,
+    AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, EventRow, Fired, InstanceRow, JobRow, LayerRow,
+    OrbRow, Outbox, PipelineRow, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow,
+    StatusRow, TaskRow, TestsRow, TokenRow, WebhookRow, WorkflowRow, access, aside, audit, batch::Batch,
+    forget, kept, logs, outbox, queue, repositories, runs, schedules, ssh_keys, steps, tasks, tested,
+    webhooks,
 };
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
@@ -230,12 +231,18 @@ pub enum Write {
     Delivered(ProjectId, [u8; 32], i64),
     /// How something stands that ran a commit, if the commit's provider is told of it.
     Status(Box<StatusRow>),
-    /// The provider was told, or never will be.
-    StatusTold(i64),
-    /// The provider is to be told again, at this time.
-    StatusLater(i64, i64),
+    /// A webhook that a project has sent, new or in the place of what it was.
+    Webhook(Box<WebhookRow>),
+    /// It has it sent no more.
+    RemoveWebhook(Uuid),
+    /// Something ended, if a webhook tells of it.
+    Event(EventRow),
+    /// Others were told, or never will be.
+    Told(Outbox, i64),
+    /// Others are to be told again, at this time.
+    Later(Outbox, i64, i64),
     /// Gives up what was to be told longest ago, beyond so many; its number is how many they were.
-    TrimStatuses(u64),
+    Trim(Outbox, u64),
     /// Publishes an orb; its number is 0 where the version is there with another source.
     Orb(Box<OrbRow>),
     /// A runner instance was seen.
@@ -284,6 +291,13 @@ impl Write {
             | Self::NextRecord(..)
             | Self::StepStarted { .. }
             | Self::StepEnded { .. } => self.add_to_tasks(batch),
+            Self::Status(_)
+            | Self::Webhook(_)
+            | Self::RemoveWebhook(_)
+            | Self::Event(_)
+            | Self::Told(..)
+            | Self::Later(..)
+            | Self::Trim(..) => self.add_to_outboxes(batch),
             _ => self.add_to_the_rest(batch),
         }
     }
@@ -339,6 +353,19 @@ impl Write {
         }
     }
 
+    fn add_to_outboxes(&self, batch: &mut Batch) {
+        match self {
+            Self::Status(row) => row.insert(batch),
+            Self::Webhook(row) => row.insert(batch),
+            Self::RemoveWebhook(id) => webhooks::remove(batch, id),
+            Self::Event(row) => row.insert(batch),
+            Self::Told(outbox, id) => outbox::told(batch, *outbox, *id),
+            Self::Later(outbox, id, due_ms) => outbox::later(batch, *outbox, *id, *due_ms),
+            Self::Trim(outbox, most) => outbox::trim(batch, *outbox, *most),
+            other => unreachable!("{other:?} is nothing that others are told"),
+        }
+    }
+
     fn add_to_the_rest(&self, batch: &mut Batch) {
         match self {
             Self::Chunk(row) => row.insert(batch),
@@ -371,9 +398,6 @@ impl Write {
             Self::Fired(what, minute_ms) => schedules::fired(batch, what, *minute_ms),
             Self::RemoveRepository(project) => repositories::remove(batch, *project),
             Self::Delivered(project, hash, at_ms) => repositories::delivered(batch, *project, hash, *at_ms),
-            Self::Status(row) => row.insert(batch),
-            Self::StatusTold(id) => statuses::told(batch, *id),
-            Self::StatusLater(id, due_ms) => statuses::later(batch, *id, *due_ms),
             Self::Orb(row) => row.publish(batch),
             Self::Instance(class, row) => row.upsert(batch, class),
             other => other.add_to_the_past(batch),
@@ -391,7 +415,6 @@ impl Write {
             }
             Self::ForgetAudit { before_ms, most } => audit::forget(batch, *before_ms, *most),
             Self::ForgetSecrets(before_ms) => forget::secrets(batch, *before_ms),
-            Self::TrimStatuses(most) => statuses::trim(batch, *most),
             Self::ForgetTasks(pipeline, most) => forget::tasks(batch, *pipeline, *most),
             Self::ForgetPipeline(pipeline) => forget::pipeline(batch, *pipeline),
             other => unreachable!("{other:?} is added elsewhere"),

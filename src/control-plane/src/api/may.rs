@@ -109,6 +109,8 @@ subjects! {
     };
     /// The schedule in the address.
     TheSchedule: |named| named.belonging(&["id"], Belonging::Schedule);
+    /// The webhook in the address that its project has sent.
+    TheWebhook: |named| named.belonging(&["id"], Belonging::Webhook);
     /// The resource class in the address.
     TheClass: |named| named.namespace(|plane, id| plane.access.class(id));
     /// The class whose token the address names.
@@ -299,6 +301,7 @@ fn missing(of: &Of) -> Refusal {
         Of::Belonging(Belonging::Job(id)) => format!("there is no job {id}"),
         Of::Belonging(Belonging::Task(id)) => format!("there is no task {id}"),
         Of::Belonging(Belonging::Schedule(id)) => format!("there is no schedule {id}"),
+        Of::Belonging(Belonging::Webhook(id)) => format!("there is no webhook {id}"),
         _ => "there is no such thing".to_owned(),
     })
 }

@@ -11,6 +11,7 @@ use protocol::{
     exposition::{Family, seconds},
 };
 use std::collections::BTreeMap;
+use store::Outbox;
 
 /// A launch-agent with room claims at least this often.
 const LATELY_MS: i64 = 5 * 60 * 1000;
@@ -21,7 +22,7 @@ pub(super) fn exposition(plane: &Plane) -> String {
     itself(&mut text, plane);
     work(&mut text, plane);
     agents(&mut text, plane);
-    statuses(&mut text, plane);
+    told(&mut text, plane);
     calls(&mut text, plane);
     text
 }
@@ -73,12 +74,17 @@ fn agents(text: &mut String, plane: &Plane) {
     lately.iter().for_each(|(class, count)| agents.with("class", class.as_str(), count));
 }
 
-fn statuses(text: &mut String, plane: &Plane) {
-    let help = "Tries to tell a provider how a commit stands, by what came of them.";
-    let mut told = Family::counter(text, "roundhouse_commit_statuses_total", help);
-    let all = plane.tallies.statuses();
-    for outcome in ["told", "failed", "given_up"] {
-        told.with("outcome", outcome, all.get(outcome).copied().unwrap_or_default());
+fn told(text: &mut String, plane: &Plane) {
+    let statuses = "Tries to tell a provider how a commit stands, by what came of them.";
+    let webhooks = "Tries to tell what ended by webhooks, by what came of them.";
+    for (of, name, help) in [
+        (Outbox::Statuses, "roundhouse_commit_statuses_total", statuses),
+        (Outbox::Events, "roundhouse_webhooks_total", webhooks),
+    ] {
+        let mut told = Family::counter(text, name, help);
+        for outcome in ["told", "failed", "given_up"] {
+            told.with("outcome", outcome, plane.tallies.how_often(of, outcome));
+        }
     }
 }
 

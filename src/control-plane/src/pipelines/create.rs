@@ -243,16 +243,16 @@ impl Plane {
         let (tell, told) = oneshot::channel();
         let plane = self.clone();
         let Change { writes, news, joined, .. } = change;
-        let is_told = report::is_in(&writes);
+        let to_tell = report::places(&writes);
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
-            if result.is_ok() {
+            if let Ok(written) = &result {
                 *numbers = next;
                 // First, so that no follower takes news of workflows that its view does not have.
                 if joined {
                     plane.feeds.renew(pipeline);
                 }
                 plane.tell(pipeline, news, &[]);
-                is_told.then(|| plane.to_tell.notify_one());
+                plane.ring(&to_tell, written);
                 let mut core = plane.core();
                 lives.into_iter().for_each(|live| core.insert(live));
                 plane.see_to_it();

@@ -13,6 +13,7 @@ use crate::{
         clock::Moment,
         live::{Change, Live, LiveJob},
         projects::{Giver, Numbers},
+        report,
         restore::{pipeline, shapes},
     },
     refusal::Refusal,
@@ -162,9 +163,11 @@ impl Plane {
     fn replace(&self, old: WorkflowId, change: &mut Change) -> Result<Guard, Refusal> {
         let mut core = self.core();
         let canceled = || Refusal::Conflict(format!("the workflow {old} waits for no rerun any more"));
-        let guard = core.workflow(old).ok_or_else(canceled)?.guard;
-        core.finish(old);
+        let live = core.workflow(old).ok_or_else(canceled)?;
+        let guard = live.guard;
         change.writes.push(Write::WorkflowStatus(old, WorkflowStatus::Failed));
+        change.writes.extend(live.workflow_ended(WorkflowStatus::Failed));
+        core.finish(old);
         Ok(guard)
     }
 
@@ -179,10 +182,12 @@ impl Plane {
         let (tell, told) = oneshot::channel();
         let plane = self.clone();
         let Change { writes, news, .. } = change;
+        let to_tell = report::places(&writes);
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
             match &result {
-                Ok(_) => {
+                Ok(written) => {
                     *numbers = next;
+                    plane.ring(&to_tell, written);
                     // Whoever follows the pipeline looks at it anew, for it has one workflow more.
                     plane.feeds.renew(pipeline);
                     plane.tell(pipeline, news, &[]);

@@ -268,7 +268,8 @@ impl Live {
         if event == workflow::Event::Cancel {
             change.writes.push(Write::WorkflowCanceled(self.guard.workflow));
         }
-        let was_over = self.engine.status().is_terminal();
+        let before = self.engine.status();
+        let was_over = before.is_terminal();
         if event == workflow::Event::Start && !was_over {
             change.writes.extend(self.report(self.engine.status()));
         }
@@ -279,7 +280,7 @@ impl Live {
             }
             change.groups.extend(self.holds.look(&self.engine));
         }
-        if was_over && event == workflow::Event::Cancel {
+        if was_over && event == workflow::Event::Cancel && self.engine.status() == before {
             self.workflow_changed(self.engine.status(), change);
         }
     }
@@ -324,6 +325,7 @@ impl Live {
     pub(super) fn job_changed(&mut self, job: usize, status: JobStatus, moment: Moment, change: &mut Change) {
         let at = Some(moment.wall_ms);
         change.writes.extend(self.report_job(job, status));
+        let ended = self.job_ended(job, status);
         self.jobs[job].on_hold_since = at.filter(|_| status == JobStatus::OnHold);
         let started_ms = at.filter(|_| matches!(status, JobStatus::Running | JobStatus::OnHold));
         let ended_ms = at.filter(|_| status.is_terminal());
@@ -332,6 +334,7 @@ impl Live {
         change.news.push(News::Job { workflow: self.place, job, status, reason: reason.clone() });
         let job = live.id;
         change.writes.push(Write::JobStatus { job, status, started_ms, ended_ms, waits_ms, reason });
+        change.writes.extend(ended);
     }
 
     fn queue_tasks(&mut self, job: usize, moment: Moment, change: &mut Change) {
@@ -366,6 +369,7 @@ impl Live {
         change.news.push(News::Workflow { workflow: self.place, status });
         change.writes.push(Write::WorkflowStatus(self.guard.workflow, status));
         change.writes.extend(self.report(status));
+        change.writes.extend(self.workflow_ended(status));
     }
 }
 

@@ -1,12 +1,15 @@
-//! How workflows and jobs stand, as the provider of their commit is told where its project wants that.
+//! What others are told of workflows and jobs where their project wants that: the provider of their commit how they stand,
+//! webhooks how they ended.
 
-use super::{clock::wall_ms, live::Live};
+use super::{Plane, clock::wall_ms, live::Live};
 use protocol::{
-    JobStatus, PipelineId, WorkflowStatus,
+    JobId, JobStatus, PipelineId, WorkflowStatus,
+    outgoing::Event,
+    pipeline::Kind,
     task::Source,
     webhook::{CommitState, Statuses},
 };
-use store::{ProjectId, StatusRow, Write};
+use store::{EventRow, ProjectId, StatusRow, Write};
 
 /// The longest name in a context, in characters.
 const LONGEST: usize = 200;
@@ -32,11 +35,40 @@ impl Live {
         let (project, source) = (self.pipeline.project, &self.pipeline.source);
         row((project, source), Some(of), &context(name), standing, page)
     }
+
+    /// That the workflow itself is over, if it is.
+    pub(crate) fn workflow_ended(&self, status: WorkflowStatus) -> Option<Write> {
+        status.is_terminal().then(|| self.event(Event::WorkflowCompleted, None))
+    }
+
+    /// That one of its jobs is over. Of one without steps, and of one of which no task was ever queued, nobody is told.
+    pub(super) fn job_ended(&self, job: usize, status: JobStatus) -> Option<Write> {
+        let job = &self.jobs[job];
+        let has_run = !job.tasks.is_empty() || status == JobStatus::Unauthorized;
+        let is_told = status.is_terminal() && has_run && job.definition.kind == Kind::Build;
+        is_told.then(|| self.event(Event::JobCompleted, Some(job.id)))
+    }
+
+    fn event(&self, event: Event, job: Option<JobId>) -> Write {
+        let (project, pipeline) = (self.pipeline.project, self.pipeline.id);
+        let (workflow, made_ms) = (self.guard.workflow, wall_ms());
+        Write::Event(EventRow { project, event, pipeline, workflow, job, made_ms })
+    }
 }
 
-/// Whether a provider may have to be told of any of them.
-pub(crate) fn is_in(writes: &[Write]) -> bool {
-    writes.iter().any(|write| matches!(write, Write::Status(_)))
+/// Where those are of which others may have to be told.
+pub(crate) fn places(writes: &[Write]) -> Vec<usize> {
+    let is_one = |write: &Write| matches!(write, Write::Status(_) | Write::Event(_));
+    (0..writes.len()).filter(|place| is_one(&writes[*place])).collect()
+}
+
+impl Plane {
+    /// Has others told if anything of that is to be: the numbers of all writes say so.
+    pub(crate) fn ring(&self, places: &[usize], numbers: &[u64]) {
+        if places.iter().any(|place| numbers.get(*place).is_some_and(|number| *number > 0)) {
+            self.to_tell.send_replace(());
+        }
+    }
 }
 
 /// Of a pipeline that does not come to be.

@@ -67,6 +67,7 @@ impl Plane {
         let at_ms = self.clock.moment().wall_ms;
         self.write(vec![Write::SetAside { workflow, message, at_ms }]).await?;
         self.core().let_go(workflow);
+        self.to_tell.send_replace(());
         // What changed is told by no engine: whoever follows looks at the rows.
         if let Some(pipeline) = self.store.pipeline_of(workflow).await? {
             self.feeds.renew(pipeline);

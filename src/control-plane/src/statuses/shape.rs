@@ -29,7 +29,7 @@ pub(super) fn post(one: &DueStatus, token: &str, page: Option<String>) -> Option
         ],
     });
     let body = body(one, page);
-    Some(Post { url, headers, body: serde_json::to_vec(&body).ok()? })
+    Some(Post { url, headers, body: serde_json::to_vec(&body).ok()?, verify_tls: true })
 }
 
 fn body(one: &DueStatus, page: Option<String>) -> Value {

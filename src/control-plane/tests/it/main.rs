@@ -31,6 +31,8 @@ mod openapi;
 #[cfg(test)]
 mod orbs;
 #[cfg(test)]
+mod outgoing;
+#[cfg(test)]
 mod page;
 mod page_acts;
 #[cfg(test)]

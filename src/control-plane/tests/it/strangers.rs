@@ -4,6 +4,7 @@
 use crate::{
     house::{House, ONE_JOB, OPERATOR, claim_one, get, request},
     openapi::{DOCUMENT, documented, filled},
+    outgoing::{Receiver, WEBHOOK},
     page,
     people::{cookie, person, project_token},
 };
@@ -81,7 +82,8 @@ impl Call {
                 "organization" | "class" | "class token" | "namespace" | "context" => {
                     matches!(reach, Reach::Organization(right) if is_enough(right))
                 }
-                "project" | "pipeline" | "workflow" | "approval" | "job" | "task" | "schedule" => {
+                "project" | "pipeline" | "workflow" | "approval" | "job" | "task" | "schedule"
+                | "webhook" => {
                     matches!(reach, Reach::Organization(right) | Reach::Project(right) if is_enough(right))
                 }
                 "everything" => false,
@@ -117,7 +119,7 @@ async fn things(house: &House) -> Things {
 const SCHEDULE: &str = r#"{"name": "n", "attribution-actor": "current", "parameters": {"branch": "main"},
     "timetable": {"per-hour": 1, "hours-of-day": [0], "days-of-month": [29], "months": ["FEB"]}}"#;
 
-/// A class and a token of it, and a schedule, in the place of those that may be gone.
+/// A class and a token of it, a schedule and a webhook, in the place of those that may be gone.
 async fn renew(house: &House, things: &mut Things) {
     let token = r#"{"resource_class": "acme/spare", "nickname": "n"}"#;
     let class = r#"{"resource_class": "acme/spare", "description": ""}"#;
@@ -136,7 +138,8 @@ async fn renew(house: &House, things: &mut Things) {
     things.insert("context", spare["id"].as_str().unwrap().to_owned());
     things.insert("class", classes["items"][0]["id"].as_str().unwrap().to_owned());
     let schedules = format!("/api/v2/project/{PROJECT}/schedule");
-    let (_, listed) = get(house, &schedules, operator).await;
+    let (status, listed) = get(house, &schedules, operator).await;
+    assert_eq!(status, 200, "{listed}");
     let listed: Value = serde_json::from_str(&listed).unwrap();
     if listed["items"].as_array().unwrap().is_empty() {
         let place = format!("/api/v3/repositories/{PROJECT}");
@@ -149,6 +152,21 @@ async fn renew(house: &House, things: &mut Things) {
         let made: Value = serde_json::from_str(&made).unwrap();
         things.insert("schedule", made["id"].as_str().unwrap().to_owned());
     }
+    renew_webhook(house, things).await;
+}
+
+async fn renew_webhook(house: &House, things: &mut Things) {
+    let operator = Some(("Circle-Token", OPERATOR));
+    let known = things.get("webhook").map(|id| format!("/api/v2/webhook/{id}"));
+    if let Some(path) = known
+        && get(house, &path, operator).await.0 == 200
+    {
+        return;
+    }
+    let (status, made) = request(house, "POST", "/api/v2/webhook", operator, WEBHOOK).await;
+    assert_eq!(status, 201, "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    things.insert("webhook", made["id"].as_str().unwrap().to_owned());
 }
 
 /// The address of a call, with what is there in its places.
@@ -190,7 +208,11 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
         ("POST", "/api/v2/context") => ("", r#"{"name": "deploy", "owner": {"slug": "gh/acme"}}"#),
         ("GET", "/api/v3/audit") => ("?organization=gh/acme", ""),
         ("POST", "/api/v2/project/{slug}/schedule") => ("", SCHEDULE),
-        ("PATCH", "/api/v2/schedule/{id}") => ("", "{}"),
+        ("PATCH", "/api/v2/schedule/{id}") | ("PUT", "/api/v2/webhook/{id}") => ("", "{}"),
+        ("GET", "/api/v2/webhook") => {
+            ("?scope-id=9fc63dc2-7e4a-8dda-8c85-45f3e8a11d7d&scope-type=project", "")
+        }
+        ("POST", "/api/v2/webhook") => ("", WEBHOOK),
         ("GET", "/api/v2/pipeline") => ("?org-slug=gh/acme", ""),
         _ => ("", ""),
     }
@@ -201,7 +223,7 @@ fn subject(mut call: Call) -> Call {
     if call.of == "stated" {
         call.of = match (stated(&call), call.path.as_str()) {
             (("", ""), _) => "stated",
-            (_, "/api/v3/pipelines") => "project",
+            (_, "/api/v3/pipelines" | "/api/v2/webhook") => "project",
             (_, "/api/v2/pipeline" | "/api/v3/audit" | "/api/v2/context") => "organization",
             _ => "namespace",
         };
@@ -211,7 +233,7 @@ fn subject(mut call: Call) -> Call {
 
 /// Whether an answer is what those get who may not call.
 fn turned_away(call: &Call, (status, body): &(u16, String)) -> bool {
-    let hidden = ["project", "pipeline", "workflow", "job", "task", "schedule", "namespace"];
+    let hidden = ["project", "pipeline", "workflow", "job", "task", "schedule", "webhook", "namespace"];
     // And not a word about it.
     let hidden = hidden.iter().any(|kind| {
         let named = body.split_once(&format!("there is no {kind} "));
@@ -302,7 +324,11 @@ async fn asked(house: &House, call: &Call, caller: &Caller, things: &Things) -> 
 
 #[actix_web::test]
 async fn every_call_is_open_to_those_whom_the_document_names_and_to_nobody_else() {
-    let house = House::with(|settings| settings.approver_token = Some(APPROVER.to_owned())).await;
+    let house = House::with(|settings| {
+        settings.approver_token = Some(APPROVER.to_owned());
+        settings.outbound = Some(Receiver::answering(200));
+    })
+    .await;
     let mut callers = programs(&house).await;
     callers.extend(people(&house).await);
     let mut things = things(&house).await;
