@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So much of an answer is kept; of a longer one nothing.
+/// So much of an answer to what was posted is kept; of a longer one nothing.
 const KEPT: usize = 16 * 1024;
+/// The most bytes of an answer that is asked for.
+const LONGEST: usize = 512 * 1024;
 
 /// Calls any address. A redirect is an answer, and not followed.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ pub struct Reply {
     pub status: u16,
     /// For how long it asks not to be called again.
     pub pause: Option<Duration>,
-    /// Its beginning.
+    /// Its beginning; what was asked for comes whole.
     pub body: String,
 }
 
@@ -50,9 +52,32 @@ impl Messenger {
         body: Bytes,
         verify_tls: bool,
     ) -> Result<Reply, ClientError> {
-        let what = format!("POST {url}");
-        let transport = if verify_tls { &self.verified } else { &self.unverified };
-        match timeout(PATIENCE, exchange(transport, url, headers, body, &what)).await {
+        self.call(&Asked { method: Method::POST, url, headers, body, whole: false, verify_tls }).await
+    }
+
+    /// Asks once for what an address has, by a form where there is one: the whole answer, or none.
+    pub async fn ask(
+        &self,
+        url: &str,
+        headers: &[(&str, String)],
+        form: Option<String>,
+    ) -> Result<Reply, ClientError> {
+        let Some(form) = form else {
+            let body = Bytes::new();
+            return self
+                .call(&Asked { method: Method::GET, url, headers, body, whole: true, verify_tls: true })
+                .await;
+        };
+        let mut headers = headers.to_vec();
+        headers.push(("Content-Type", "application/x-www-form-urlencoded".to_owned()));
+        let (headers, body) = (&*headers, form.into());
+        self.call(&Asked { method: Method::POST, url, headers, body, whole: true, verify_tls: true }).await
+    }
+
+    async fn call(&self, asked: &Asked<'_>) -> Result<Reply, ClientError> {
+        let what = format!("{} {}", asked.method, asked.url);
+        let transport = if asked.verify_tls { &self.verified } else { &self.unverified };
+        match timeout(PATIENCE, exchange(transport, asked, &what)).await {
             Ok(answered) => answered.map_err(|failure| failure.error),
             Err(_) => {
                 let why = format!("no answer within {} s", PATIENCE.as_secs());
@@ -62,25 +87,34 @@ impl Messenger {
     }
 }
 
-async fn exchange(
-    transport: &Transport,
-    url: &str,
-    headers: &[(&str, String)],
-    body: Bytes,
-    what: &str,
-) -> Result<Reply, Failure> {
+async fn exchange(transport: &Transport, asked: &Asked<'_>, what: &str) -> Result<Reply, Failure> {
     let link = transport.kept_link();
-    let mut request = request(&link, &Method::POST, url, what)?;
-    for (name, value) in headers {
+    let mut request = request(&link, &asked.method, asked.url, what)?;
+    for (name, value) in asked.headers {
         request = request.insert_header((*name, value.as_str()));
     }
-    let sent = request.send_body(body).await;
+    let sent = request.send_body(asked.body.clone()).await;
     let mut answer = sent.map_err(|error| Failure::of_sending(what, error))?;
-    // What comes of it is in its status: a body that breaks off or is too long says nothing more.
-    let body = answer.body().limit(KEPT).await.unwrap_or_default();
+    let body = if asked.whole {
+        let body = answer.body().limit(LONGEST).await;
+        body.map_err(|error| Failure::of_reading(what, error))?
+    } else {
+        // What comes of it is in its status: a body that breaks off or is too long says nothing more.
+        answer.body().limit(KEPT).await.unwrap_or_default()
+    };
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let body = String::from_utf8_lossy(&body).into_owned();
     Ok(Reply { status: answer.status().as_u16(), pause: pause(header), body })
+}
+
+/// A call, and whether its answer is wanted whole.
+struct Asked<'a> {
+    method: Method,
+    url: &'a str,
+    headers: &'a [(&'a str, String)],
+    body: Bytes,
+    whole: bool,
+    verify_tls: bool,
 }
 
 /// As the standard has it, or as providers say that a limit of calls is reached.
