@@ -33,6 +33,7 @@ mod restarts;
 mod schedules;
 mod serial;
 mod service;
+mod sign_in;
 mod splitting;
 mod statuses;
 mod stopped;

@@ -7,7 +7,7 @@ use crate::{
 use awc::http::Method;
 use protocol::{
     api::Items,
-    people::{ApiToken, Done, Member, NewApiToken, NewPerson, Person, Rotated},
+    people::{ApiToken, Done, Member, NewApiToken, NewIdentity, NewPerson, Person, Rotated},
 };
 use serde::Deserialize;
 
@@ -70,6 +70,17 @@ impl Operator {
     /// Forgets somebody, with their roles and tokens.
     pub async fn delete_person(&self, login: &str) -> Result<(), ClientError> {
         self.delete(format!("/api/v3/people/{}", escaped(login))).send(&self.link).await?.done()
+    }
+
+    /// Says who somebody is at the provider where people sign in, in the place of whoever that was.
+    pub async fn set_identity(&self, login: &str, new: &NewIdentity) -> Result<Person, ClientError> {
+        let path = format!("/api/v3/people/{}/identity", escaped(login));
+        Call::new(Method::PUT, path, &self.token).json(new).send(&self.link).await?.read()
+    }
+
+    /// Has somebody come by tokens alone.
+    pub async fn remove_identity(&self, login: &str) -> Result<(), ClientError> {
+        self.delete(format!("/api/v3/people/{}/identity", escaped(login))).send(&self.link).await?.done()
     }
 
     /// Who has a role in an organization.

@@ -21,6 +21,12 @@ pub(crate) const MOST: u64 = 1_000_000;
 pub(crate) enum Deed {
     /// On the page.
     SignedIn,
+    SignedOut,
+    /// Who somebody is to be at the provider where people sign in.
+    IdentitySet,
+    IdentityRemoved,
+    /// The first to come with an e-mail address is the person from then on.
+    IdentityBound,
     PersonMade,
     PersonRemoved,
     RoleGiven,
@@ -60,6 +66,10 @@ impl Deed {
     fn name(self) -> &'static str {
         match self {
             Self::SignedIn => "sign-in",
+            Self::SignedOut => "sign-out",
+            Self::IdentitySet => "identity.set",
+            Self::IdentityRemoved => "identity.remove",
+            Self::IdentityBound => "identity.bind",
             Self::PersonMade => "user.create",
             Self::PersonRemoved => "user.delete",
             Self::RoleGiven => "role.give",

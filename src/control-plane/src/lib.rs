@@ -38,6 +38,7 @@ mod rotation;
 mod schedules;
 mod secrets;
 mod settings;
+mod sign_in;
 mod ssh_keys;
 mod start;
 mod statuses;
@@ -48,8 +49,8 @@ mod web;
 
 pub use backup::{BackedUp, BackupError, backup};
 pub use check::{CheckError, Checked, check};
-pub use outbound::{Answering, Outbound, Post, Reply};
+pub use outbound::{Answering, Ask, Outbound, Post, Reply};
 pub use plane::clock::{SystemWall, Wall};
-pub use settings::{KeySource, Retention, Settings};
+pub use settings::{IdentityProvider, KeySource, Retention, Settings};
 pub use start::{Running, StartError, start};
 pub use tls::{Tls, TlsError};

@@ -12,7 +12,7 @@ use crate::{
     refusal::Refusal,
 };
 use protocol::people::{EVERYWHERE, LONGEST_LOGIN, NewPerson, Role, is_login, organization};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use store::{ApiTokenRow, Bearer, MemberRow, PersonRow, Rights, StoreError, Write};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ impl Plane {
             line(by, Deed::PersonMade, EVERYWHERE, &row.login),
         ];
         self.change_access(change).await.map_err(|error| taken(&row, error))?;
-        Ok(Somebody { row, roles: BTreeMap::new() })
+        Ok(Somebody::of(row))
     }
 
     /// The first of all, who may do everything, with a token.
@@ -103,7 +103,8 @@ impl Plane {
         bearer: Bearer,
         name: &str,
     ) -> Result<(ApiTokenRow, String), Refusal> {
-        if self.access.api_tokens(|other| is_same(&bearer, other)).len() >= MOST_TOKENS {
+        let own = self.access.api_tokens(|other| is_same(&bearer, other));
+        if own.iter().filter(|row| row.expires_ms.is_none()).count() >= MOST_TOKENS {
             return Err(Refusal::Conflict(format!(
                 "there are {MOST_TOKENS} such tokens already: remove some of them first"
             )));
@@ -187,6 +188,7 @@ fn new_token(bearer: Bearer, name: &str) -> (ApiTokenRow, String) {
         hash: token::hash(&text),
         created_ms: wall_ms(),
         used_ms: None,
+        expires_ms: None,
     };
     (row, text)
 }

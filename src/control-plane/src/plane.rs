@@ -37,6 +37,7 @@ use crate::{
     schedules::Starting,
     secrets::Vault,
     settings::Retention,
+    sign_in::SignIns,
     tallies::Tallies,
     triggers::{Fetches, Working},
     web::welcome::Welcome,
@@ -98,6 +99,10 @@ pub(crate) struct Plane {
     pub(crate) fetches: Fetches,
     /// Of the first admin.
     pub(crate) welcome: Welcome,
+    /// Where people sign in on the page, besides by tokens.
+    pub(crate) sign_ins: Option<SignIns>,
+    /// Held by whoever changes or settles who is known by which identity there.
+    pub(crate) identities: tokio::sync::Mutex<()>,
     /// Webhooks that are being worked on.
     pub(crate) working: Working,
     /// What the clock is starting.
@@ -158,6 +163,7 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) fetches: Fetches,
     pub(crate) welcome: Welcome,
+    pub(crate) sign_ins: Option<SignIns>,
     pub(crate) wall: Arc<dyn clock::Wall>,
     pub(crate) removals: Arc<Removals>,
     pub(crate) swept: PathBuf,
@@ -209,6 +215,8 @@ impl Plane {
             tallies: Tallies::default(),
             fetches: parts.fetches,
             welcome: parts.welcome,
+            sign_ins: parts.sign_ins,
+            identities: tokio::sync::Mutex::default(),
             working: Working::default(),
             starting: Starting::default(),
             queue_rules: parts.queue_rules,

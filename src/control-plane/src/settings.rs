@@ -25,6 +25,8 @@ pub struct Settings {
     pub operator_token: Option<String>,
     /// A token that sees what waits for an approval and approves it, and can do nothing else.
     pub approver_token: Option<String>,
+    /// Where people sign in on the page; none: by tokens alone.
+    pub identity_provider: Option<IdentityProvider>,
     /// Whether a link for the first admin is made, as long as nobody is known.
     pub welcomes: bool,
     /// Where the key comes from that encrypts secrets and signs URLs.
@@ -112,6 +114,41 @@ pub enum KeySource {
     Memory([u8; 32]),
 }
 
+/// A provider of OpenID Connect, and what it knows this control plane by.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityProvider {
+    /// To the letter as its own documents and tokens have it.
+    pub issuer: String,
+    /// Of this control plane, at the provider.
+    pub client_id: String,
+    /// None: the provider takes a client for what it is by its address alone.
+    pub client_secret: Option<String>,
+    /// What is asked for besides `openid`.
+    pub scopes: Vec<String>,
+    /// The claim that names a visitor's groups; none: they are not kept.
+    pub group_claim: Option<String>,
+}
+
+impl IdentityProvider {
+    /// One that is asked for an e-mail address, and for no groups.
+    pub fn new(issuer: String, client_id: String) -> Self {
+        let scopes = vec!["email".to_owned()];
+        Self { issuer, client_id, client_secret: None, scopes, group_claim: None }
+    }
+}
+
+/// Without what nobody else may know.
+impl std::fmt::Debug for IdentityProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IdentityProvider")
+            .field("issuer", &self.issuer)
+            .field("client_id", &self.client_id)
+            .field("scopes", &self.scopes)
+            .field("group_claim", &self.group_claim)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for KeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -131,6 +168,7 @@ impl Settings {
             tls: None,
             operator_token: None,
             approver_token: None,
+            identity_provider: None,
             welcomes: false,
             key: KeySource::File,
             agent_program,

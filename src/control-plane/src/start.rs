@@ -8,6 +8,7 @@ use crate::{
     plane::{Parts, Plane, Rules, access::Access, instances::Instances, queue::QueueRules, token},
     secrets::{KeyError, Vault},
     settings::{KeySource, Settings},
+    sign_in::SignIns,
     tls::{self, TlsError},
     triggers::Fetches,
     web::{self, welcome::Welcome},
@@ -115,6 +116,9 @@ pub enum StartError {
     /// The blob directory cannot be used.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// People cannot sign in where they are to.
+    #[error("people cannot sign in by OpenID Connect: {0}")]
+    SignIn(String),
 }
 
 impl StartError {
@@ -265,6 +269,7 @@ async fn open(
         rules,
         fetches,
         welcome,
+        sign_ins: sign_ins(settings, page.as_deref())?,
         wall: settings.wall.clone(),
         removals,
         swept,
@@ -304,6 +309,12 @@ struct Opened {
     plane: Arc<Plane>,
     operator_token: String,
     welcome: Option<String>,
+}
+
+fn sign_ins(settings: &Settings, page: Option<&str>) -> Result<Option<SignIns>, StartError> {
+    let Some(provider) = settings.identity_provider.clone() else { return Ok(None) };
+    let sign_ins = SignIns::new(provider, page, settings.outbound.as_ref());
+    sign_ins.map(Some).map_err(StartError::SignIn)
 }
 
 /// As long as nobody is known.

@@ -11,6 +11,8 @@
 //! /insights/{project}             how its workflows fare over time
 //! /jobs/{id}/{task}/artifacts/{path}, /reports/{key}/{id}/{task}/{path}   a report in a sandbox
 //! POST /session                   the operator's token or one's own, once; then a cookie
+//! /sign-in/oidc[/callback]        to the provider where people sign in, and back from it
+//! POST /sign-out
 //! POST /pipelines/{id}/cancel, /workflows/{id}/cancel, /workflows/{id}/rerun, /workflows/{id}/approve/{job}
 //! /welcome/{key}                  who the first admin is, once
 //! ```
@@ -29,6 +31,7 @@ mod response;
 mod runners;
 pub(crate) mod session;
 mod settings;
+mod sign_in;
 mod tests;
 pub(crate) mod welcome;
 mod words;
@@ -63,6 +66,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/workflows/{workflow}/rerun", post().to(acts::rerun))
         .route("/workflows/{workflow}/approve/{job}", post().to(acts::approve))
         .route("/session", post().to(session::open))
+        .route("/sign-in/oidc", get().to(sign_in::begin))
+        .route("/sign-in/oidc/callback", get().to(sign_in::back))
+        .route("/sign-out", post().to(session::close))
         .route("/welcome/{key}", get().to(welcome::page))
         .route("/welcome/{key}", post().to(welcome::enter));
 }

@@ -3,6 +3,7 @@
 //! | call | who | body → answer |
 //! |---|---|---|
 //! | `GET,POST /api/v3/people`, `DELETE …/{login}` | admins of everything | → [`Items`](crate::api::Items) of [`Person`]; [`NewPerson`] → 201 [`Person`] |
+//! | `PUT,DELETE /api/v3/people/{login}/identity` | admins of everything | [`NewIdentity`] → [`Person`] |
 //! | `GET,POST /api/v3/people/{login}/tokens`, `DELETE …/{id}` | the person, admins of everything | → [`Items`](crate::api::Items) of [`ApiToken`]; [`NewApiToken`] → 201 [`ApiToken`] |
 //! | `GET /api/v3/audit?organization=&page-token=` | admins of it | → pages of [`Done`], the newest first |
 //! | `GET,PUT,DELETE /api/v3/members/{organization}[?login=]` | who is in it; its admins | → [`Items`](crate::api::Items) of [`Member`]; [`Member`] |
@@ -87,6 +88,38 @@ pub struct Person {
     pub created_at: String,
     /// Of each organization.
     pub roles: Vec<Member>,
+    /// Who they are at the provider where people sign in; none: they come by tokens alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// Who somebody is at a provider of OpenID Connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The provider.
+    pub issuer: String,
+    /// As it calls them, for good; none: they are whoever comes first with the e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// By which they were to be known, or as the provider had it at the last sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// As the provider named them at the last sign-in.
+    pub groups: Vec<String>,
+    /// RFC 3339, of the last sign-in; none: they never came.
+    pub signed_in_at: Option<String>,
+}
+
+/// Who somebody is to be at the provider: one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewIdentity {
+    /// An address that the provider says it has verified: whoever comes first with it is the person from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// As the provider calls them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 /// Somebody's role in an organization.
@@ -129,6 +162,9 @@ pub struct ApiToken {
     pub created_at: String,
     /// About when it was used last; none: never.
     pub used_at: Option<String>,
+    /// When it ends, of a sign-in on the page; none: it does not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     /// The secret, shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,

@@ -4,6 +4,7 @@ mod approve;
 mod assignment;
 mod config;
 mod context;
+mod identity_provider;
 mod operator;
 mod orb;
 mod orb_store;
@@ -20,13 +21,14 @@ pub(crate) use approve::{Among, Approve, Release};
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
 pub(crate) use context::{ContextCommand, Contexts, EnvCommand, Which};
+pub(crate) use identity_provider::IdentityProviderOptions;
 pub(crate) use operator::{
     Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,
     ServerCommand,
 };
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
-pub(crate) use people::{Audit, UserCommand, Users};
+pub(crate) use people::{Audit, IdentityOf, UserCommand, Users};
 pub(crate) use project::{Project, ProjectCommand, ProjectQueue};
 pub(crate) use rerun::Rerun;
 pub(crate) use schedule::{NewScheduleOptions, ScheduleCommand, Schedules};

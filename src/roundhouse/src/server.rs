@@ -1,9 +1,9 @@
 //! `roundhouse server`: the control plane as a long-lived process, and what keeps its data directory sound.
 
 use crate::{
-    arguments::{Connection, Server, ServerCommand},
+    arguments::{Connection, IdentityProviderOptions, Server, ServerCommand},
     connect::{Access, block_on, failed},
-    failure::{Failure, OrFail},
+    failure::{Failure, OrFail, causes},
     logging::{self, Log},
     notify::Notifier,
     orders::{Order, Orders},
@@ -11,7 +11,7 @@ use crate::{
     program,
 };
 use client::ClientError;
-use control_plane::{BackupError, CheckError, Running, Settings};
+use control_plane::{BackupError, CheckError, IdentityProvider, Running, Settings, StartError};
 use protocol::{PipelineId, exit};
 use std::{
     convert::Infallible,
@@ -54,15 +54,15 @@ fn serve(options: &Server) -> Result<(), Failure> {
     settings.insecure_fetch = options.allow_insecure_fetch;
     settings.welcomes = true;
     settings.outbound = Some(Arc::new(Caller::of_environment()?));
+    settings.identity_provider = identity_provider(&options.identity_provider)?;
     if let Some(path) = &options.known_hosts {
         settings.known_hosts =
             fs::read_to_string(path).or_usage(format!("--known-hosts {}", path.display()))?;
     }
     block_on(async move {
         let mut orders = Orders::listen().or_machinery("cannot listen to signals")?;
-        let running = control_plane::start(settings, log.clone())
-            .await
-            .or_machinery("cannot start the control plane")?;
+        let running =
+            control_plane::start(settings, log.clone()).await.map_err(|error| not_started(&error))?;
         slog::info!(log, "listening"; "address" => %running.address, "data" => %options.data_dir.display());
         if let Some(authority) = &running.authority {
             slog::info!(log, "callers are to trust this certificate"; "file" => %authority.display());
@@ -82,6 +82,33 @@ fn serve(options: &Server) -> Result<(), Failure> {
         running.stop().await;
         Ok(())
     })
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let said = format!("cannot start the control plane: {}", causes(error));
+    match error {
+        StartError::SignIn(_) => Failure::usage(said),
+        _ => Failure::machinery(said),
+    }
+}
+
+/// Where people sign in. The secret is of a file, for a command line is read by all.
+fn identity_provider(options: &IdentityProviderOptions) -> Result<Option<IdentityProvider>, Failure> {
+    let Some((issuer, client)) = options.oidc_issuer.clone().zip(options.oidc_client_id.clone()) else {
+        return Ok(None);
+    };
+    let mut provider = IdentityProvider::new(issuer, client);
+    provider.scopes.clone_from(&options.oidc_scope);
+    provider.group_claim.clone_from(&options.oidc_group_claim);
+    if let Some(path) = &options.oidc_client_secret_file {
+        let what = format!("--oidc-client-secret-file {}", path.display());
+        let secret = fs::read_to_string(path).or_usage(&what)?.trim().to_owned();
+        if secret.is_empty() {
+            return Err(Failure::usage(format!("{what}: the file is empty")));
+        }
+        provider.client_secret = Some(secret);
+    }
+    Ok(Some(provider))
 }
 
 /// Nothing is read anew by a control plane: its options are those of its start.

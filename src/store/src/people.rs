@@ -1,9 +1,9 @@
-//! People, their roles in organizations, and the tokens of people and of projects.
+//! People, their roles in organizations, who they are elsewhere, and the tokens of people and of projects.
 
 use crate::{
     Store, StoreError,
     batch::Batch,
-    columns::{bytes, optional_uuid, optional_word, uuid, word},
+    columns::{bytes, json, optional_uuid, optional_word, structure, uuid, word},
 };
 use protocol::people::{Role, Scope};
 use sqlx::{Row, sqlite::SqliteRow};
@@ -33,6 +33,23 @@ pub struct MemberRow {
     pub role: Role,
 }
 
+/// Who somebody is at a provider of OpenID Connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityRow {
+    /// Who.
+    pub person: Uuid,
+    /// The provider.
+    pub issuer: String,
+    /// As it calls them; none: they are whoever comes first with the e-mail address.
+    pub subject: Option<String>,
+    /// In small letters.
+    pub email: Option<String>,
+    /// As the provider named them at the last sign-in.
+    pub groups: Vec<String>,
+    /// When that was.
+    pub signed_in_ms: Option<i64>,
+}
+
 /// Who a token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bearer {
@@ -59,6 +76,8 @@ pub struct ApiTokenRow {
     pub created_ms: i64,
     /// About when it was used last.
     pub used_ms: Option<i64>,
+    /// When it ends: of a sign-in on the page.
+    pub expires_ms: Option<i64>,
 }
 
 /// A change of people and their rights. Its number is how many rows it changed.
@@ -66,12 +85,16 @@ pub struct ApiTokenRow {
 pub enum Rights {
     /// Somebody new; a conflict where the login is another's.
     Person(PersonRow),
-    /// Somebody goes, with their roles and tokens.
+    /// Somebody goes, with their roles, their identity and their tokens.
     RemovePerson(Uuid),
     /// A role, in the place of the one they have there.
     Member(MemberRow),
     /// Somebody has no role there any more.
     RemoveMember(Uuid, String),
+    /// Who somebody is elsewhere, in the place of whoever that was; a conflict where it is another's.
+    Identity(IdentityRow),
+    /// Somebody is nobody elsewhere any more, and signed in no longer.
+    RemoveIdentity(Uuid),
     /// A new token.
     Token(ApiTokenRow),
     /// A token stands for nothing any more.
@@ -90,6 +113,8 @@ impl Rights {
                 let query = batch.statement("DELETE FROM members WHERE person = ? AND organization = ?");
                 query.bind(bytes(person)).bind(organization.as_str());
             }
+            Self::Identity(row) => row.upsert(batch),
+            Self::RemoveIdentity(person) => remove_identity(batch, *person),
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => {
                 batch.statement("DELETE FROM api_tokens WHERE id = ?").bind(bytes(id));
@@ -106,7 +131,14 @@ impl Rights {
 fn remove_person(batch: &mut Batch, id: Uuid) {
     batch.statement("DELETE FROM api_tokens WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM members WHERE person = ?").bind(bytes(&id));
+    batch.statement("DELETE FROM identities WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM people WHERE id = ?").bind(bytes(&id));
+}
+
+fn remove_identity(batch: &mut Batch, person: Uuid) {
+    const SIGN_INS: &str = "DELETE FROM api_tokens WHERE person = ? AND expires_ms IS NOT NULL";
+    batch.statement(SIGN_INS).bind(bytes(&person));
+    batch.statement("DELETE FROM identities WHERE person = ?").bind(bytes(&person));
 }
 
 impl PersonRow {
@@ -142,16 +174,40 @@ impl MemberRow {
     }
 }
 
+impl IdentityRow {
+    fn upsert(&self, batch: &mut Batch) {
+        // What is another's stays theirs: that is a conflict.
+        const SQL: &str = "INSERT INTO identities (person, issuer, subject, email, member_of, signed_in_ms) \
+                           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (person) DO UPDATE SET issuer = excluded.issuer, \
+                           subject = excluded.subject, email = excluded.email, member_of = excluded.member_of, \
+                           signed_in_ms = excluded.signed_in_ms";
+        let query = batch.statement(SQL).bind(bytes(&self.person)).bind(&self.issuer);
+        query.bind(&self.subject).bind(&self.email).bind(json(&self.groups)).bind(self.signed_in_ms);
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            person: uuid(row, "person")?,
+            issuer: row.try_get("issuer")?,
+            subject: row.try_get("subject")?,
+            email: row.try_get("email")?,
+            groups: structure(row, "member_of")?,
+            signed_in_ms: row.try_get("signed_in_ms")?,
+        })
+    }
+}
+
 impl ApiTokenRow {
     fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO api_tokens (id, person, project, scope, name, prefix, hash, created_ms) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO api_tokens (id, person, project, scope, name, prefix, hash, created_ms, \
+                           expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let (person, project, scope) = match &self.bearer {
             Bearer::Person(id) => (Some(bytes(id)), None, None),
             Bearer::Project(project, scope) => (None, Some(project.as_str()), Some(scope.name())),
         };
         let query = batch.statement(SQL).bind(bytes(&self.id)).bind(person).bind(project).bind(scope);
-        query.bind(&self.name).bind(&self.prefix).bind(self.hash.as_slice()).bind(self.created_ms);
+        query.bind(&self.name).bind(&self.prefix).bind(self.hash.as_slice());
+        query.bind(self.created_ms).bind(self.expires_ms);
     }
 
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -172,6 +228,7 @@ impl ApiTokenRow {
             hash: hash.try_into().map_err(|_| unreadable("hash", "not 32 bytes"))?,
             created_ms: row.try_get("created_ms")?,
             used_ms: row.try_get("used_ms")?,
+            expires_ms: row.try_get("expires_ms")?,
         })
     }
 }
@@ -187,6 +244,12 @@ impl Store {
     pub async fn members(&self) -> Result<Vec<MemberRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM members").fetch_all(&self.readers).await?;
         rows.iter().map(MemberRow::read).collect()
+    }
+
+    /// Who people are elsewhere.
+    pub async fn identities(&self) -> Result<Vec<IdentityRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM identities").fetch_all(&self.readers).await?;
+        rows.iter().map(IdentityRow::read).collect()
     }
 
     /// All tokens of people and projects.

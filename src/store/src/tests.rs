@@ -2,6 +2,7 @@
 
 mod audited;
 mod forgetting;
+mod identities;
 mod looking;
 mod orbs;
 mod telling;

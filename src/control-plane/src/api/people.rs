@@ -5,7 +5,7 @@ use crate::{
     people::is_same,
     plane::{
         Plane,
-        clock::rfc3339,
+        clock::{rfc3339, wall_ms},
         people::{Somebody, Who, canonical},
     },
     refusal::Refusal,
@@ -16,18 +16,23 @@ use actix_web::{
 };
 use protocol::{
     api::Items,
-    people::{ApiToken, EVERYWHERE, ME, Member, NewApiToken, NewPerson, Person},
+    people::{ApiToken, EVERYWHERE, Identity, ME, Member, NewApiToken, NewIdentity, NewPerson, Person},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::{ApiTokenRow, Bearer};
+use store::{ApiTokenRow, Bearer, IdentityRow};
 use uuid::Uuid;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/api/v3/people").route(get().to(everybody)).route(post().to(add)))
         .service(resource("/api/v3/people/{login}").route(delete().to(remove)))
+        .service(
+            resource("/api/v3/people/{login}/identity")
+                .route(put().to(set_identity))
+                .route(delete().to(remove_identity)),
+        )
         .service(
             resource("/api/v3/people/{login}/tokens").route(get().to(tokens)).route(post().to(make_token)),
         )
@@ -63,7 +68,13 @@ fn person(somebody: &Somebody) -> Person {
         name: row.name.clone(),
         created_at: rfc3339(row.created_ms),
         roles: roles.collect(),
+        identity: somebody.identity.clone().map(identity),
     }
+}
+
+fn identity(row: IdentityRow) -> Identity {
+    let IdentityRow { issuer, subject, email, groups, signed_in_ms, .. } = row;
+    Identity { issuer, subject, email, groups, signed_in_at: signed_in_ms.map(rfc3339) }
 }
 
 async fn add(
@@ -81,6 +92,25 @@ async fn remove(
     login: Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     plane.remove_person(&caller.who, &login).await?;
+    Ok(deleted())
+}
+
+async fn set_identity(
+    caller: May<Administer, Everything>,
+    plane: Data<Plane>,
+    login: Path<String>,
+    new: Json<NewIdentity>,
+) -> Result<Json<Person>, Refusal> {
+    let changed = plane.clone().into_inner().set_identity(&caller.who, &login, new.into_inner()).await?;
+    Ok(Json(person(&changed)))
+}
+
+async fn remove_identity(
+    caller: May<Administer, Everything>,
+    plane: Data<Plane>,
+    login: Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    plane.remove_identity(&caller.who, &login).await?;
     Ok(deleted())
 }
 
@@ -106,14 +136,9 @@ async fn tokens(
 }
 
 fn listed(plane: &Plane, bearer: &Bearer) -> Items<ApiToken> {
-    Items {
-        items: plane
-            .access
-            .api_tokens(|other| is_same(bearer, other))
-            .into_iter()
-            .map(|row| shown(row, None))
-            .collect(),
-    }
+    let (now, rows) = (wall_ms(), plane.access.api_tokens(|other| is_same(bearer, other)));
+    let is_good = |row: &ApiTokenRow| row.expires_ms.is_none_or(|end| now < end);
+    Items { items: rows.into_iter().filter(is_good).map(|row| shown(row, None)).collect() }
 }
 
 fn shown(row: ApiTokenRow, token: Option<String>) -> ApiToken {
@@ -127,6 +152,7 @@ fn shown(row: ApiTokenRow, token: Option<String>) -> ApiToken {
         },
         created_at: rfc3339(row.created_ms),
         used_at: row.used_ms.map(rfc3339),
+        expires_at: row.expires_ms.map(rfc3339),
         token,
     }
 }

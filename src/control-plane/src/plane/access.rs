@@ -139,9 +139,9 @@ impl Access {
         self.tables().people.tokens(is_theirs)
     }
 
-    /// A token of a person or project, by its id, and whoever it stands for.
+    /// A token of a person or project that has not ended, by its id, and whoever it stands for.
     pub(crate) fn api_token(&self, id: Uuid) -> Option<(ApiTokenRow, Who)> {
-        self.tables().people.token(id).map(|(row, who)| (row.clone(), who))
+        self.tables().people.token(id, wall_ms()).map(|(row, who)| (row.clone(), who))
     }
 
     pub(crate) fn has_class(&self, class: &ResourceClass) -> bool {

@@ -14,7 +14,7 @@ use std::{
         atomic::{AtomicI64, Ordering},
     },
 };
-use store::{ApiTokenRow, Bearer, MemberRow, PersonRow, Rights, Store, StoreError};
+use store::{ApiTokenRow, Bearer, IdentityRow, MemberRow, PersonRow, Rights, Store, StoreError};
 use uuid::Uuid;
 
 use super::token::TokenHash;
@@ -74,6 +74,15 @@ pub(crate) struct Somebody {
     pub(crate) row: PersonRow,
     /// By organizations, as [`canonical`] names them.
     pub(crate) roles: BTreeMap<String, Role>,
+    /// Who they are where people sign in.
+    pub(crate) identity: Option<IdentityRow>,
+}
+
+impl Somebody {
+    /// Somebody new.
+    pub(crate) fn of(row: PersonRow) -> Self {
+        Self { row, roles: BTreeMap::new(), identity: None }
+    }
 }
 
 /// Who calls.
@@ -188,13 +197,14 @@ impl People {
         let mut all = Self::default();
         store.people().await?.into_iter().for_each(|row| all.apply(Rights::Person(row)));
         store.members().await?.into_iter().for_each(|row| all.apply(Rights::Member(row)));
+        store.identities().await?.into_iter().for_each(|row| all.apply(Rights::Identity(row)));
         store.api_tokens().await?.into_iter().for_each(|row| all.apply(Rights::Token(row)));
         Ok(all)
     }
 
     /// Whoever a token of this hash stands for, and the token's id if its use is to be noted.
     pub(crate) fn who(&self, hash: &TokenHash, now_ms: i64) -> Option<(Who, Option<Uuid>)> {
-        let held = self.tokens.get(hash)?;
+        let held = self.tokens.get(hash).filter(|held| held.is_good(now_ms))?;
         let who = self.bearer(&held.row)?;
         let last = held.used_ms.load(Ordering::Relaxed);
         let is_due = now_ms.saturating_sub(last) >= USED_MS
@@ -212,12 +222,12 @@ impl People {
     }
 
     /// A token by its id, and whoever it stands for.
-    pub(crate) fn token(&self, id: Uuid) -> Option<(&ApiTokenRow, Who)> {
-        let held = self.tokens.values().find(|held| held.row.id == id)?;
+    pub(crate) fn token(&self, id: Uuid, now_ms: i64) -> Option<(&ApiTokenRow, Who)> {
+        let held = self.tokens.values().find(|held| held.row.id == id && held.is_good(now_ms))?;
         Some((&held.row, self.bearer(&held.row)?))
     }
 
-    /// The tokens of whoever, oldest first.
+    /// The tokens of whoever, oldest first, also those that have ended.
     pub(crate) fn tokens(&self, is_theirs: impl Fn(&Bearer) -> bool) -> Vec<ApiTokenRow> {
         let own = self.tokens.values().filter(|held| is_theirs(&held.row.bearer));
         let mut rows: Vec<_> = own.map(Held::row).collect();
@@ -235,18 +245,28 @@ impl People {
     pub(crate) fn apply(&mut self, change: Rights) {
         match change {
             Rights::Person(row) => {
-                let somebody = Somebody { row, roles: BTreeMap::new() };
-                self.people.insert(somebody.row.id, Arc::new(somebody));
+                self.people.insert(row.id, Arc::new(Somebody::of(row)));
             }
             Rights::RemovePerson(id) => {
                 self.people.remove(&id);
                 self.tokens.retain(|_, held| held.row.bearer != Bearer::Person(id));
             }
             Rights::Member(MemberRow { person, organization, role }) => {
-                self.roles(person, |roles| roles.insert(organization, role));
+                self.change(person, |somebody| {
+                    somebody.roles.insert(organization, role);
+                });
             }
             Rights::RemoveMember(person, organization) => {
-                self.roles(person, |roles| roles.remove(&organization));
+                self.change(person, |somebody| {
+                    somebody.roles.remove(&organization);
+                });
+            }
+            Rights::Identity(row) => self.change(row.person, |somebody| somebody.identity = Some(row)),
+            Rights::RemoveIdentity(person) => {
+                self.change(person, |somebody| somebody.identity = None);
+                let is_sign_in =
+                    |row: &ApiTokenRow| row.bearer == Bearer::Person(person) && row.expires_ms.is_some();
+                self.tokens.retain(|_, held| !is_sign_in(&held.row));
             }
             Rights::Token(row) => {
                 let used_ms = AtomicI64::new(row.used_ms.unwrap_or_default());
@@ -258,14 +278,19 @@ impl People {
         }
     }
 
-    fn roles<T>(&mut self, person: Uuid, change: impl FnOnce(&mut BTreeMap<String, Role>) -> T) {
+    fn change(&mut self, person: Uuid, change: impl FnOnce(&mut Somebody)) {
         if let Some(somebody) = self.people.get_mut(&person) {
-            change(&mut Arc::make_mut(somebody).roles);
+            change(Arc::make_mut(somebody));
         }
     }
 }
 
 impl Held {
+    /// Whether it has not ended.
+    fn is_good(&self, now_ms: i64) -> bool {
+        self.row.expires_ms.is_none_or(|end| now_ms < end)
+    }
+
     /// With its last use as it is known here.
     fn row(&self) -> ApiTokenRow {
         let used = self.used_ms.load(Ordering::Relaxed);
@@ -280,7 +305,7 @@ mod tests {
     fn person(roles: &[(&str, Role)]) -> Who {
         let row = PersonRow { id: Uuid::nil(), login: "ada".into(), name: "Ada".into(), created_ms: 0 };
         let roles = roles.iter().map(|(name, role)| ((*name).to_owned(), *role)).collect();
-        Who::Person(Arc::new(Somebody { row, roles }))
+        Who::Person(Arc::new(Somebody { roles, ..Somebody::of(row) }))
     }
 
     #[test]
@@ -316,5 +341,33 @@ mod tests {
         assert_eq!(token(Scope::All).in_project("gh/acme/app"), Some(Right::Act));
         assert_eq!(token(Scope::All).in_project("gh/acme/other"), None);
         assert_eq!(token(Scope::All).in_organization("gh/acme"), None);
+    }
+
+    #[test]
+    fn a_sign_in_ends_by_its_time_and_with_the_identity_and_a_token_does_not() {
+        let mut people = People::default();
+        let row = PersonRow { id: Uuid::nil(), login: "ada".into(), name: "Ada".into(), created_ms: 0 };
+        people.apply(Rights::Person(row));
+        let mut token = |digit: u8, expires_ms| {
+            let id = Uuid::from_u128(digit.into());
+            let (bearer, name, prefix) = (Bearer::Person(Uuid::nil()), String::new(), String::new());
+            let (hash, created_ms, used_ms) = ([digit; 32], 0, None);
+            people.apply(Rights::Token(ApiTokenRow {
+                id,
+                bearer,
+                name,
+                prefix,
+                hash,
+                created_ms,
+                used_ms,
+                expires_ms,
+            }));
+            id
+        };
+        let (kept, signed_in) = (token(1, None), token(2, Some(10)));
+        assert!(people.token(signed_in, 9).is_some() && people.who(&[2; 32], 9).is_some());
+        assert!(people.token(signed_in, 10).is_none() && people.who(&[2; 32], 10).is_none());
+        people.apply(Rights::RemoveIdentity(Uuid::nil()));
+        assert!(people.token(signed_in, 0).is_none() && people.token(kept, i64::MAX).is_some());
     }
 }

@@ -2,8 +2,9 @@
 
 use super::session::{SignIn, form_key};
 use crate::{
-    plane::{clock::wall_ms, token::new_token},
+    plane::{Plane, clock::wall_ms, token::new_token},
     refusal::Refusal,
+    web::in_url,
 };
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -65,19 +66,48 @@ pub(crate) enum NoPage {
     Refused(#[from] Refusal),
 }
 
+/// How a visitor may come in: by a token, and by the door of the provider where there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    door: Option<Door>,
+}
+
+#[derive(Clone, Debug)]
+struct Door {
+    address: String,
+    provider: String,
+}
+
+impl Entrance {
+    /// Whoever comes in by the provider goes on to this path.
+    pub(crate) fn of(plane: &Plane, to: &str) -> Self {
+        let door = plane.sign_ins.as_ref().map(|sign_ins| Door {
+            // Also where the visitor came by another address: the provider leads back to this one.
+            address: format!("{}/sign-in/oidc?to={}", sign_ins.page(), in_url(to)),
+            provider: sign_ins.host().to_owned(),
+        });
+        Self { door }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "turned_away.html")]
 struct TurnedAway<'t> {
     sheet: &'t Sheet,
     title: &'t str,
     message: &'t str,
-    asks_token: bool,
+    entrance: Option<&'t Entrance>,
 }
 
 /// A page that says in a sentence why it is not another.
-pub(crate) fn turned_away(status: StatusCode, title: &str, message: &str, asks_token: bool) -> HttpResponse {
+pub(crate) fn turned_away(
+    status: StatusCode,
+    title: &str,
+    message: &str,
+    entrance: Option<&Entrance>,
+) -> HttpResponse {
     let sheet = &Sheet::new();
-    page(status, sheet, &TurnedAway { sheet, title, message, asks_token })
+    page(status, sheet, &TurnedAway { sheet, title, message, entrance })
 }
 
 impl ResponseError for NoPage {
@@ -93,7 +123,7 @@ impl ResponseError for NoPage {
             Self::SignIn(sign_in) => sign_in.error_response(),
             Self::Refused(refusal) => {
                 let title = refusal.status_code().canonical_reason().unwrap_or("Not here").to_owned();
-                turned_away(refusal.status_code(), &title, &refusal.to_string(), false)
+                turned_away(refusal.status_code(), &title, &refusal.to_string(), None)
             }
         }
     }

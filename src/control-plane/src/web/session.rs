@@ -4,9 +4,9 @@
 //! long as the token is. What changes something is a form that was posted with a key made of the cookie, which only this
 //! control plane's own pages show: no other page can post in a visitor's name, also where a browser sends the cookie along.
 
-use super::response::{NoPage, turned_away};
+use super::response::{Entrance, NoPage, turned_away};
 use crate::{
-    api::may::{May, Named, Subject, View},
+    api::may::{Anything, May, Named, Subject, View},
     audit::Deed,
     plane::{
         Plane,
@@ -24,7 +24,7 @@ use actix_web::{
 use protocol::people::EVERYWHERE;
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
-use store::Bearer;
+use store::{ApiTokenRow, Bearer};
 
 /// A request by somebody who may see what the page shows.
 #[derive(Debug)]
@@ -63,10 +63,10 @@ struct Keyed<F> {
 pub(crate) enum SignIn {
     /// No cookie of this control plane came with the request.
     #[error("open the address that `roundhouse` printed, or give the operator's token or yours here")]
-    Needed,
+    Needed(Entrance),
     /// A token came that is nobody's.
     #[error("that is no token of this control plane's operator or people")]
-    Refused,
+    Refused(Entrance),
     /// The right token came: go where it is not in the address any more, with a cookie.
     #[error("signed in")]
     Done {
@@ -80,22 +80,29 @@ pub(crate) enum SignIn {
 impl ResponseError for SignIn {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Needed | Self::Refused => StatusCode::UNAUTHORIZED,
+            Self::Needed(_) | Self::Refused(_) => StatusCode::UNAUTHORIZED,
             Self::Done { .. } => StatusCode::SEE_OTHER,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Done { cookie, location } => HttpResponse::SeeOther()
-                .insert_header((header::LOCATION, location.as_str()))
-                .insert_header((header::SET_COOKIE, cookie.as_str()))
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .insert_header((header::REFERRER_POLICY, "no-referrer"))
-                .finish(),
-            _ => turned_away(self.status_code(), "Who is there?", &self.to_string(), true),
+            Self::Done { cookie, location } => leading_to(location, cookie),
+            Self::Needed(entrance) | Self::Refused(entrance) => {
+                turned_away(self.status_code(), "Who is there?", &self.to_string(), Some(entrance))
+            }
         }
     }
+}
+
+/// Leads elsewhere with another cookie.
+pub(super) fn leading_to(location: &str, cookie: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, location))
+        .insert_header((header::SET_COOKIE, cookie))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .finish()
 }
 
 /// Whose cookie came with a request that only reads.
@@ -106,7 +113,7 @@ fn known(request: &HttpRequest, plane: &Plane) -> Option<Who> {
 
 /// Whose cookie came, and the cookie.
 fn signed_in<'r>(request: &'r HttpRequest, plane: &Plane) -> Option<(Who, &'r str)> {
-    cookies(request).find_map(|value| Some((holder(plane, value)?, value)))
+    cookies(request, &cookie_name(request)).find_map(|value| Some((holder(plane, value)?, value)))
 }
 
 /// What forms carry on the page that answers this request; nothing where nobody is signed in.
@@ -135,32 +142,39 @@ fn session(plane: &Plane, token: &TokenHash) -> String {
 
 /// Whoever shows a token of their own, or the operator's, and their cookie.
 pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Option<(Who, String)> {
-    let name = cookie_name(request);
     let hash = hash(token);
     let who = plane.who(token)?;
-    let value = match &who {
-        Who::Operator => session(plane, &hash),
+    let cookie = match &who {
+        Who::Operator => with_value(request, &session(plane, &hash)),
         Who::Person(_) => {
             let rows = plane.access.api_tokens(|bearer| matches!(bearer, Bearer::Person(_)));
-            let row = rows.into_iter().find(|row| row.hash == hash)?;
-            format!("{}.{}", row.id, session(plane, &hash))
+            cookie_of(request, plane, &rows.into_iter().find(|row| row.hash == hash)?)
         }
         Who::Approver | Who::Project { .. } => return None,
     };
-    Some((who, format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict")))
+    Some((who, cookie))
+}
+
+/// The cookie of whoever this token of a person stands for.
+pub(super) fn cookie_of(request: &HttpRequest, plane: &Plane, token: &ApiTokenRow) -> String {
+    with_value(request, &format!("{}.{}", token.id, session(plane, &token.hash)))
+}
+
+fn with_value(request: &HttpRequest, value: &str) -> String {
+    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict", cookie_name(request))
 }
 
 /// Browsers keep one set of cookies for all ports of a host, so the name tells them apart.
-fn cookie_name(request: &HttpRequest) -> String {
+pub(super) fn cookie_name(request: &HttpRequest) -> String {
     format!("roundhouse-{}", request.app_config().local_addr().port())
 }
 
-fn cookies(request: &HttpRequest) -> impl Iterator<Item = &str> {
-    let name = cookie_name(request);
+/// The values of all cookies of a name.
+pub(super) fn cookies<'r>(request: &'r HttpRequest, name: &str) -> impl Iterator<Item = &'r str> {
     let headers = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     headers
         .flat_map(|value| value.split(';'))
-        .filter_map(move |pair| pair.trim().strip_prefix(&name)?.strip_prefix('='))
+        .filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// How whoever visits comes in.
@@ -177,8 +191,11 @@ fn coming(request: &HttpRequest, plane: &Plane) -> Coming {
     let (token, location) = without_token(request);
     match token.map(|token| cookie(request, plane, &token)) {
         Some(Some((who, cookie))) => Coming::SigningIn(who, SignIn::Done { cookie, location }),
-        Some(None) => Coming::Out(SignIn::Refused),
-        None => known(request, plane).map_or(Coming::Out(SignIn::Needed), Coming::Known),
+        Some(None) => Coming::Out(SignIn::Refused(Entrance::of(plane, &location))),
+        None => match known(request, plane) {
+            Some(who) => Coming::Known(who),
+            None => Coming::Out(SignIn::Needed(Entrance::of(plane, &location))),
+        },
     }
 }
 
@@ -253,7 +270,7 @@ impl<S: Subject, F: DeserializeOwned + 'static> FromRequest for Posted<S, F> {
         let (key, form) = (form_key(request), web::Form::<Keyed<F>>::from_request(request, body));
         let visitor = signed_in(request, &plane).map(|(who, _)| who);
         Box::pin(async move {
-            let who = visitor.ok_or(SignIn::Needed)?;
+            let who = visitor.ok_or_else(|| SignIn::Needed(Entrance::of(&plane, "/")))?;
             plane.allow(&who, Right::Act, &of).await?;
             let form = form.await.map_err(|error| Refusal::Bad(format!("the form: {error}")))?.into_inner();
             if !are_same(&hash(&form.key), &hash(&key)) {
@@ -280,7 +297,19 @@ pub(crate) async fn open(
     plane: web::Data<Plane>,
     form: web::Form<TokenForm>,
 ) -> Result<HttpResponse, NoPage> {
-    let (who, cookie) = cookie(&request, &plane, form.token.trim()).ok_or(SignIn::Refused)?;
+    let found = cookie(&request, &plane, form.token.trim());
+    let (who, cookie) = found.ok_or_else(|| SignIn::Refused(Entrance::of(&plane, "/")))?;
     plane.tell_of_sign_in(&who).await?;
     Ok(SignIn::Done { cookie, location: "/".to_owned() }.error_response())
+}
+
+/// `POST /sign-out`: the cookie goes, and with it what a sign-in at the provider is kept as.
+pub(crate) async fn close(
+    Posted { who, .. }: Posted<Anything, Nothing>,
+    request: HttpRequest,
+    plane: web::Data<Plane>,
+) -> Result<HttpResponse, NoPage> {
+    let kept = signed_in(&request, &plane).and_then(|(_, cookie)| cookie.split_once('.')?.0.parse().ok());
+    plane.clone().into_inner().sign_out(&who, kept).await?;
+    Ok(leading_to("/", &(with_value(&request, "") + "; Max-Age=0")))
 }

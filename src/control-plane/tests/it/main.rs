@@ -40,6 +40,8 @@ mod people;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod provider;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod releases;
@@ -53,6 +55,8 @@ mod schedules;
 mod security;
 #[cfg(test)]
 mod serial;
+#[cfg(test)]
+mod sign_in;
 #[cfg(test)]
 mod ssh_keys;
 #[cfg(test)]

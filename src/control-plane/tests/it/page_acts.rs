@@ -25,6 +25,8 @@ async fn actions(house: &House, page: &str) -> Vec<String> {
     text.split("action=\"")
         .skip(1)
         .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+        // On every page.
+        .filter(|action| action != "/sign-out")
         .collect()
 }
 

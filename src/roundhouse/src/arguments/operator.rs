@@ -1,6 +1,6 @@
 //! The commands of an operator: a control plane, its resource classes and pipelines.
 
-use super::Selection;
+use super::{IdentityProviderOptions, Selection};
 use clap::{Args, Subcommand};
 use control_plane::{Retention, Tls};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -53,6 +53,9 @@ pub(crate) struct Server {
     /// Speak TLS with a certificate made here; callers trust `<data dir>/tls/authority.pem`
     #[arg(long)]
     pub(crate) tls_self_signed: bool,
+
+    #[command(flatten)]
+    pub(crate) identity_provider: IdentityProviderOptions,
 
     /// The task-agent to publish [default: roundhouse-task-agent beside this program]
     #[arg(long, value_name = "PATH", env = "ROUNDHOUSE_TASK_AGENT")]

@@ -16,7 +16,7 @@ pub(crate) struct Users {
 /// What there is to do with people.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Make somebody known; their first token is printed, and shown this once
+    /// Make somebody known; their first token is printed, and shown this once, unless they sign in by an address
     Create {
         /// Short, and nobody else's
         login: String,
@@ -32,6 +32,10 @@ pub(crate) enum UserCommand {
         /// As gh/acme, or `*` for every one
         #[arg(long, value_name = "NAME", requires = "role")]
         organization: Option<String>,
+
+        /// They sign in at the provider by this address, which it has verified; no token is made
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
 
         #[command(flatten)]
         connection: Connection,
@@ -60,6 +64,17 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Say who somebody is at the provider where people sign in on the page; their sign-ins there end
+    Identity {
+        /// Whom
+        login: String,
+
+        #[command(flatten)]
+        who: IdentityOf,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Forget somebody, with their roles and tokens
     Delete {
         /// Whom
@@ -68,6 +83,23 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         connection: Connection,
     },
+}
+
+/// Who somebody is at the provider.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false, id = "who")]
+pub(crate) struct IdentityOf {
+    /// Whoever comes first with this address, which the provider has verified, and from then on the same
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+
+    /// Whom the provider calls so: the page tells it whoever is turned away
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+
+    /// Nobody: they come by their tokens alone
+    #[arg(long)]
+    pub(crate) none: bool,
 }
 
 /// `roundhouse audit`.
