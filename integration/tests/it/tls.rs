@@ -41,7 +41,7 @@ async fn jobs_run_and_people_call_over_tls_for_whoever_trusts_the_control_planes
         let mut command = rig.roundhouse();
         command.args(["resource-class", "list", "acme", "--host", &server.url]);
         command.env("ROUNDHOUSE_TOKEN", &server.token).env_remove("ROUNDHOUSE_CA_FILE");
-        for path in authority {
+        if let Some(path) = authority {
             command.arg("--ca-file").arg(path);
         }
         said(command)

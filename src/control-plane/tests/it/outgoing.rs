@@ -68,6 +68,10 @@ impl Outbound for Receiver {
         };
         Box::pin(async move { reply })
     }
+
+    fn ask<'a>(&'a self, ask: &'a control_plane::Ask) -> Answering<'a> {
+        unreachable!("webhooks ask nothing: {}", ask.url)
+    }
 }
 
 fn operator() -> Option<(&'static str, &'static str)> {

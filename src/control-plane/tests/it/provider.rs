@@ -33,7 +33,9 @@ impl Caller {
 
 impl Outbound for Caller {
     fn post<'a>(&'a self, post: &'a Post) -> Answering<'a> {
-        Box::pin(async move { reply(self.0.post(&post.url, &post.headers, post.body.clone().into()).await) })
+        Box::pin(async move {
+            reply(self.0.post(&post.url, &post.headers, post.body.clone().into(), post.verify_tls).await)
+        })
     }
 
     fn ask<'a>(&'a self, ask: &'a Ask) -> Answering<'a> {
