@@ -22,6 +22,7 @@ mod check;
 mod contexts;
 mod data_dir;
 mod engine;
+mod github_app;
 mod insights;
 mod logs;
 mod oidc;

@@ -29,6 +29,7 @@ use crate::{
     bodies::Bodies,
     contexts::Contexts,
     data_dir::Removals,
+    github_app::AppTokens,
     logs::Logs,
     oidc::Issuer,
     outbound::Outbound,
@@ -88,6 +89,8 @@ pub(crate) struct Plane {
     pub(crate) clock: Clock,
     pub(crate) bodies: Bodies,
     pub(crate) rates: Rates,
+    /// Of projects whose provider lets an App in.
+    pub(crate) app_tokens: AppTokens,
     removals: Arc<Removals>,
     /// The file that is as old as the last sweep.
     swept: PathBuf,
@@ -208,6 +211,7 @@ impl Plane {
             clock: Clock::new(parts.wall),
             bodies: Bodies::new(),
             rates: Rates::new(parts.rate),
+            app_tokens: AppTokens::default(),
             removals: parts.removals,
             swept: parts.swept,
             closing: parts.closing,

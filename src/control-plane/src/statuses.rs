@@ -4,6 +4,7 @@
 mod shape;
 
 use crate::{
+    github_app::{self, Credential, NoToken},
     outbound::{Outbound, Reply},
     outbox::{Letter, Outcome},
     plane::Plane,
@@ -45,8 +46,10 @@ impl Letter for DueStatus {
     }
 
     async fn tell(&self, plane: &Plane, outbound: &dyn Outbound) -> Outcome {
-        let Some(token) = plane.opened_token(self.project, &self.sealed) else {
-            return Outcome::Later(None, "the project's token was sealed with another key".to_owned());
+        let at = (self.provider, self.url.as_str(), self.api.as_deref());
+        let token = match plane.opened_token(self.project, &self.sealed, at).await {
+            Ok(token) => token,
+            Err(why) => return Outcome::Later(None, why),
         };
         let page = plane.rules.page.as_ref().map(|page| format!("{page}{}", self.page));
         let Some(post) = shape::post(self, &token, page) else {
@@ -69,6 +72,15 @@ impl Plane {
         if new.token.as_ref().is_some_and(|token| !is_token(token)) {
             return bad("a token is 1 to 4096 letters, digits and marks in one line");
         }
+        if let Some(app) = &new.app {
+            github_app::check(app).map_err(Refusal::Bad)?;
+            if new.provider != Provider::Github || new.token.is_some() {
+                return bad("an App is GitHub's, and stands in the place of a token");
+            }
+            if self.rules.outbound.is_none() {
+                return bad("this control plane calls nobody, so no App gives it a token");
+            }
+        }
         if let Some(api) = &new.api {
             let is_plain = api.starts_with("http://");
             let is_sound =
@@ -85,7 +97,9 @@ impl Plane {
             Provider::Bitbucket => {
                 bad("commit statuses are told to GitHub, GitLab, Gitea and Forgejo, not to Bitbucket")
             }
-            _ if new.token.is_none() => bad("commit statuses want a token of the provider"),
+            _ if new.token.is_none() && new.app.is_none() => {
+                bad("commit statuses want a token of the provider")
+            }
             _ if self.rules.outbound.is_none() => {
                 bad("this control plane calls nobody, so it tells no commit statuses")
             }
@@ -96,23 +110,42 @@ impl Plane {
         }
     }
 
-    /// The token of a repository's provider, where it has one.
-    pub(crate) fn provider_token(&self, row: &RepositoryRow) -> Result<Option<String>, Refusal> {
+    /// The token of a repository's provider, where it has one, or one that its App gives out.
+    pub(crate) async fn provider_token(&self, row: &RepositoryRow) -> Result<Option<String>, Refusal> {
         let Some(sealed) = &row.token else { return Ok(None) };
-        let unreadable = || {
-            let why = "the project's token was sealed with another key: name its repository again";
-            Refusal::Unavailable(why.to_owned())
-        };
-        self.opened_token(row.project, sealed).map(Some).ok_or_else(unreadable)
+        let at = (row.provider, row.url.as_str(), row.api.as_deref());
+        self.opened_token(row.project, sealed, at).await.map(Some).map_err(Refusal::Unavailable)
     }
 
-    fn opened_token(&self, project: ProjectId, sealed: &[u8]) -> Option<String> {
-        String::from_utf8(self.vault.unseal_for(&bound(project), sealed).ok()?).ok()
+    async fn opened_token(
+        &self,
+        project: ProjectId,
+        sealed: &[u8],
+        (provider, url, api): (Provider, &str, Option<&str>),
+    ) -> Result<String, NoToken> {
+        let bytes = self.vault.unseal_for(&bound(project), sealed).ok();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        match text.and_then(Credential::read) {
+            Some(Credential::Token(token)) => Ok(token),
+            Some(Credential::App(app)) => {
+                let (nobody, nowhere) =
+                    ("this control plane calls nobody", "the repository's address names no host");
+                let outbound = self.rules.outbound.as_ref().ok_or(nobody)?;
+                let api = shape::api_of(provider, url, api).ok_or(nowhere)?;
+                let moment = self.clock.moment();
+                self.app_tokens.get(&app, &api, &**outbound, (moment.now, moment.wall_ms)).await
+            }
+            None => {
+                Err("the project's token was sealed with another key: name its repository again".to_owned())
+            }
+        }
     }
 
-    /// Seals a repository's token.
+    /// Seals a repository's token, or the App that gives them out.
     pub(crate) fn sealed_token(&self, project: ProjectId, new: &NewRepository) -> Option<Vec<u8>> {
-        new.token.as_ref().map(|token| self.vault.seal_for(&bound(project), token.as_bytes()))
+        let app = || new.app.clone().map(Credential::App);
+        let credential = new.token.clone().map(Credential::Token).or_else(app)?;
+        Some(self.vault.seal_for(&bound(project), credential.text().as_bytes()))
     }
 }
 

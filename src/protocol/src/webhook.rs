@@ -109,6 +109,25 @@ impl CommitState {
     }
 }
 
+/// An App of GitHub's that is installed for a repository.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GithubApp {
+    /// Its number, or its client id.
+    pub id: String,
+    /// Of its installation, as the address of that on GitHub ends.
+    pub installation: u64,
+    /// In PEM.
+    pub private_key: String,
+}
+
+/// Without its key.
+impl std::fmt::Debug for GithubApp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GithubApp").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// The repository that a project is to have.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,6 +151,9 @@ pub struct NewRepository {
     /// With which the provider lets the control plane fetch over https, and tell how commits stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// In its place, at GitHub: an App that gives out such tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<GithubApp>,
     /// Of what the provider is told.
     #[serde(default)]
     pub statuses: Statuses,

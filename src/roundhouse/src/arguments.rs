@@ -29,7 +29,7 @@ pub(crate) use operator::{
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
 pub(crate) use people::{Audit, IdentityOf, UserCommand, Users};
-pub(crate) use project::{Project, ProjectCommand, ProjectQueue};
+pub(crate) use project::{AppOptions, Project, ProjectCommand, ProjectQueue};
 pub(crate) use rerun::Rerun;
 pub(crate) use schedule::{NewScheduleOptions, ScheduleCommand, Schedules};
 pub(crate) use selection::{Output, Selection};

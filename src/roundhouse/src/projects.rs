@@ -1,14 +1,17 @@
 //! Projects of a control plane: their repositories, named, listed and taken away.
 
 use crate::{
-    arguments::{ProjectCommand, ProjectQueue},
+    arguments::{AppOptions, ProjectCommand, ProjectQueue},
     connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
     resources::columns,
     say,
 };
 use client::Operator;
-use protocol::{queue::ProjectRules, webhook::NewRepository};
+use protocol::{
+    queue::ProjectRules,
+    webhook::{GithubApp, NewRepository},
+};
 use std::{fs::File, io::Read, path::Path};
 
 /// The longest file that is read as a secret.
@@ -26,6 +29,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             pull_requests,
             forks,
             token_file,
+            app,
             statuses,
             api,
             connection,
@@ -38,6 +42,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
                 pull_requests: *pull_requests,
                 forks: (*forks).into(),
                 token: token_file.as_deref().map(secret).transpose()?,
+                app: app.read()?,
                 statuses: statuses.map(Into::into).unwrap_or_default(),
                 api: api.clone(),
             };
@@ -59,6 +64,18 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             say::note(format_args!("{project} has no repository any more"));
             Ok(())
         }
+    }
+}
+
+impl AppOptions {
+    /// The App that they name.
+    fn read(&self) -> Result<Option<GithubApp>, Failure> {
+        let (Some(id), Some(installation), Some(file)) =
+            (&self.app_id, self.app_installation, &self.app_key_file)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(GithubApp { id: id.clone(), installation, private_key: secret(file)? }))
     }
 }
 

@@ -11,7 +11,7 @@ use store::DueStatus;
 /// None: the provider is told nowhere.
 pub(super) fn post(one: &DueStatus, token: &str, page: Option<String>) -> Option<Post> {
     let place = repository::place(&one.url)?;
-    let api = one.api.clone().unwrap_or_else(|| api(one.provider, &place));
+    let api = api_of(one.provider, &one.url, one.api.as_deref())?;
     let (api, path, revision) = (api.trim_end_matches('/'), in_url(&place.path), &one.revision);
     let url = match one.provider {
         Provider::Github | Provider::Gitea => format!("{api}/repos/{path}/statuses/{revision}"),
@@ -54,6 +54,11 @@ fn state(provider: Provider, state: CommitState) -> &'static str {
         (_, CommitState::Failure) => "failure",
         (_, CommitState::Error | CommitState::Canceled) => "error",
     }
+}
+
+/// Where a provider is told: where it was said, else at the repository's host, if it has one.
+pub(super) fn api_of(provider: Provider, url: &str, said: Option<&str>) -> Option<String> {
+    said.map(str::to_owned).or_else(|| Some(api(provider, &repository::place(url)?)))
 }
 
 /// Where the API of a host is.

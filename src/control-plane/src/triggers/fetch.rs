@@ -223,7 +223,7 @@ impl Fetches {
                 key = plane.checkout_key(row.project).await.map_err(FetchError::Key)?;
             }
             Ok(Transport::Http) => {
-                let token = plane.provider_token(row).map_err(FetchError::Key)?;
+                let token = plane.provider_token(row).await.map_err(FetchError::Key)?;
                 config = token.and_then(|token| with_token(row, &token));
             }
             _ => {}

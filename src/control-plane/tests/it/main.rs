@@ -18,6 +18,8 @@ mod continuation;
 mod forks;
 mod former;
 #[cfg(test)]
+mod github_app;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod house;

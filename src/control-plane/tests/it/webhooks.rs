@@ -72,6 +72,7 @@ impl Place {
             pull_requests: false,
             forks: Forks::Never,
             token: None,
+            app: None,
             statuses: Statuses::Nothing,
             api: None,
         };
@@ -101,6 +102,15 @@ impl Place {
 fn signature(secret: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     hmac::sign(&key, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The headers of a body as its provider signs it.
+pub(crate) fn signed(
+    provider: Provider,
+    event: &'static str,
+    body: &str,
+) -> Vec<(&'static str, &'static str)> {
+    headers(provider, event, signature(SECRET, body).leak())
 }
 
 fn headers<'h>(provider: Provider, event: &'h str, signature: &'h str) -> Vec<(&'static str, &'h str)> {
@@ -386,6 +396,7 @@ async fn a_repository_is_named_by_operators_alone_and_its_secret_is_shown_once()
         pull_requests: false,
         forks: Forks::Never,
         token: None,
+        app: None,
         statuses: Statuses::Nothing,
         api: None,
     };

@@ -52,8 +52,11 @@ pub(crate) enum ProjectCommand {
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
 
+        #[command(flatten)]
+        app: AppOptions,
+
         /// Tell the provider how the workflows, or the jobs, of each commit stand
-        #[arg(long, value_enum, value_name = "OF", requires = "token_file")]
+        #[arg(long, value_enum, value_name = "OF")]
         statuses: Option<StatusesOf>,
 
         /// Where the provider's API is, as `https://git.example/api/v3` [default: that of the repository's host]
@@ -81,6 +84,22 @@ pub(crate) enum ProjectCommand {
         #[command(flatten)]
         connection: Connection,
     },
+}
+
+/// A GitHub App in the place of a token.
+#[derive(Args, Debug)]
+pub(crate) struct AppOptions {
+    /// A GitHub App, by its number or client id, that gives out such tokens
+    #[arg(long, value_name = "ID", requires_all = ["app_installation", "app_key_file"], conflicts_with = "token_file")]
+    pub(crate) app_id: Option<String>,
+
+    /// Its installation, the number at the end of that one's address
+    #[arg(long, value_name = "NUMBER", requires = "app_id")]
+    pub(crate) app_installation: Option<u64>,
+
+    /// A file with its private key in PEM; `-` is standard input
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    pub(crate) app_key_file: Option<PathBuf>,
 }
 
 /// `roundhouse project queue`.
