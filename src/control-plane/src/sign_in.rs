@@ -127,11 +127,6 @@ impl SignIns {
         &self.page
     }
 
-    /// Whether nobody on the way reads what goes to the page.
-    pub(crate) fn is_private(&self) -> bool {
-        self.page.starts_with("https://")
-    }
-
     fn callback(&self) -> String {
         format!("{}{CALLBACK}", self.page)
     }

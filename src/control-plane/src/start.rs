@@ -9,7 +9,7 @@ use crate::{
     secrets::{KeyError, Vault},
     settings::{KeySource, Settings},
     sign_in::SignIns,
-    tls::{self, TlsError},
+    tls::{self, Speaking, TlsError},
     triggers::Fetches,
     web::{self, welcome::Welcome},
 };
@@ -23,10 +23,8 @@ use actix_web::{
 use blobs::{BlobError, Blobs, Scope};
 use logs::Logs;
 use protocol::transfer::Content;
-use rustls::ServerConfig;
 use slog::{Logger, error, info};
 use std::{
-    collections::HashSet,
     fs::File,
     io,
     net::{SocketAddr, TcpListener},
@@ -141,7 +139,8 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     let (closing, closed) = watch::channel(false);
     let Opened { plane, operator_token, welcome } = open(&settings, address, log, closed).await?;
     plane.restore_all().await.map_err(StartError::remembered)?;
-    let (secure, authority) = tls(&settings, address)?.unzip();
+    let secure = tls::speaking(&settings, address)?;
+    let authority = secure.as_ref().and_then(|secure| secure.authority.clone());
     let doors = doors(listener, secure)?;
     let own = doors.own;
     let (server, serving) = serve(plane.clone(), doors)
@@ -157,7 +156,6 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
         spawn(plane.clone().tell_others::<DueEvent>()),
     ];
     info!(plane.log, "serving"; "address" => %address);
-    let authority = authority.flatten();
     Ok(Running {
         address,
         own,
@@ -177,48 +175,23 @@ struct Doors {
     /// With TLS or without.
     listener: TcpListener,
     /// With TLS, and then the other one, for this host alone.
-    secure: Option<(ServerConfig, TcpListener)>,
+    secure: Option<(Speaking, TcpListener)>,
     /// Of whichever has no TLS.
     own: SocketAddr,
 }
 
-fn doors(listener: TcpListener, secure: Option<ServerConfig>) -> Result<Doors, StartError> {
+fn doors(listener: TcpListener, secure: Option<Speaking>) -> Result<Doors, StartError> {
     let address = |listener: &TcpListener| {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         listener.local_addr().map_err(|source| StartError::Listen { address, source })
     };
-    let Some(config) = secure else {
+    let Some(speaking) = secure else {
         let own = address(&listener)?;
         return Ok(Doors { listener, secure: None, own });
     };
     let inner = listen(([127, 0, 0, 1], 0).into())?;
     let own = address(&inner)?;
-    Ok(Doors { listener: inner, secure: Some((config, listener)), own })
-}
-
-/// What the listener speaks TLS with, and what callers are to trust for that.
-fn tls(
-    settings: &Settings,
-    address: SocketAddr,
-) -> Result<Option<(ServerConfig, Option<PathBuf>)>, StartError> {
-    let Some(tls) = &settings.tls else { return Ok(None) };
-    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-    names.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
-    names.extend((!address.ip().is_unspecified()).then(|| address.ip().to_string()));
-    names.extend(settings.public_url.as_deref().and_then(host).map(str::to_owned));
-    let mut seen = HashSet::new();
-    names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
-    Ok(Some(tls::config(tls, &settings.data_dir, &names)?))
-}
-
-/// Of an address, without its port.
-fn host(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let host = rest.split('/').next()?;
-    match host.strip_prefix('[') {
-        Some(six) => six.split(']').next(),
-        None => host.split(':').next(),
-    }
+    Ok(Doors { listener: inner, secure: Some((speaking, listener)), own })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -276,8 +249,7 @@ async fn open(
         rate: settings.rate,
         closing,
     };
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    let at = page.unwrap_or_else(|| format!("{scheme}://{address}"));
+    let at = page.unwrap_or_else(|| own_address(settings, address));
     let welcome = key.map(|key| format!("{at}/welcome/{key}"));
     Ok(Opened { plane: Plane::new(parts), operator_token, welcome })
 }
@@ -339,8 +311,12 @@ fn issuer(settings: &Settings, page: Option<&str>, vault: &Vault) -> Result<Opti
 /// Where people and programs reach it, as far as that is known.
 fn page(settings: &Settings, address: SocketAddr) -> Option<String> {
     let told = settings.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+    told.or_else(|| (!address.ip().is_unspecified()).then(|| own_address(settings, address)))
+}
+
+fn own_address(settings: &Settings, address: SocketAddr) -> String {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    told.or_else(|| (!address.ip().is_unspecified()).then(|| format!("{scheme}://{address}")))
+    format!("{scheme}://{address}")
 }
 
 /// As a launch-agent says what earlier lives had left on its host.
@@ -387,7 +363,7 @@ fn serve(plane: Arc<Plane>, doors: Doors) -> io::Result<(ServerHandle, JoinHandl
     .disable_signals()
     .listen(doors.listener)?;
     let server = match doors.secure {
-        Some((config, listener)) => server.listen_rustls_0_23(listener, config)?,
+        Some((speaking, listener)) => server.listen_rustls_0_23(listener, speaking.config)?,
         None => server,
     };
     let server = server.run();

@@ -2,7 +2,7 @@
 //!
 //! What it makes lies in `<data dir>/tls`: `authority.pem`, whose key is forgotten at once, is what callers are to trust.
 
-use crate::data_dir;
+use crate::{data_dir, settings::Settings};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -13,7 +13,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{
+    collections::HashSet,
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -77,14 +79,44 @@ const KEY: &str = "key.pem";
 /// Written last: with it the others are whole.
 const NAMES: &str = "names";
 
-/// What the listener answers with, and the authority to trust where it was made here.
-pub(crate) fn config(
-    tls: &Tls,
-    data_dir: &Path,
-    names: &[String],
-) -> Result<(ServerConfig, Option<PathBuf>), TlsError> {
+/// What the listener answers with, and whom to trust for that where it was made here.
+#[derive(Debug)]
+pub(crate) struct Speaking {
+    pub(crate) config: ServerConfig,
+    pub(crate) authority: Option<PathBuf>,
+}
+
+/// None: the listener at this address speaks no TLS.
+pub(crate) fn speaking(settings: &Settings, address: SocketAddr) -> Result<Option<Speaking>, TlsError> {
+    let Some(tls) = &settings.tls else { return Ok(None) };
+    let names = names(address, settings.public_url.as_deref());
+    config(tls, &settings.data_dir, &names).map(Some)
+}
+
+/// Under which the control plane is reached, each once.
+fn names(address: SocketAddr, public_url: Option<&str>) -> Vec<String> {
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    names.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    names.extend((!address.ip().is_unspecified()).then(|| address.ip().to_string()));
+    names.extend(public_url.and_then(host).map(str::to_owned));
+    let mut seen = HashSet::new();
+    names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
+    names
+}
+
+/// Of an address, without its port.
+fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split('/').next()?;
+    match host.strip_prefix('[') {
+        Some(six) => six.split(']').next(),
+        None => host.split(':').next(),
+    }
+}
+
+fn config(tls: &Tls, data_dir: &Path, names: &[String]) -> Result<Speaking, TlsError> {
     match tls {
-        Tls::Files { certificate, key } => Ok((read(certificate, key)?, None)),
+        Tls::Files { certificate, key } => Ok(Speaking { config: read(certificate, key)?, authority: None }),
         Tls::SelfSigned => {
             let directory = data_dir.join("tls");
             let [authority, certificate, key] =
@@ -94,7 +126,7 @@ pub(crate) fn config(
             if made.trim_end() != wanted {
                 make(&directory, names)?;
             }
-            Ok((read(&certificate, &key)?, Some(authority)))
+            Ok(Speaking { config: read(&certificate, &key)?, authority: Some(authority) })
         }
     }
 }
@@ -156,16 +188,24 @@ fn signed(names: &[String]) -> Result<Made, rcgen::Error> {
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
+    fn texts(names: &[&str]) -> Vec<String> {
         names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn it_is_for_every_name_by_which_the_control_plane_is_reached_each_once() {
+        let names = names(([10, 0, 0, 7], 8811).into(), Some("https://ci.example:8443/under"));
+        assert!(names.ends_with(&texts(&["10.0.0.7", "ci.example"])), "{names:?}");
+        assert_eq!(host("https://[fd00::1]:8443"), Some("fd00::1"));
+        assert_eq!(super::names(([0, 0, 0, 0], 1).into(), Some("http://localhost")).len(), 4);
     }
 
     #[test]
     fn one_that_was_made_stays_as_long_as_the_names_do() {
         let folder = tempfile::tempdir().unwrap();
         let authority = |wanted: &[&str]| {
-            let (_, authority) = config(&Tls::SelfSigned, folder.path(), &names(wanted)).unwrap();
-            fs::read_to_string(authority.unwrap()).unwrap()
+            let made = config(&Tls::SelfSigned, folder.path(), &texts(wanted)).unwrap();
+            fs::read_to_string(made.authority.unwrap()).unwrap()
         };
         let first = authority(&["localhost", "127.0.0.1"]);
         assert_eq!(authority(&["localhost", "127.0.0.1"]), first);
@@ -175,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_no_certificate_or_not_of_its_key_is_refused_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (signed(&names(&["a"])).unwrap(), signed(&names(&["a"])).unwrap());
+        let (one, other) = (signed(&texts(&["a"])).unwrap(), signed(&texts(&["a"])).unwrap());
         let file = |name: &str, text: &str| {
             fs::write(folder.path().join(name), text).unwrap();
             folder.path().join(name)

@@ -145,7 +145,7 @@ pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Optio
     let hash = hash(token);
     let who = plane.who(token)?;
     let cookie = match &who {
-        Who::Operator => with_value(request, &session(plane, &hash)),
+        Who::Operator => with_value(request, plane, &session(plane, &hash)),
         Who::Person(_) => {
             let rows = plane.access.api_tokens(|bearer| matches!(bearer, Bearer::Person(_)));
             cookie_of(request, plane, &rows.into_iter().find(|row| row.hash == hash)?)
@@ -157,11 +157,18 @@ pub(super) fn cookie(request: &HttpRequest, plane: &Plane, token: &str) -> Optio
 
 /// The cookie of whoever this token of a person stands for.
 pub(super) fn cookie_of(request: &HttpRequest, plane: &Plane, token: &ApiTokenRow) -> String {
-    with_value(request, &format!("{}.{}", token.id, session(plane, &token.hash)))
+    with_value(request, plane, &format!("{}.{}", token.id, session(plane, &token.hash)))
 }
 
-fn with_value(request: &HttpRequest, value: &str) -> String {
-    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict", cookie_name(request))
+fn with_value(request: &HttpRequest, plane: &Plane, value: &str) -> String {
+    let (name, secure) = (cookie_name(request), secure(plane));
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// Where people find the page by https, its cookies go no other way.
+pub(super) fn secure(plane: &Plane) -> &'static str {
+    let is_private = plane.rules.page.as_ref().is_some_and(|page| page.starts_with("https://"));
+    if is_private { "; Secure" } else { "" }
 }
 
 /// Browsers keep one set of cookies for all ports of a host, so the name tells them apart.
@@ -311,5 +318,5 @@ pub(crate) async fn close(
 ) -> Result<HttpResponse, NoPage> {
     let kept = signed_in(&request, &plane).and_then(|(_, cookie)| cookie.split_once('.')?.0.parse().ok());
     plane.clone().into_inner().sign_out(&who, kept).await?;
-    Ok(leading_to("/", &(with_value(&request, "") + "; Max-Age=0")))
+    Ok(leading_to("/", &(with_value(&request, &plane, "") + "; Max-Age=0")))
 }

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     api::may::{Stated, TheOrganization},
-    contexts::bound,
     plane::{
         Plane,
         people::{Right, Who, canonical},
@@ -132,11 +131,8 @@ async fn project(plane: &Plane, name: &str, repository: Option<Repository>) -> R
     let rules = plane.rules_of(name).await?;
     let id = plane.projects.get(&plane.store, name).await?.id;
     let owner = Owner::Project(id);
-    let ends = |row: store::VariableRow| {
-        let text = plane.vault.unseal_for(&bound(owner, &row.name), &row.sealed).unwrap_or_default();
-        (row.name, masked(&String::from_utf8_lossy(&text)))
-    };
-    let variables = plane.store.variables(owner).await?.into_iter().map(ends).collect();
+    let opened = plane.opened_variables(owner).await?;
+    let variables = opened.into_iter().map(|one| (one.name, masked(&one.value))).collect();
     Ok(Project { name: name.to_owned(), repository, rules, variables })
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn begin(request: HttpRequest, plane: Data<Plane>) -> HttpRespo
 async fn begun(request: &HttpRequest, plane: &Plane, to: &str) -> Result<HttpResponse, Trouble> {
     let sign_ins = sign_ins(plane)?;
     let (address, kept) = sign_ins.begin(&plane.vault, to).await?;
-    Ok(session::leading_to(&address, &attempt_cookie(request, sign_ins, &kept, GOOD_FOR)))
+    Ok(session::leading_to(&address, &attempt_cookie(request, plane, &kept, GOOD_FOR)))
 }
 
 fn sign_ins(plane: &Plane) -> Result<&SignIns, Refusal> {
@@ -75,8 +75,8 @@ pub(crate) async fn back(request: HttpRequest, plane: Data<Plane>) -> HttpRespon
         Err(trouble) => refused(&plane, &trouble),
     };
     // Whatever came of it, the attempt is over.
-    if let Some(sign_ins) = &plane.sign_ins
-        && let Ok(over) = HeaderValue::try_from(attempt_cookie(&request, sign_ins, "", 0))
+    if plane.sign_ins.is_some()
+        && let Ok(over) = HeaderValue::try_from(attempt_cookie(&request, &plane, "", 0))
     {
         answer.headers_mut().append(header::SET_COOKIE, over);
     }
@@ -91,7 +91,7 @@ async fn entered(request: &HttpRequest, plane: &Data<Plane>) -> Result<HttpRespo
     let sheet = &Sheet::of(request);
     let page = SignedIn { sheet, login: &who.login(), to: &attempt.to };
     let mut answer = html(StatusCode::OK, sheet, &page);
-    let cookie = session::cookie_of(request, plane, &kept) + secure(sign_ins);
+    let cookie = session::cookie_of(request, plane, &kept);
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -122,13 +122,9 @@ fn attempt_name(request: &HttpRequest) -> String {
     format!("{}-sign-in", session::cookie_name(request))
 }
 
-fn attempt_cookie(request: &HttpRequest, sign_ins: &SignIns, kept: &str, seconds: i64) -> String {
-    let (name, secure) = (attempt_name(request), secure(sign_ins));
+fn attempt_cookie(request: &HttpRequest, plane: &Plane, kept: &str, seconds: i64) -> String {
+    let (name, secure) = (attempt_name(request), session::secure(plane));
     format!("{name}={kept}; Path=/sign-in; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
-}
-
-fn secure(sign_ins: &SignIns) -> &'static str {
-    if sign_ins.is_private() { "; Secure" } else { "" }
 }
 
 fn refused(plane: &Plane, trouble: &Trouble) -> HttpResponse {

@@ -342,6 +342,9 @@ async fn behind_https_no_cookie_goes_over_anything_else_and_the_provider_leads_t
         location.contains("redirect_uri=https%3A%2F%2Fci.example%2Fsign-in%2Foidc%2Fcallback&"),
         "{location}"
     );
+    let by_token = page::get(&house, &format!("/?token={OPERATOR}").replace(' ', "%20"), "").await;
+    let cookie = by_token.header("set-cookie").unwrap();
+    assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
     let door = page::get(&house, "/", "").await.text();
     assert!(door.contains("href=\"https://ci.example/sign-in/oidc?to=/\""), "{door}");
     house.running.stop().await;
