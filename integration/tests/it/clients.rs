@@ -102,10 +102,11 @@ async fn pycircleci_reads_approves_reruns_and_cancels() {
 
 #[actix_rt::test]
 async fn packages_of_npms_registry_set_a_variable_make_a_pipeline_and_read_what_came_of_it() {
-    let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm");
-    if let Err(lacking) = node::with(&packages, &["circleci-typescript-axios@0.1.0", "circleci-api@4.1.4"]) {
-        return eprintln!("skipped: {lacking}");
-    }
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let packages = match node::with(kept, &["circleci-typescript-axios@0.1.0", "circleci-api@4.1.4"]) {
+        Ok(packages) => packages,
+        Err(lacking) => return eprintln!("skipped: {lacking}"),
+    };
     let fleet = Fleet::start(&["--allow-insecure-fetch"]).await;
     let repository = Repository::new(&fleet.rig.path("git"));
     repository.commit(".circleci/config.yml", GREETING, "refs/heads/main");

@@ -31,9 +31,8 @@ struct House {
 impl House {
     /// None where the provider cannot be had on this host.
     fn new(algorithm: &str) -> Option<Self> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oidc-provider");
-        let had = node::with(&folder, &["oidc-provider@8.8.1"]);
-        had.inspect_err(|lacking| eprintln!("skipped: {lacking}")).ok()?;
+        let had = node::with(Path::new(env!("CARGO_TARGET_TMPDIR")), &["oidc-provider@8.8.1"]);
+        let folder = had.inspect_err(|lacking| eprintln!("skipped: {lacking}")).ok()?;
         let rig = Rig::new();
         // The provider has to know where it leads back to, and the control plane who the provider is.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
