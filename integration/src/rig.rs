@@ -369,6 +369,7 @@ pub fn pipeline(config: &str, class: &str) -> NewPipeline {
         native: false,
         orbs: Vec::new(),
         ssh_keys: Vec::new(),
+        actor: Default::default(),
     }
 }
 

@@ -35,6 +35,10 @@ struct Page {
     next_page_token: Option<String>,
 }
 
+fn account_path(login: &str, account: &str) -> String {
+    format!("/api/v3/people/{}/accounts/{}", escaped(login), escaped_path(account))
+}
+
 impl Operator {
     /// The newest lines of the audit log, of one organization or of all, at most that many: the newest first.
     pub async fn audit(&self, organization: Option<&str>, most: usize) -> Result<Vec<Done>, ClientError> {
@@ -81,6 +85,17 @@ impl Operator {
     /// Has somebody come by tokens alone.
     pub async fn remove_identity(&self, login: &str) -> Result<(), ClientError> {
         self.delete(format!("/api/v3/people/{}/identity", escaped(login))).send(&self.link).await?.done()
+    }
+
+    /// Says whose an account at a provider of repositories is.
+    pub async fn set_account(&self, login: &str, account: &str) -> Result<Person, ClientError> {
+        let path = account_path(login, account);
+        Call::new(Method::PUT, path, &self.token).send(&self.link).await?.read()
+    }
+
+    /// Has it be nobody's.
+    pub async fn remove_account(&self, login: &str, account: &str) -> Result<(), ClientError> {
+        self.delete(account_path(login, account)).send(&self.link).await?.done()
     }
 
     /// Who has a role in an organization.

@@ -228,6 +228,7 @@ async fn a_wrong_configuration_comes_back_with_its_diagnostics() {
         native: false,
         orbs: Vec::new(),
         ssh_keys: Vec::new(),
+        actor: Default::default(),
     };
     match operator(&server).create_pipeline(&pipeline).await.unwrap_err() {
         ClientError::Diagnosed(refused) => assert_eq!(refused.diagnostics, ["c:1:1: error"]),

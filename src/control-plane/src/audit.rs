@@ -27,6 +27,8 @@ pub(crate) enum Deed {
     IdentityRemoved,
     /// The first to come with an e-mail address is the person from then on.
     IdentityBound,
+    AccountSet,
+    AccountRemoved,
     PersonMade,
     PersonRemoved,
     RoleGiven,
@@ -70,6 +72,8 @@ impl Deed {
             Self::IdentitySet => "identity.set",
             Self::IdentityRemoved => "identity.remove",
             Self::IdentityBound => "identity.bind",
+            Self::AccountSet => "account.set",
+            Self::AccountRemoved => "account.remove",
             Self::PersonMade => "user.create",
             Self::PersonRemoved => "user.delete",
             Self::RoleGiven => "role.give",

@@ -1,6 +1,8 @@
 //! Contexts and variables that the control plane keeps: who may use them, and their values, which are opened for a task's
 //! holder alone.
 
+mod gate;
+
 use crate::{
     audit::{Deed, line},
     plane::{
@@ -8,18 +10,18 @@ use crate::{
         clock::wall_ms,
         live::Pipeline,
         people::{Who, canonical},
-        projects::stable_id,
     },
     refusal::Refusal,
 };
 use compiler::Inputs;
+pub(crate) use gate::Gate;
 use protocol::{
     api::{NewPipeline, Variables},
     contexts::{
         LONGEST_CONTEXT, LONGEST_VALUE, MOST_CONTEXTS, MOST_RESTRICTIONS, MOST_VARIABLES, NewRestriction,
         RestrictionKind, is_variable,
     },
-    people::organization,
+    people::{Role, organization},
     pipeline::{Job, Pipeline as Compiled},
     task::Variable,
 };
@@ -29,6 +31,8 @@ use uuid::Uuid;
 
 /// The longest expression, in bytes.
 const LONGEST_EXPRESSION: usize = 4096;
+/// The longest name of a group, in bytes.
+const LONGEST_GROUP: usize = 300;
 
 /// A context and what is to hold where it is used.
 #[derive(Clone, Debug)]
@@ -97,39 +101,6 @@ impl Contexts {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|known| known.row.organization.clone()).collect()
     }
-
-    /// Why a job may not have the contexts that it names, if it may not. Those that came with the pipeline are its own.
-    pub(crate) fn refusal(&self, pipeline: &Pipeline, job: &Job) -> Option<String> {
-        let given = &pipeline.variables.contexts;
-        let kept = job.contexts.iter().filter(|name| !given.contains_key(*name));
-        kept.filter_map(|name| self.of_project(&pipeline.project_name, name)).find_map(|known| {
-            let why = refused(&known.restrictions, pipeline)?;
-            Some(format!("the context `{}` may not be used here: {why}", known.row.name))
-        })
-    }
-}
-
-/// Of the projects that a context is for the job's must be one, and each of its expressions must hold.
-fn refused(restrictions: &[RestrictionRow], pipeline: &Pipeline) -> Option<String> {
-    let of = |kind| restrictions.iter().filter(move |row| row.kind == kind);
-    let name = &pipeline.project_name;
-    let own = [stable_id(name).to_string(), stable_id(&canonical(name)).to_string()];
-    let mut projects = of(RestrictionKind::Project).peekable();
-    if projects.peek().is_some() && !projects.any(|row| own.contains(&row.value)) {
-        return Some(format!("it is for other projects than {name}"));
-    }
-    let inputs = Inputs {
-        id: Some(pipeline.id),
-        number: pipeline.number,
-        project: name.clone(),
-        git: pipeline.git.clone(),
-        ..Inputs::default()
-    };
-    of(RestrictionKind::Expression).find_map(|row| match compiler::holds(&row.value, &inputs) {
-        Ok(true) => None,
-        Ok(false) => Some(format!("`{}` does not hold", row.value)),
-        Err(wrong) => Some(format!("`{}` cannot be read: {wrong}", row.value)),
-    })
 }
 
 /// Whose variables are meant, and how others are told of them.
@@ -341,8 +312,16 @@ fn restriction(new: NewRestriction) -> Result<(RestrictionKind, String), Refusal
             Ok(_) => Ok((RestrictionKind::Expression, value)),
             Err(wrong) => Err(Refusal::Bad(format!("the expression cannot be read: {wrong}"))),
         },
+        "group" if (1..=LONGEST_GROUP).contains(&value.len()) && !value.chars().any(char::is_control) => {
+            Ok((RestrictionKind::Group, value))
+        }
+        "group" => Err(Refusal::Bad(format!("a group's name wants 1 to {LONGEST_GROUP} bytes on one line"))),
+        "role" => match Role::named(&value) {
+            Some(role) => Ok((RestrictionKind::Role, role.name().to_owned())),
+            None => Err(Refusal::Bad(format!("`{value}` is no role: `viewer`, `member` and `admin` are"))),
+        },
         other => Err(Refusal::Bad(format!(
-            "restrictions of the type `{other}` are not offered: `project` and `expression` are"
+            "restrictions of the type `{other}` are not offered: `project`, `expression`, `group` and `role` are"
         ))),
     }
 }

@@ -6,19 +6,21 @@ use crate::{
     plane::{
         Plane,
         clock::wall_ms,
-        people::{Somebody, Who},
+        people::{Somebody, Who, canonical},
         token,
     },
     refusal::Refusal,
 };
-use protocol::people::{EVERYWHERE, LONGEST_LOGIN, NewPerson, Role, is_login, organization};
+use protocol::people::{EVERYWHERE, LONGEST_LOGIN, NewPerson, Role, is_account_name, is_login, organization};
 use std::sync::Arc;
-use store::{ApiTokenRow, Bearer, MemberRow, PersonRow, Rights, StoreError, Write};
+use store::{AccountRow, ApiTokenRow, Bearer, MemberRow, PersonRow, Rights, StoreError, Write};
 use uuid::Uuid;
 
 /// The most people, and the most tokens of one person or project.
 const MOST_PEOPLE: usize = 10_000;
 const MOST_TOKENS: usize = 100;
+/// The most accounts of one person.
+const MOST_ACCOUNTS: usize = 20;
 /// The most letters of a name.
 const LONGEST_NAME: usize = 100;
 /// How tokens of people and of projects begin.
@@ -96,6 +98,48 @@ impl Plane {
         Ok(())
     }
 
+    /// Says whose an account at a provider is: what it pushes, they have pushed.
+    pub(crate) async fn set_account(
+        self: &Arc<Self>,
+        by: &Who,
+        login: &str,
+        named: &str,
+    ) -> Result<Arc<Somebody>, Refusal> {
+        let parts = named.split_once('/');
+        let Some((host, name)) = parts.filter(|(host, name)| !host.is_empty() && is_account_name(name))
+        else {
+            return Err(Refusal::Bad(format!("`{named}` is no account: write gh/ada")));
+        };
+        let (somebody, account) = (self.somebody(login)?, account(&format!("{host}/{name}")));
+        if somebody.accounts.len() >= MOST_ACCOUNTS {
+            return Err(Refusal::Conflict(format!("{login} has {MOST_ACCOUNTS} accounts already")));
+        }
+        let told = line(by, Deed::AccountSet, EVERYWHERE, &format!("{login}: {account}"));
+        let row = AccountRow { account: account.clone(), person: somebody.row.id };
+        let changed = self.change_access(vec![Write::Rights(Rights::Account(row)), told]).await;
+        changed.map_err(|error| match error {
+            StoreError::Conflict(_) => Refusal::Conflict(format!("{account} is somebody's already")),
+            other => other.into(),
+        })?;
+        self.somebody(login)
+    }
+
+    /// An account is nobody's any more.
+    pub(crate) async fn remove_account(
+        self: &Arc<Self>,
+        by: &Who,
+        login: &str,
+        named: &str,
+    ) -> Result<Arc<Somebody>, Refusal> {
+        let account = account(named);
+        if !self.somebody(login)?.accounts.contains(&account) {
+            return Err(Refusal::Missing(format!("{account} is not {login}'s")));
+        }
+        let told = line(by, Deed::AccountRemoved, EVERYWHERE, &format!("{login}: {account}"));
+        self.change_access(vec![Write::Rights(Rights::RemoveAccount(account)), told]).await?;
+        self.somebody(login)
+    }
+
     /// Makes a token; its text is told this once.
     pub(crate) async fn make_token(
         self: &Arc<Self>,
@@ -144,6 +188,11 @@ impl Plane {
             }
         }
     }
+}
+
+/// An account by the first name of its host, and in small letters: providers tell no two apart by those.
+pub(crate) fn account(named: &str) -> String {
+    canonical(&named.to_lowercase())
 }
 
 fn taken(row: &PersonRow, error: StoreError) -> Refusal {

@@ -80,7 +80,7 @@ pub(crate) struct Plane {
     /// Of identity tokens, where anybody could check them.
     pub(crate) issuer: Option<Issuer>,
     pub(crate) log: Logger,
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     pub(crate) contexts: Arc<Contexts>,
     pub(crate) instances: Instances,
     pub(crate) feeds: Feeds,
@@ -202,7 +202,7 @@ impl Plane {
             vault: parts.vault,
             issuer: parts.issuer,
             log: parts.log,
-            access: parts.access,
+            access: Arc::new(parts.access),
             contexts: Arc::new(parts.contexts),
             instances: parts.instances,
             feeds: Feeds::new(life),

@@ -16,6 +16,7 @@ use crate::{
 };
 use due::{Due, due};
 use protocol::{
+    Actor,
     api::{NewPipeline, ScheduledBy, Selection, Trigger},
     schedule::Parameters,
 };
@@ -42,6 +43,7 @@ struct Start {
     project: String,
     project_id: ProjectId,
     by: ScheduledBy,
+    actor: Actor,
     of: people::Of,
     due: Due,
 }
@@ -95,7 +97,8 @@ impl Plane {
             let by = ScheduledBy { id: None, name: workflow.clone() };
             let what = Fired::Workflow { project, branch: branch.clone(), workflow, cron: row.schedule.cron };
             let of = people::Of { branch: Some(branch), tag: None, parameters: Parameters::new() };
-            Some(Start { what, project: name, project_id: project, by, of, due })
+            let actor = Actor::Schedule;
+            Some(Start { what, project: name, project_id: project, by, actor, of, due })
         });
         Ok(starts.collect())
     }
@@ -105,9 +108,11 @@ impl Plane {
         let starts = rows.into_iter().filter_map(|(project, row)| {
             let since_ms = row.fired_ms.map_or(row.updated_ms, |fired_ms| fired_ms.max(row.updated_ms));
             let due = due(&row.timetable.times().ok()?, since_ms, now_ms)?;
+            let actor = self.actor_of(&row);
             let by = ScheduledBy { id: Some(row.id), name: row.name };
             let of = people::Of::read(row.parameters).ok()?;
-            Some(Start { what: Fired::Schedule(row.id), project, project_id: row.project, by, of, due })
+            let what = Fired::Schedule(row.id);
+            Some(Start { what, project, project_id: row.project, by, actor, of, due })
         });
         Ok(starts.collect())
     }
@@ -168,6 +173,7 @@ impl Plane {
     ) -> Result<Option<u64>, Refusal> {
         let repository = (row.url.as_str(), row.class.clone());
         let mut new = triggers::pipeline(&start.project, repository, event, Some(start.trigger()));
+        new.actor = start.actor.clone();
         new.selection = start.selection();
         new.parameters = start.of.texts();
         match self.fetches.fetch(self, row, event).await {
@@ -244,6 +250,7 @@ impl Start {
     fn bare(&self) -> NewPipeline {
         let mut new = triggers::pipeline(&self.project, ("", None), &self.event(), Some(self.trigger()));
         (new.git.url, new.git.revision) = (None, None);
+        new.actor = self.actor.clone();
         new
     }
 }

@@ -11,6 +11,7 @@ mod provider;
 mod signature;
 
 use crate::{
+    people::account,
     pipelines::{create::Failed, occasion::Occasion},
     plane::{Plane, clock::wall_ms, token},
     refusal::Refusal,
@@ -20,7 +21,7 @@ pub(crate) use event::Event;
 use event::Found;
 pub(crate) use fetch::Fetches;
 use protocol::{
-    ResourceClass,
+    Actor, ResourceClass,
     api::{Fork, GitValues, NewPipeline, Selection, Trigger},
     repository::{self, Transport},
     task::Source,
@@ -199,6 +200,7 @@ impl Plane {
     async fn triggered(self: &Arc<Self>, work: &Work, event: &Event) -> Result<Made, Refusal> {
         let repository = (work.row.url.as_str(), work.row.class.clone());
         let mut new = pipeline(&work.project, repository, event, Some(trigger(&work.row, event)));
+        new.actor = self.pusher(&work.project, event);
         let fetched = self.fetches.fetch(self, &work.row, event).await;
         match fetched {
             Ok(fetched) => {
@@ -210,6 +212,14 @@ impl Plane {
         }
         let pushed = event.branch.clone().filter(|_| event.pull_request.is_none());
         self.made(new, pushed.map_or(Occasion::Other, Occasion::Push)).await
+    }
+
+    /// Whoever an event's account belongs to.
+    fn pusher(&self, project: &str, event: &Event) -> Actor {
+        let Some(login) = &event.account else { return Actor::Unknown };
+        let host = project.split('/').next().unwrap_or_default();
+        let known = self.access.of_account(&account(&format!("{host}/{login}")));
+        known.map_or_else(|| Actor::Account { login: login.clone() }, |somebody| somebody.actor())
     }
 
     /// A pipeline of a configuration, or one in error where that is not valid.
@@ -348,5 +358,6 @@ pub(crate) fn pipeline(
         native: false,
         orbs: Vec::new(),
         ssh_keys: Vec::new(),
+        actor: Actor::Unknown,
     }
 }

@@ -35,6 +35,7 @@ mod view;
 pub use view::*;
 
 use crate::{
+    actor::Actor,
     ids::{JobId, PipelineId, ResourceClass},
     repository::SshKey,
     task::{Source, Variable},
@@ -133,6 +134,9 @@ pub struct NewPipeline {
     /// For `add_ssh_keys`, beside those that the project has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ssh_keys: Vec<NewSshKey>,
+    /// Who has it made: the control plane says that, and no call.
+    #[serde(skip)]
+    pub actor: Actor,
 }
 
 /// An SSH key for a project.

@@ -108,6 +108,10 @@ pub enum RestrictionKind {
     Project,
     /// An expression over pipeline values.
     Expression,
+    /// The name of a group, as the provider has it where people sign in; or the id of the organization: whoever has a role in it.
+    Group,
+    /// A role in the organization, or one that may more.
+    Role,
 }
 
 impl RestrictionKind {
@@ -116,6 +120,8 @@ impl RestrictionKind {
         match self {
             Self::Project => "project",
             Self::Expression => "expression",
+            Self::Group => "group",
+            Self::Role => "role",
         }
     }
 }
@@ -123,9 +129,9 @@ impl RestrictionKind {
 /// A restriction to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRestriction {
-    /// `project` or `expression`.
+    /// `project`, `expression`, `group` or `role`.
     pub restriction_type: String,
-    /// The id of a project, or an expression.
+    /// As its kind means it.
     pub restriction_value: String,
 }
 
@@ -140,7 +146,7 @@ pub struct Restriction {
     pub name: Option<String>,
     /// How its value is meant.
     pub restriction_type: RestrictionKind,
-    /// The id of a project, or an expression.
+    /// The id of a project, an expression, the name of a group, a role.
     pub restriction_value: String,
 }
 

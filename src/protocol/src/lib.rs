@@ -8,6 +8,7 @@
 //!
 //! Pure: no I/O, no clock. Whatever crosses a process is here, and nothing else is.
 
+pub mod actor;
 pub mod api;
 pub mod bundle;
 pub mod container;
@@ -37,6 +38,7 @@ pub mod times;
 pub mod transfer;
 pub mod webhook;
 
+pub use actor::Actor;
 pub use ids::{Digest, Epoch, JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId};
 pub use status::{JobStatus, Outcome, PipelineState, StepStatus, WorkflowStatus};
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET,POST /api/v3/people`, `DELETE …/{login}` | admins of everything | → [`Items`](crate::api::Items) of [`Person`]; [`NewPerson`] → 201 [`Person`] |
 //! | `PUT,DELETE /api/v3/people/{login}/identity` | admins of everything | [`NewIdentity`] → [`Person`] |
+//! | `PUT,DELETE /api/v3/people/{login}/accounts/{account}` | admins of everything | → [`Person`] |
 //! | `GET,POST /api/v3/people/{login}/tokens`, `DELETE …/{id}` | the person, admins of everything | → [`Items`](crate::api::Items) of [`ApiToken`]; [`NewApiToken`] → 201 [`ApiToken`] |
 //! | `GET /api/v3/audit?organization=&page-token=` | admins of it | → pages of [`Done`], the newest first |
 //! | `GET,PUT,DELETE /api/v3/members/{organization}[?login=]` | who is in it; its admins | → [`Items`](crate::api::Items) of [`Member`]; [`Member`] |
@@ -17,6 +18,8 @@ pub const EVERYWHERE: &str = "*";
 pub const ME: &str = "me";
 /// The most letters of a login.
 pub const LONGEST_LOGIN: usize = 64;
+/// The longest name of an account at a provider, in bytes.
+pub const LONGEST_ACCOUNT: usize = 100;
 
 /// What somebody may do in an organization. Each may what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,6 +34,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Viewer, Self::Member, Self::Admin].into_iter().find(|role| role.name() == name)
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -91,6 +99,9 @@ pub struct Person {
     /// Who they are at the provider where people sign in; none: they come by tokens alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// `gh/ada`: accounts at providers of repositories that are theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
 }
 
 /// Who somebody is at a provider of OpenID Connect.
@@ -209,6 +220,12 @@ pub fn is_login(text: &str) -> bool {
         && text != ME
         && !text.starts_with(['-', '.'])
         && text.chars().all(is_part)
+}
+
+/// Whether a text can be the name of an account at a provider of repositories.
+pub fn is_account_name(text: &str) -> bool {
+    let is_part = |c: char| !c.is_control() && !c.is_whitespace() && c != '/';
+    (1..=LONGEST_ACCOUNT).contains(&text.len()) && text.chars().all(is_part)
 }
 
 /// The organization of a project: of `gh/acme/app` that is `gh/acme`.

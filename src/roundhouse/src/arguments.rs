@@ -20,7 +20,7 @@ mod webhook;
 pub(crate) use approve::{Among, Approve, Release};
 pub(crate) use assignment::{Assignment, ContextFile, is_variable_name};
 pub(crate) use config::{Config, ConfigCommand, Given, GraphOf, Pack, Process, Validate};
-pub(crate) use context::{ContextCommand, Contexts, EnvCommand, Which};
+pub(crate) use context::{ContextCommand, Contexts, EnvCommand, RestrictTo, Which};
 pub(crate) use identity_provider::IdentityProviderOptions;
 pub(crate) use operator::{
     Connection, Pipeline, PipelineCommand, PipelineRun, ResourceClass, ResourceClassCommand, Server,

@@ -1,14 +1,17 @@
 //! Contexts of a control plane's organizations and variables of its projects: made, filled, restricted, taken away.
 
 use crate::{
-    arguments::{ContextCommand, EnvCommand, Which},
+    arguments::{ContextCommand, EnvCommand, RestrictTo, Which},
     connect::{Access, block_on, failed},
     failure::{Failure, OrFail},
     resources::columns,
     say,
 };
 use client::Operator;
-use protocol::contexts::{Context, LONGEST_VALUE, NewRestriction, ProjectVariable};
+use protocol::{
+    contexts::{Context, LONGEST_VALUE, NewRestriction, ProjectVariable},
+    people::Role,
+};
 use std::io::Read;
 
 /// `roundhouse context`.
@@ -27,9 +30,7 @@ pub(crate) fn contexts(command: &ContextCommand) -> Result<(), Failure> {
         ContextCommand::RemoveSecret { which, variable } => {
             block_on(remove(operator(which)?, which, variable))
         }
-        ContextCommand::Restrict { which, project, expression } => {
-            block_on(restrict(operator(which)?, which, (project.as_deref(), expression.as_deref())))
-        }
+        ContextCommand::Restrict { which, to } => block_on(restrict(operator(which)?, which, to)),
         ContextCommand::Unrestrict { which, restriction } => {
             block_on(unrestrict(operator(which)?, which, restriction))
         }
@@ -105,16 +106,17 @@ async fn remove(operator: Operator, which: &Which, variable: &str) -> Result<(),
     Ok(())
 }
 
-async fn restrict(
-    operator: Operator,
-    which: &Which,
-    to: (Option<&str>, Option<&str>),
-) -> Result<(), Failure> {
+async fn restrict(operator: Operator, which: &Which, to: &RestrictTo) -> Result<(), Failure> {
     let context = found(&operator, which).await?;
-    let (kind, value) = match to {
-        (Some(project), _) => ("project", operator.project_id(project).await.map_err(failed)?),
-        (None, expression) => ("expression", expression.unwrap_or_default().to_owned()),
+    let RestrictTo { project, expression, group, role } = to;
+    let role = role.map(|role| Role::from(role).name().to_owned());
+    let (kind, value) = match project {
+        Some(project) => ("project", Some(operator.project_id(project).await.map_err(failed)?)),
+        None if expression.is_some() => ("expression", expression.clone()),
+        None if group.is_some() => ("group", group.clone()),
+        None => ("role", role),
     };
+    let value = value.unwrap_or_default();
     let new = NewRestriction { restriction_type: kind.to_owned(), restriction_value: value };
     let made = operator.restrict(&context.id, &new).await.map_err(failed)?;
     say::note(format_args!("restricted the context `{}`: {}", context.name, made.id));

@@ -27,6 +27,9 @@ pub(crate) fn users(command: &UserCommand) -> Result<(), Failure> {
         UserCommand::Identity { login, who, connection } => {
             block_on(identity(Access::of(connection)?.operator(), login, who))
         }
+        UserCommand::Account { login, account, remove, connection } => {
+            block_on(set_account(Access::of(connection)?.operator(), login, account, *remove))
+        }
         UserCommand::Delete { login, connection } => {
             let operator = Access::of(connection)?.operator();
             block_on(async { operator.delete_person(login).await.map_err(failed) })?;
@@ -84,6 +87,22 @@ async fn link(
     Ok(())
 }
 
+async fn set_account(
+    operator: Operator,
+    login: &str,
+    account: &str,
+    is_removed: bool,
+) -> Result<(), Failure> {
+    if is_removed {
+        operator.remove_account(login, account).await.map_err(failed)?;
+        say::note(format_args!("{account} is nobody's any more"));
+        return Ok(());
+    }
+    operator.set_account(login, account).await.map_err(failed)?;
+    say::note(format_args!("what {account} pushes is {login}'s"));
+    Ok(())
+}
+
 /// How it stands with somebody at the provider.
 fn told(identity: Identity) -> String {
     match (identity.subject, identity.email) {
@@ -116,9 +135,10 @@ async fn list(operator: Operator, organization: Option<&str>) -> Result<(), Fail
         let rows = people.into_iter().map(|one| {
             let roles = one.roles.iter().map(|role| format!("{} of {}", role.role.name(), role.organization));
             let roles = roles.collect::<Vec<_>>().join(", ");
-            [one.login, one.name, roles, one.identity.map(told).unwrap_or_default()]
+            let identity = one.identity.map(told).unwrap_or_default();
+            [one.login, one.name, roles, identity, one.accounts.join(", ")]
         });
-        return say::print(columns(["LOGIN", "NAME", "ROLES", "SIGNS IN AS"], rows.collect()));
+        return say::print(columns(["LOGIN", "NAME", "ROLES", "SIGNS IN AS", "PUSHES AS"], rows.collect()));
     };
     let members = operator.members(organization).await.map_err(failed)?;
     let rows = members.into_iter().map(|one| [one.login, one.role.name().to_owned()]);

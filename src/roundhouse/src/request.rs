@@ -10,7 +10,7 @@ use crate::{
 };
 use compiler::{Inputs, orb::Orbs};
 use protocol::{
-    ResourceClass,
+    Actor, ResourceClass,
     api::{self, CommitValues, GitValues, NewPipeline, NewSshKey},
     pipeline::Pipeline,
     task::{Source, Variable},
@@ -99,6 +99,7 @@ impl Request {
             native: self.native,
             orbs: self.orbs.given(),
             ssh_keys: self.ssh_keys.clone(),
+            actor: Actor::Unknown,
         }
     }
 }

@@ -63,6 +63,14 @@ pub(crate) fn structure<T: DeserializeOwned>(row: &SqliteRow, column: &'static s
     serde_json::from_str(text).map_err(|error| unreadable(column, &error))
 }
 
+pub(crate) fn optional_structure<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: &'static str,
+) -> Result<Option<T>, StoreError> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(serde_json::from_str).transpose().map_err(|error| unreadable(column, &error))
+}
+
 pub(crate) fn digest(row: &SqliteRow, column: &'static str) -> Result<Digest, StoreError> {
     let text: String = row.try_get(column)?;
     text.parse().map_err(|error| unreadable(column, &error))

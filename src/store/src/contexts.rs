@@ -31,7 +31,7 @@ pub struct RestrictionRow {
     pub context: Uuid,
     /// How its value is meant.
     pub kind: RestrictionKind,
-    /// The id of a project, or an expression.
+    /// As its kind means it.
     pub value: String,
 }
 

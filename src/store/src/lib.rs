@@ -53,7 +53,7 @@ pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
 pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;
 pub use outbox::Outbox;
-pub use people::{ApiTokenRow, Bearer, IdentityRow, MemberRow, PersonRow, Rights};
+pub use people::{AccountRow, ApiTokenRow, Bearer, IdentityRow, MemberRow, PersonRow, Rights};
 pub use repositories::RepositoryRow;
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use schedules::{Fired, ScheduleRow, ScheduledRow};

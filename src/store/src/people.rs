@@ -50,6 +50,15 @@ pub struct IdentityRow {
     pub signed_in_ms: Option<i64>,
 }
 
+/// An account at a provider of repositories that is somebody's: what it pushes, they have pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRow {
+    /// `gh/ada`, in small letters.
+    pub account: String,
+    /// Whose.
+    pub person: Uuid,
+}
+
 /// Who a token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bearer {
@@ -85,7 +94,7 @@ pub struct ApiTokenRow {
 pub enum Rights {
     /// Somebody new; a conflict where the login is another's.
     Person(PersonRow),
-    /// Somebody goes, with their roles, their identity and their tokens.
+    /// Somebody goes, with their roles, their identity, their accounts and their tokens.
     RemovePerson(Uuid),
     /// A role, in the place of the one they have there.
     Member(MemberRow),
@@ -95,6 +104,10 @@ pub enum Rights {
     Identity(IdentityRow),
     /// Somebody is nobody elsewhere any more, and signed in no longer.
     RemoveIdentity(Uuid),
+    /// An account is somebody's; a conflict where it is another's.
+    Account(AccountRow),
+    /// It is nobody's any more.
+    RemoveAccount(String),
     /// A new token.
     Token(ApiTokenRow),
     /// A token stands for nothing any more.
@@ -115,6 +128,10 @@ impl Rights {
             }
             Self::Identity(row) => row.upsert(batch),
             Self::RemoveIdentity(person) => remove_identity(batch, *person),
+            Self::Account(row) => row.insert(batch),
+            Self::RemoveAccount(account) => {
+                batch.statement("DELETE FROM accounts WHERE account = ?").bind(account.as_str());
+            }
             Self::Token(row) => row.insert(batch),
             Self::RemoveToken(id) => {
                 batch.statement("DELETE FROM api_tokens WHERE id = ?").bind(bytes(id));
@@ -132,6 +149,7 @@ fn remove_person(batch: &mut Batch, id: Uuid) {
     batch.statement("DELETE FROM api_tokens WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM members WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM identities WHERE person = ?").bind(bytes(&id));
+    batch.statement("DELETE FROM accounts WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM people WHERE id = ?").bind(bytes(&id));
 }
 
@@ -197,6 +215,17 @@ impl IdentityRow {
     }
 }
 
+impl AccountRow {
+    fn insert(&self, batch: &mut Batch) {
+        let query = batch.statement("INSERT INTO accounts (account, person) VALUES (?, ?)");
+        query.bind(&self.account).bind(bytes(&self.person));
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { account: row.try_get("account")?, person: uuid(row, "person")? })
+    }
+}
+
 impl ApiTokenRow {
     fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO api_tokens (id, person, project, scope, name, prefix, hash, created_ms, \
@@ -250,6 +279,12 @@ impl Store {
     pub async fn identities(&self) -> Result<Vec<IdentityRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM identities").fetch_all(&self.readers).await?;
         rows.iter().map(IdentityRow::read).collect()
+    }
+
+    /// Which accounts are whose.
+    pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM accounts").fetch_all(&self.readers).await?;
+        rows.iter().map(AccountRow::read).collect()
     }
 
     /// All tokens of people and projects.

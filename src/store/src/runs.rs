@@ -3,10 +3,10 @@
 use crate::{
     LogRow, StepRow, Store, StoreError, TaskRow, Wanted,
     batch::Batch,
-    columns::{bytes, count, int, json, optional_uuid, small, structure, uuid, word},
+    columns::{bytes, count, int, json, optional_structure, optional_uuid, small, structure, uuid, word},
 };
 use protocol::{
-    JobId, JobStatus, PipelineId, PipelineState, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
+    Actor, JobId, JobStatus, PipelineId, PipelineState, ResourceClass, TaskId, WorkflowId, WorkflowStatus,
     api::{GitValues, Reruns, TestCounts},
     former::FailedTest,
     pipeline::Job,
@@ -34,6 +34,8 @@ pub struct PipelineRow {
     pub number: u64,
     /// When it was made.
     pub created_ms: i64,
+    /// Who had it made.
+    pub actor: Actor,
     /// What `checkout` brings.
     pub source: Source,
     /// Of its commit.
@@ -63,6 +65,8 @@ pub struct WorkflowRow {
     pub canceled: bool,
     /// Whether it runs another one again.
     pub reruns: Reruns,
+    /// Who had it run, where that is not who had the pipeline made.
+    pub actor: Option<Actor>,
     /// Whether its jobs have the key to continue the pipeline.
     pub setup: bool,
 }
@@ -92,8 +96,10 @@ pub struct JobRow {
     pub started_ms: Option<i64>,
     /// Of its end.
     pub ended_ms: Option<i64>,
-    /// Who approved it.
+    /// Who approved it, as they are called.
     pub approved_by: Option<String>,
+    /// The same, as far as they are known.
+    pub answered_by: Option<Actor>,
     /// Of the moment from which it waited for its turn in its serial group.
     pub waits_ms: Option<i64>,
     /// Why it stands so, where its status says too little.
@@ -172,14 +178,15 @@ pub(crate) fn next_numbers(batch: &mut Batch, project: ProjectId, pipeline: u64,
 
 impl PipelineRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO pipelines (id, project, number, created_ms, source, git, state, errors) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO pipelines (id, project, number, created_ms, actor, source, git, state, \
+                           errors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
             .bind(self.project.0)
             .bind(int(self.number))
             .bind(self.created_ms)
+            .bind(json(&self.actor))
             .bind(json(&self.source))
             .bind(json(&self.git))
             .bind(self.state.to_string())
@@ -192,6 +199,7 @@ impl PipelineRow {
             project: ProjectId(row.try_get("project")?),
             number: count(row, "number")?,
             created_ms: row.try_get("created_ms")?,
+            actor: structure(row, "actor")?,
             source: structure(row, "source")?,
             git: structure(row, "git")?,
             state: word(row, "state")?,
@@ -212,20 +220,10 @@ pub(crate) fn pipeline_state(
     query.bind(state.to_string()).bind(json(&errors)).bind(continued.as_slice()).bind(bytes(&pipeline.0));
 }
 
-pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
-    let query = batch.statement("INSERT OR REPLACE INTO secrets (pipeline, sealed) VALUES (?, ?)");
-    query.bind(bytes(&pipeline.0)).bind(sealed);
-}
-
-pub(crate) fn insert_configuration(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
-    let query = batch.statement("INSERT OR REPLACE INTO configurations (pipeline, sealed) VALUES (?, ?)");
-    query.bind(bytes(&pipeline.0)).bind(sealed);
-}
-
 impl WorkflowRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO workflows (id, pipeline, place, name, status, canceled, rerun_of, auto_rerun, \
-                           max_auto_reruns, setup) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           max_auto_reruns, actor, setup) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -237,6 +235,7 @@ impl WorkflowRow {
             .bind(self.reruns.of.as_ref().map(|of| bytes(&of.0)))
             .bind(self.reruns.automatic)
             .bind(self.reruns.most)
+            .bind(self.actor.as_ref().map(json))
             .bind(self.setup);
     }
 
@@ -253,6 +252,7 @@ impl WorkflowRow {
                 automatic: small(row, "auto_rerun")?,
                 most: small(row, "max_auto_reruns")?,
             },
+            actor: optional_structure(row, "actor")?,
             setup: row.try_get("setup")?,
         })
     }
@@ -271,8 +271,8 @@ pub(crate) fn workflow_canceled(batch: &mut Batch, id: WorkflowId) {
 impl JobRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT INTO jobs (id, workflow, place, origin, failed_of, number, class, definition, \
-                           status, started_ms, ended_ms, approved_by, waits_ms, reason) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           status, started_ms, ended_ms, approved_by, answered_by, waits_ms, reason) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.id.0))
@@ -287,6 +287,7 @@ impl JobRow {
             .bind(self.started_ms)
             .bind(self.ended_ms)
             .bind(&self.approved_by)
+            .bind(self.answered_by.as_ref().map(json))
             .bind(self.waits_ms)
             .bind(&self.reason);
     }
@@ -305,6 +306,7 @@ impl JobRow {
             started_ms: row.try_get("started_ms")?,
             ended_ms: row.try_get("ended_ms")?,
             approved_by: row.try_get("approved_by")?,
+            answered_by: optional_structure(row, "answered_by")?,
             waits_ms: row.try_get("waits_ms")?,
             reason: row.try_get("reason")?,
         })
@@ -327,8 +329,9 @@ pub(crate) fn job_status(
     query.bind(started_ms).bind(ended_ms).bind(waits_ms).bind(bytes(&job.0));
 }
 
-pub(crate) fn job_approved(batch: &mut Batch, job: JobId, by: &str) {
-    batch.statement("UPDATE jobs SET approved_by = ? WHERE id = ?").bind(by).bind(bytes(&job.0));
+pub(crate) fn job_approved(batch: &mut Batch, job: JobId, by: &str, actor: &Actor) {
+    let query = batch.statement("UPDATE jobs SET approved_by = ?, answered_by = ? WHERE id = ?");
+    query.bind(by).bind(json(actor)).bind(bytes(&job.0));
 }
 
 impl Store {

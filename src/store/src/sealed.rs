@@ -85,6 +85,16 @@ impl Resealed {
 
 type Found = Vec<(SealedName, Vec<u8>)>;
 
+pub(crate) fn insert_secrets(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
+    let query = batch.statement("INSERT OR REPLACE INTO secrets (pipeline, sealed) VALUES (?, ?)");
+    query.bind(bytes(&pipeline.0)).bind(sealed);
+}
+
+pub(crate) fn insert_configuration(batch: &mut Batch, pipeline: PipelineId, sealed: &[u8]) {
+    let query = batch.statement("INSERT OR REPLACE INTO configurations (pipeline, sealed) VALUES (?, ?)");
+    query.bind(bytes(&pipeline.0)).bind(sealed);
+}
+
 impl Store {
     /// What is sealed of pipelines behind that one, at most that many.
     pub async fn sealed_pipelines(

@@ -4,7 +4,7 @@ use crate::{
     PipelineRow, Store, StoreError,
     columns::{bytes, int, json, structure, uuid},
 };
-use protocol::{JobId, PipelineId, transfer::TestCase};
+use protocol::{Actor, JobId, PipelineId, transfer::TestCase};
 use sqlx::Row;
 
 /// Which pipelines are looked for, from the newest on.
@@ -18,6 +18,8 @@ pub struct Wanted<'w> {
     pub within: Option<Vec<String>>,
     /// Of this branch alone.
     pub branch: Option<&'w str>,
+    /// Made by them alone.
+    pub by: Option<&'w Actor>,
     /// Only those that are older than the one made at this time, of this name.
     pub before: Option<(i64, PipelineId)>,
 }
@@ -36,10 +38,13 @@ impl Store {
                            AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(?7) b \
                            WHERE substr(j.name, 1, length(b.value)) = b.value \
                            AND instr(substr(j.name, length(b.value) + 1), '/') = 0)) \
+                           AND (?8 IS NULL OR (json_extract(p.actor, '$.kind') = json_extract(?8, '$.kind') \
+                           AND json_extract(p.actor, '$.id') IS json_extract(?8, '$.id'))) \
                            ORDER BY p.created_ms DESC, p.id DESC LIMIT ?6";
         let (time, id) = wanted.before.map(|(time, id)| (time, bytes(&id.0).to_vec())).unzip();
         let query = sqlx::query(SQL).bind(wanted.project).bind(wanted.branch).bind(time).bind(id);
         let query = query.bind(wanted.begins).bind(most).bind(wanted.within.as_ref().map(json));
+        let query = query.bind(wanted.by.map(json));
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("project_name")?, PipelineRow::read(row)?))).collect()
     }

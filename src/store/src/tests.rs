@@ -13,7 +13,7 @@ use crate::{
     TaskRow, TokenRow, WorkflowRow, Write,
 };
 use protocol::{
-    Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId,
+    Actor, Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId,
     WorkflowStatus,
     api::Reruns,
     ids::Digest,
@@ -69,6 +69,7 @@ fn pipeline(project: ProjectId) -> PipelineRow {
         project,
         number: 1,
         created_ms: 5,
+        actor: Actor::Operator,
         source: Source::None,
         git: Default::default(),
         state: Default::default(),
@@ -94,6 +95,7 @@ async fn with_task(store: &Store) {
         status,
         canceled,
         reruns,
+        actor: None,
         setup: false,
     };
     let job = JobRow {
@@ -109,6 +111,7 @@ async fn with_task(store: &Store) {
         started_ms: None,
         ended_ms: None,
         approved_by: None,
+        answered_by: None,
         waits_ms: None,
         reason: None,
     };

@@ -4,12 +4,13 @@ use crate::{
     AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, EventRow, Fired, InstanceRow, JobRow, LayerRow,
     OrbRow, Outbox, PipelineRow, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow,
     StatusRow, TaskRow, TestsRow, TokenRow, WebhookRow, WorkflowRow, access, aside, audit, batch::Batch,
-    forget, kept, logs, outbox, queue, repositories, runs, schedules, ssh_keys, steps, tasks, tested,
+    forget, kept, logs, outbox, queue, repositories, runs, schedules, sealed, ssh_keys, steps, tasks, tested,
     webhooks,
 };
 use protocol::{
-    Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber, StepStatus,
-    TaskId, WorkflowId, WorkflowStatus, pipeline::Schedule, queue::ProjectRules, transfer::Artifact,
+    Actor, Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber,
+    StepStatus, TaskId, WorkflowId, WorkflowStatus, pipeline::Schedule, queue::ProjectRules,
+    transfer::Artifact,
 };
 use uuid::Uuid;
 
@@ -86,6 +87,8 @@ pub enum Write {
         job: JobId,
         /// Who, as they said themselves.
         by: String,
+        /// The same, as far as they are known.
+        actor: Actor,
     },
     /// A new task.
     Task(Box<TaskRow>),
@@ -312,8 +315,8 @@ impl Write {
             Self::Continued { pipeline, state, errors, call } => {
                 runs::pipeline_state(batch, *pipeline, *state, errors, call)
             }
-            Self::Secrets(pipeline, sealed) => runs::insert_secrets(batch, *pipeline, sealed),
-            Self::Configuration(pipeline, sealed) => runs::insert_configuration(batch, *pipeline, sealed),
+            Self::Secrets(pipeline, sealed) => sealed::insert_secrets(batch, *pipeline, sealed),
+            Self::Configuration(pipeline, sealed) => sealed::insert_configuration(batch, *pipeline, sealed),
             Self::HasTasks(job, number) => forget::has_tasks(batch, *job, *number),
             Self::Workflow(row) => row.insert(batch),
             Self::WorkflowStatus(id, status) => runs::workflow_status(batch, *id, *status),
@@ -326,7 +329,7 @@ impl Write {
                 let times = [*started_ms, *ended_ms, *waits_ms];
                 runs::job_status(batch, *job, (*status, reason.as_deref()), times)
             }
-            Self::JobApproved { job, by } => runs::job_approved(batch, *job, by),
+            Self::JobApproved { job, by, actor } => runs::job_approved(batch, *job, by, actor),
             other => unreachable!("{other:?} changes no run"),
         }
     }

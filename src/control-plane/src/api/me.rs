@@ -19,8 +19,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// As the operator is called in a trigger too.
-pub(super) const LOGIN: &str = OPERATOR;
 /// So many projects are looked at for their organizations.
 const PROJECTS: u32 = 10_000;
 
@@ -40,7 +38,7 @@ async fn me(caller: May<View, Anything>) -> Tagged<Value> {
 }
 
 fn operator() -> Value {
-    json!({ "id": stable_id(LOGIN), "login": LOGIN, "name": LOGIN })
+    json!({ "id": stable_id(OPERATOR), "login": OPERATOR, "name": OPERATOR })
 }
 
 fn shown(somebody: &Somebody) -> Value {
@@ -49,7 +47,7 @@ fn shown(somebody: &Somebody) -> Value {
 }
 
 async fn user(_: May<View, Anything>, plane: Data<Plane>, id: Path<Uuid>) -> Result<Tagged<Value>, Refusal> {
-    if *id == stable_id(LOGIN) {
+    if *id == stable_id(OPERATOR) {
         return Ok(Tagged(operator()));
     }
     let people = plane.access.people();

@@ -41,8 +41,9 @@ async fn create(
     plane: Data<Plane>,
     new: Json<NewPipeline>,
 ) -> Result<HttpResponse, Refusal> {
-    let new = new.into_inner();
+    let mut new = new.into_inner();
     caller.within(&plane, &Of::Project(new.project.clone())).await?;
+    new.actor = caller.who.actor();
     let created = plane.create_pipeline(new).await?;
     Ok(HttpResponse::Created().json(created))
 }

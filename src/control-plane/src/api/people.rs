@@ -34,6 +34,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
                 .route(delete().to(remove_identity)),
         )
         .service(
+            resource("/api/v3/people/{login}/accounts/{account:.+}")
+                .route(put().to(set_account))
+                .route(delete().to(remove_account)),
+        )
+        .service(
             resource("/api/v3/people/{login}/tokens").route(get().to(tokens)).route(post().to(make_token)),
         )
         .service(resource("/api/v3/people/{login}/tokens/{id}").route(delete().to(remove_token)))
@@ -69,6 +74,7 @@ fn person(somebody: &Somebody) -> Person {
         created_at: rfc3339(row.created_ms),
         roles: roles.collect(),
         identity: somebody.identity.clone().map(identity),
+        accounts: somebody.accounts.iter().cloned().collect(),
     }
 }
 
@@ -112,6 +118,22 @@ async fn remove_identity(
 ) -> Result<Json<Value>, Refusal> {
     plane.remove_identity(&caller.who, &login).await?;
     Ok(deleted())
+}
+
+async fn set_account(
+    caller: May<Administer, Everything>,
+    plane: Data<Plane>,
+    path: Path<(String, String)>,
+) -> Result<Json<Person>, Refusal> {
+    Ok(Json(person(&*plane.clone().into_inner().set_account(&caller.who, &path.0, &path.1).await?)))
+}
+
+async fn remove_account(
+    caller: May<Administer, Everything>,
+    plane: Data<Plane>,
+    path: Path<(String, String)>,
+) -> Result<Json<Person>, Refusal> {
+    Ok(Json(person(&*plane.clone().into_inner().remove_account(&caller.who, &path.0, &path.1).await?)))
 }
 
 fn deleted() -> Json<Value> {

@@ -5,7 +5,6 @@
 use super::{
     MAX_WORDS, json as json_config,
     may::{Act, May, Of, Stated, Status, ThePipeline, TheProject, View},
-    me::LOGIN,
     paging::{Page, PageQuery, after},
     slug,
     tagged::Tagged,
@@ -45,7 +44,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
                 .route(get().to(of_project))
                 .route(post().to(trigger::older)),
         )
-        .service(resource("/api/v2/project/{slug:.+}/pipeline/mine").route(get().to(of_project)))
+        .service(resource("/api/v2/project/{slug:.+}/pipeline/mine").route(get().to(mine)))
         .service(resource("/api/v2/project/{slug:.+}/pipeline/{number}").route(get().to(numbered)));
 }
 
@@ -54,7 +53,7 @@ pub(super) fn project_route(config: &mut ServiceConfig) {
     config.service(resource("/api/v2/project/{slug:.+}").route(get().to(project)));
 }
 
-/// What pipelines are wanted. Whoever asks for their own ones gets all of the project.
+/// What pipelines are wanted.
 #[derive(Debug, Deserialize)]
 struct Which {
     branch: Option<String>,
@@ -90,6 +89,18 @@ async fn of_project(
     let project = slug::project(&plane, &slug).await?;
     let (project, branch) = (Some(project.as_str()), which.branch.as_deref());
     listed(&plane, Wanted { project, branch, before: which.page.before()?, ..Wanted::default() }).await
+}
+
+/// Those that whoever asks has had made.
+async fn mine(
+    caller: May<View, TheProject>,
+    plane: Data<Plane>,
+    slug: Path<String>,
+    which: Query<Which>,
+) -> Result<Tagged<Page<Value>>, Refusal> {
+    let (project, by) = (slug::project(&plane, &slug).await?, caller.who.actor());
+    let (project, by) = (Some(project.as_str()), Some(&by));
+    listed(&plane, Wanted { project, by, before: which.page.before()?, ..Wanted::default() }).await
 }
 
 /// One more is read than a page has: whether there is a next one is then known.
@@ -140,7 +151,7 @@ fn shown(project: &str, row: &PipelineRow) -> Value {
         "trigger": {
             "type": trigger_type(&row.git),
             "received_at": created,
-            "actor": { "login": LOGIN, "avatar_url": null },
+            "actor": { "login": row.actor.login(), "avatar_url": null },
         },
         "vcs": vcs(&row.git, &row.source),
     }))

@@ -33,7 +33,7 @@ async fn newer(
 ) -> Result<HttpResponse, Refusal> {
     let Rerun { is_from_failed, is_failed_tests, jobs, variables } = read(&body)?;
     let part = [(is_from_failed, "is_from_failed"), (is_failed_tests, "is_failed_tests")];
-    let order = Order { which: which(part, jobs)?, variables, by: By::Hand };
+    let order = Order { which: which(part, jobs)?, variables, by: By::Hand(caller.who.actor()) };
     let (of, id) = (*id, plane.rerun(*id, order).await?);
     plane.tell_of_run(&caller.who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
     Ok(HttpResponse::Accepted().json(Entity { data: Named { id } }))
@@ -67,7 +67,11 @@ async fn older(
     }
     let part = [(from_failed, "from_failed"), (failed_tests, "failed_tests")]
         .map(|(asked, word)| (asked.unwrap_or_default(), word));
-    let order = Order { which: which(part, jobs.unwrap_or_default())?, variables: None, by: By::Hand };
+    let order = Order {
+        which: which(part, jobs.unwrap_or_default())?,
+        variables: None,
+        by: By::Hand(caller.who.actor()),
+    };
     let (of, id) = (*id, plane.rerun(*id, order).await?);
     plane.tell_of_run(&caller.who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
     Ok(HttpResponse::Accepted().json(json!({ "workflow_id": id })))

@@ -7,7 +7,12 @@ use super::{
 };
 use crate::{
     audit::Deed,
-    plane::{Plane, approvals::Answer, clock::rfc3339, people::Who},
+    plane::{
+        Plane,
+        approvals::Answer,
+        clock::rfc3339,
+        people::{Who, id_of},
+    },
     refusal::Refusal,
 };
 use actix_web::{
@@ -55,19 +60,10 @@ async fn approve(
         true => Approve::default(),
         false => serde_json::from_slice(&body).map_err(|error| Refusal::Bad(format!("the body: {error}")))?,
     };
-    let by = by(&caller.who, approve.by);
     let (workflow, job) = path.into_inner();
-    plane.answer((workflow, job), Answer::Approved, by.as_deref()).await?;
+    plane.answer((workflow, job), Answer::Approved, (&caller.who, approve.by)).await?;
     plane.tell_of_run(&caller.who, Deed::Approved, Belonging::Job(job.0)).await?;
     Ok(accepted())
-}
-
-/// Those who share a token say themselves who they are.
-fn by(who: &Who, said: Option<String>) -> Option<String> {
-    match who {
-        Who::Operator | Who::Approver => said,
-        who => Some(who.login()),
-    }
 }
 
 async fn release(
@@ -77,9 +73,8 @@ async fn release(
     body: Json<Released>,
 ) -> Result<HttpResponse, Refusal> {
     let Released { status, reason, by: said } = body.into_inner();
-    let by = by(&caller.who, said);
     let (workflow, job) = path.into_inner();
-    plane.answer((workflow, job), Answer::Released(status, reason), by.as_deref()).await?;
+    plane.answer((workflow, job), Answer::Released(status, reason), (&caller.who, said)).await?;
     plane.tell_of_run(&caller.who, Deed::Released, Belonging::Job(job.0)).await?;
     Ok(accepted())
 }
@@ -113,6 +108,7 @@ async fn workflow(
 
 pub(super) fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -> Value {
     let ended = workflow.jobs.iter().filter_map(|job| job.ended_ms).max();
+    let actor = workflow.actor.as_ref().unwrap_or(&pipeline.actor);
     json!({
         "id": workflow.id,
         "name": workflow.name,
@@ -120,6 +116,7 @@ pub(super) fn shown_workflow(pipeline: &PipelineView, workflow: &WorkflowView) -
         "pipeline_id": pipeline.id,
         "pipeline_number": pipeline.number,
         "project_slug": pipeline.project,
+        "started_by": id_of(actor),
         "created_at": rfc3339(pipeline.created_ms),
         "stopped_at": ended.filter(|_| workflow.status.is_terminal()).map(rfc3339),
     })

@@ -85,6 +85,7 @@ fn one_task() -> Vec<Write> {
             project,
             number: 1,
             created_ms: 0,
+            actor: Default::default(),
             source,
             git,
             state: Default::default(),
@@ -100,7 +101,17 @@ fn one_task() -> Vec<Write> {
 fn workflow(pipeline: PipelineId) -> WorkflowRow {
     let (id, status) = (WorkflowId(Uuid::from_u128(2)), WorkflowStatus::Running);
     let (canceled, reruns) = (false, Default::default());
-    WorkflowRow { id, pipeline, place: 0, name: "main".into(), status, canceled, reruns, setup: false }
+    WorkflowRow {
+        id,
+        pipeline,
+        place: 0,
+        name: "main".into(),
+        status,
+        canceled,
+        reruns,
+        actor: None,
+        setup: false,
+    }
 }
 
 fn job() -> JobRow {
@@ -131,6 +142,7 @@ fn job() -> JobRow {
         started_ms: None,
         ended_ms: None,
         approved_by: None,
+        answered_by: None,
         waits_ms: None,
         reason: None,
     }

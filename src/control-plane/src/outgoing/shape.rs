@@ -204,6 +204,7 @@ mod tests {
             project: ProjectId(1),
             number: 3,
             created_ms: 1000,
+            actor: Default::default(),
             source: Source::Git {
                 url: "https://me:secret@github.com/acme/app".to_owned(),
                 revision,
@@ -223,6 +224,7 @@ mod tests {
             status: WorkflowStatus::Failed,
             canceled: false,
             reruns: Reruns::default(),
+            actor: None,
             setup: false,
         };
         let job = JobRow {
@@ -238,6 +240,7 @@ mod tests {
             started_ms: Some(2000),
             ended_ms: Some(3000),
             approved_by: None,
+            answered_by: None,
             waits_ms: None,
             reason: None,
         };

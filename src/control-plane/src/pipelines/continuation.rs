@@ -63,6 +63,7 @@ impl Attempt {
             native: kept.native,
             orbs: kept.orbs.clone(),
             ssh_keys: Vec::new(),
+            actor: pipeline.actor.clone(),
         }
     }
 }
@@ -268,6 +269,7 @@ mod tests {
             project: store::ProjectId(1),
             number: 1,
             created_ms: 1000,
+            actor: Default::default(),
             source: Source::None,
             git: Default::default(),
             state,

@@ -2,7 +2,7 @@
 
 use super::continuation::kept_of;
 use crate::{
-    contexts::Contexts,
+    contexts::Gate,
     engine::{
         hold::Holds,
         workflow::{Event, Workflow},
@@ -98,6 +98,7 @@ impl Plane {
             project: project.id,
             number,
             created_ms: self.clock.wall_ms(),
+            actor: new.actor,
             // Nothing of it is ever checked out.
             source: Source::None,
             git: new.git,
@@ -213,8 +214,7 @@ impl Plane {
     ) -> Result<Written, Refusal> {
         let moment = self.clock.moment();
         let project = plan.project.id;
-        let contexts = self.contexts.clone();
-        let pipeline = Arc::new(plan.pipeline(new, (passwords, ssh_keys), contexts));
+        let pipeline = Arc::new(plan.pipeline(new, (passwords, ssh_keys), self.gate()));
         let row = pipeline_row(&pipeline, moment.wall_ms);
         let text = serde_json::to_vec(&pipeline.variables).expect("variables have only string keys");
         let sealed = self.vault.seal(pipeline.id, &text);
@@ -304,7 +304,7 @@ impl Plan<'_> {
         &self,
         new: NewPipeline,
         (passwords, ssh_keys): (Passwords, Vec<SshKey>),
-        contexts: Arc<Contexts>,
+        gate: Gate,
     ) -> Pipeline {
         let continuation = self.is_setup.then(|| kept_of(&new, self.id));
         Pipeline {
@@ -321,7 +321,8 @@ impl Plan<'_> {
                 continuation,
                 ssh_keys,
             },
-            contexts,
+            actor: new.actor,
+            gate,
         }
     }
 
@@ -361,6 +362,7 @@ impl Plan<'_> {
             status: engine.status(),
             canceled: false,
             reruns,
+            actor: None,
             setup: self.is_setup,
         }));
         let masker = hidden::masker(&pipeline.variables);
@@ -373,7 +375,8 @@ impl Plan<'_> {
         }
         let (pipeline, name, first) = (pipeline.clone(), compiled.name, guard.workflow);
         let is_setup = self.is_setup;
-        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, holds, jobs })
+        let actor = None;
+        Ok(Live { guard, pipeline, place, name, reruns, actor, first, is_setup, engine, holds, jobs })
     }
 
     fn job(
@@ -399,6 +402,7 @@ impl Plan<'_> {
             started_ms: None,
             ended_ms: None,
             approved_by: None,
+            answered_by: None,
             waits_ms: None,
             reason: None,
         };
@@ -430,6 +434,7 @@ fn pipeline_row(pipeline: &Pipeline, created_ms: i64) -> PipelineRow {
         project: pipeline.project,
         number: pipeline.number,
         created_ms,
+        actor: pipeline.actor.clone(),
         source: pipeline.source.clone(),
         git: pipeline.git.clone(),
         state: match pipeline.variables.continuation {

@@ -5,6 +5,7 @@ use crate::{
         Plane,
         clock::wall_ms,
         live::{Live, LiveJob, Pipeline},
+        people::id_of,
         projects::stable_id,
     },
     refusal::Refusal,
@@ -18,8 +19,6 @@ use serde_json::{Map, Value, json};
 
 /// What claims of CircleCI's own begin with: policies that were written for it go by these names.
 const OWN: &str = "oidc.circleci.com/";
-/// There is one user of a control plane, who has its operator's token.
-const USER: &str = "operator";
 
 /// In which form a token names its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +70,7 @@ fn claims(live: &Live, job: &LiveJob, subject: Subject, audience: &[String]) -> 
         stable_id(name.rsplit_once('/').map_or("", |(organization, _)| organization)).to_string();
     let project = stable_id(name).to_string();
     let source = source(pipeline);
-    let mut sub = format!("org/{organization}/project/{project}/user/{}", stable_id(USER));
+    let mut sub = format!("org/{organization}/project/{project}/user/{}", id_of(live.actor()));
     if subject == Subject::Second {
         source.iter().for_each(|(part, value)| sub += &format!("/{part}/{value}"));
     }

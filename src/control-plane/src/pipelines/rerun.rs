@@ -3,7 +3,7 @@
 mod choice;
 
 use crate::{
-    contexts::Contexts,
+    contexts::Gate,
     engine::{
         hold::Holds,
         workflow::{Event, Left, Workflow},
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) use choice::Which;
 use choice::chosen;
 use protocol::{
-    JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
+    Actor, JobId, JobStatus, PipelineId, ResourceClass, WorkflowId, WorkflowStatus,
     api::{Reruns, Variables},
     pipeline::Job,
 };
@@ -41,10 +41,10 @@ pub(crate) struct Order {
 }
 
 /// Who wants a rerun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// Somebody asked for it.
-    Hand,
+    Hand(Actor),
     /// The workflow itself, which has failed and goes on as failing until its rerun is there.
     Itself,
 }
@@ -62,7 +62,7 @@ impl Plane {
         // Read while nobody else can run it again: of two that do at once, the second sees the first.
         let rows = self.workflow_rows(workflow).await?;
         let siblings = self.store.workflows_of_pipeline(rows.pipeline.id).await?;
-        if order.by == By::Hand {
+        if matches!(order.by, By::Hand(_)) {
             nothing_of_it_runs(&rows, &siblings)?;
         }
         let again = chosen(&rows.jobs, &rows.workflow, &order.which)?;
@@ -148,7 +148,7 @@ impl Plane {
         change.writes.push(Write::NextNumbers { project, pipeline: next.pipeline, job: next.job });
         change.writes.push(Write::Secrets(id, self.vault.seal(id, &text)));
         let replaced = plan.replaced();
-        let mut live = plan.workflow(new, (variables, self.contexts.clone()), &mut change)?;
+        let mut live = plan.workflow(new, (variables, self.gate()), &mut change)?;
         let moment = self.clock.moment();
         let guard = match replaced {
             Some(old) => Some(self.replace(old, &mut change)?),
@@ -291,8 +291,16 @@ impl Plan {
         let before = self.rows.workflow.reruns;
         let of = Some(self.rows.workflow.id);
         match self.by {
-            By::Hand => Reruns { of, ..Reruns::default() },
+            By::Hand(_) => Reruns { of, ..Reruns::default() },
             By::Itself => Reruns { of, automatic: before.automatic + 1, ..before },
+        }
+    }
+
+    /// Who has it run: of one that runs again by itself whoever had the one before.
+    fn actor(&self) -> Option<Actor> {
+        match &self.by {
+            By::Hand(actor) => Some(actor.clone()),
+            By::Itself => self.rows.workflow.actor.clone(),
         }
     }
 
@@ -300,7 +308,7 @@ impl Plan {
     fn workflow(
         mut self,
         id: WorkflowId,
-        (variables, contexts): (Variables, Arc<Contexts>),
+        (variables, gate): (Variables, Gate),
         change: &mut Change,
     ) -> Result<Live, Refusal> {
         let definitions: Vec<&Job> = self.rows.jobs.iter().map(|row| &row.definition).collect();
@@ -311,23 +319,24 @@ impl Plan {
         let standing = |(row, again): (&JobRow, &bool)| if *again { JobStatus::Blocked } else { row.status };
         let standing = self.rows.jobs.iter().zip(&self.again).map(standing);
         engine.restore(false, standing.map(Left::at));
-        let reruns = self.reruns();
+        let (reruns, actor) = (self.reruns(), self.actor());
         change.writes.push(Write::Workflow(WorkflowRow {
             id,
             place: u32::try_from(self.place).unwrap_or(u32::MAX),
             status: engine.status(),
             canceled: false,
             reruns,
+            actor: actor.clone(),
             ..self.rows.workflow.clone()
         }));
         let jobs = std::mem::take(&mut self.rows.jobs);
         let jobs =
             jobs.into_iter().enumerate().map(|(place, row)| self.job(id, place, row, change)).collect();
-        let pipeline = Arc::new(pipeline(self.rows.project, self.rows.pipeline, variables, contexts));
+        let pipeline = Arc::new(pipeline(self.rows.project, self.rows.pipeline, variables, gate));
         let guard = Guard { workflow: id, generation: 0 };
         let (place, name, first) = (self.place, self.rows.workflow.name, self.rows.first);
         let is_setup = self.rows.workflow.setup;
-        Ok(Live { guard, pipeline, place, name, reruns, first, is_setup, engine, holds, jobs })
+        Ok(Live { guard, pipeline, place, name, reruns, actor, first, is_setup, engine, holds, jobs })
     }
 
     fn job(&mut self, workflow: WorkflowId, place: usize, old: JobRow, change: &mut Change) -> LiveJob {
@@ -337,7 +346,7 @@ impl Plan {
             self.first_job += 1;
             let class = self.classes[place].clone();
             let (status, started_ms, ended_ms) = (JobStatus::Blocked, None, None);
-            let (approved_by, waits_ms, reason) = (None, None, None);
+            let (approved_by, answered_by, waits_ms, reason) = (None, None, None, None);
             JobRow {
                 id,
                 workflow,
@@ -349,6 +358,7 @@ impl Plan {
                 started_ms,
                 ended_ms,
                 approved_by,
+                answered_by,
                 waits_ms,
                 reason,
                 ..old
@@ -358,12 +368,15 @@ impl Plan {
             // What it ran has to be there still: its pipeline may be about to be forgotten.
             let tasks = old.started_ms.map(|_| Write::HasTasks(origin, old.definition.parallelism));
             change.writes.extend(tasks);
-            JobRow { id, workflow, origin: Some(origin), ..old }
+            // Whoever has others run again answers for them.
+            let answered_by = old.answered_by.filter(|_| self.by == By::Itself);
+            JobRow { id, workflow, origin: Some(origin), answered_by, ..old }
         };
         change.writes.push(Write::Job(row.clone().into()));
         let (results, definition) = (row.origin.unwrap_or(id), Arc::new(row.definition));
         let (number, class) = (row.number, row.class);
-        LiveJob::new((id, results), number, class, definition)
+        let live = LiveJob::new((id, results), number, class, definition);
+        LiveJob { answered_by: row.answered_by, ..live }
     }
 }
 
@@ -373,7 +386,15 @@ impl Live {
         self.guard.generation = generation;
         self.workflow_event(Event::Start, moment, change);
         if self.engine.status().is_terminal() {
-            return Err(Refusal::Conflict(format!("nothing of the workflow `{}` can run again", self.name)));
+            let why = change.writes.iter().find_map(|write| match write {
+                Write::JobStatus { reason: Some(why), .. } => Some(format!(": {why}")),
+                _ => None,
+            });
+            let why = why.unwrap_or_default();
+            return Err(Refusal::Conflict(format!(
+                "nothing of the workflow `{}` can run again{why}",
+                self.name
+            )));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::plane::{
 };
 use crate::refusal::Refusal;
 use protocol::{
-    Epoch, TaskId,
+    Actor, Epoch, TaskId,
     api::{Fork, Variables},
     http::Lease,
     repository::{self, Ssh},
@@ -124,9 +124,16 @@ fn built_in(live: &Live, job: &LiveJob, index: usize) -> Vec<Variable> {
         plain("CIRCLE_WORKFLOW_WORKSPACE_ID", live.first.to_string()),
         plain("CIRCLE_WORKING_DIRECTORY", job.definition.working_directory.clone()),
     ];
+    variables.extend(user(live.actor()));
     variables.extend(of_project(pipeline));
     variables.extend(of_commit(pipeline));
     variables
+}
+
+/// Somebody who pushed, or is known.
+fn user(actor: &Actor) -> Option<Variable> {
+    let is_somebody = matches!(actor, Actor::Person { .. } | Actor::Account { .. });
+    is_somebody.then(|| plain("CIRCLE_USERNAME", actor.login().to_owned()))
 }
 
 /// The last two parts of `vcs/org/repo` or `local/<name>` name owner and repository.

@@ -81,12 +81,14 @@ pub(crate) fn view(rows: PipelineRows) -> PipelineView {
         name: row.name,
         status: row.status,
         reruns: row.reruns,
+        actor: row.actor,
     };
     PipelineView {
         id: rows.pipeline.id,
         number: rows.pipeline.number,
         project: rows.project,
         created_ms: rows.pipeline.created_ms,
+        actor: rows.pipeline.actor,
         state: rows.pipeline.state,
         errors: rows.pipeline.errors,
         workflows: rows.workflows.into_iter().map(workflow).collect(),

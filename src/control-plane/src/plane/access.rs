@@ -129,6 +129,16 @@ impl Access {
         self.tables().classes.iter().find(|row| row.id == id).map(|row| row.class.clone())
     }
 
+    /// Somebody by their id.
+    pub(crate) fn person(&self, id: Uuid) -> Option<Arc<Somebody>> {
+        self.tables().people.person(id)
+    }
+
+    /// Whose an account at a provider is.
+    pub(crate) fn of_account(&self, account: &str) -> Option<Arc<Somebody>> {
+        self.tables().people.of_account(account)
+    }
+
     /// Everybody who is known, by login.
     pub(crate) fn people(&self) -> Vec<Arc<Somebody>> {
         self.tables().people.all()

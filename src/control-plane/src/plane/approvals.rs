@@ -5,6 +5,7 @@ use super::{
     Plane, Written,
     core::Core,
     live::{Change, Live},
+    people::Who,
 };
 use crate::{engine::workflow::Event, refusal::Refusal};
 use protocol::{
@@ -48,10 +49,10 @@ impl Plane {
         self: &Arc<Self>,
         (workflow, job): (WorkflowId, JobId),
         answer: Answer,
-        by: Option<&str>,
+        (who, said): (&Who, Option<String>),
     ) -> Result<(), Refusal> {
-        let by = line(by, LONGEST_NAME).unwrap_or_else(|| SOMEBODY.to_owned());
-        let answered = self.answered(&mut self.core(), (workflow, job), &answer, &by);
+        let by = name(who, said);
+        let answered = self.answered(&mut self.core(), (workflow, job), &answer, (&by, who));
         let Some(written) = answered else { return Err(self.why_not(workflow, job, answer.kind()).await?) };
         written.on_disk().await?;
         info!(self.log, "a job was answered";
@@ -65,13 +66,15 @@ impl Plane {
         core: &mut Core,
         (workflow, job): (WorkflowId, JobId),
         answer: &Answer,
-        by: &str,
+        (by, who): (&str, &Who),
     ) -> Option<Written> {
         let live = core.workflow(workflow)?;
         let place = live.jobs.iter().position(|live| live.id == job)?;
         live.jobs[place].on_hold_since.filter(|_| live.jobs[place].definition.kind == answer.kind())?;
         let answered = self.change(core, workflow, |live, moment, change: &mut Change| {
-            change.writes.push(Write::JobApproved { job, by: by.to_owned() });
+            let actor = who.actor();
+            live.jobs[place].answered_by = Some(actor.clone());
+            change.writes.push(Write::JobApproved { job, by: by.to_owned(), actor });
             live.jobs[place].reason = answer.why(live.jobs[place].definition.plan.as_deref());
             live.workflow_event(answer.event(place), moment, change);
         });
@@ -106,6 +109,15 @@ impl Plane {
             });
         }
     }
+}
+
+/// Those who share a token say themselves who they are.
+fn name(who: &Who, said: Option<String>) -> String {
+    let name = match who {
+        Who::Operator | Who::Approver => said,
+        who => Some(who.login()),
+    };
+    line(name.as_deref(), LONGEST_NAME).unwrap_or_else(|| SOMEBODY.to_owned())
 }
 
 fn on_hold(live: &Live, place: usize, since_ms: i64) -> OnHold {

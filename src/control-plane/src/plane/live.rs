@@ -1,15 +1,15 @@
 //! A workflow that runs, in memory: its engine, its tasks, and the writes and news that each event comes to.
 
 use super::{clock::Moment, clock::rfc3339, progress::Progress, token::TokenHash};
-use crate::contexts::Contexts;
+use crate::contexts::Gate;
 use crate::engine::{
     hold::{Holds, Step},
     task::{self, Verdict},
     workflow::{self, Effect, Workflow},
 };
 use protocol::{
-    Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId, WorkflowId,
-    WorkflowStatus,
+    Actor, Epoch, JobId, JobStatus, Outcome, PipelineId, ResourceClass, StepNumber, StepStatus, TaskId,
+    WorkflowId, WorkflowStatus,
     api::{Fork, GitValues, Reruns, Variables},
     feed::News,
     pipeline::{Executor, Job},
@@ -33,8 +33,10 @@ pub(crate) struct Pipeline {
     pub(crate) git: GitValues,
     /// In the store they lie only sealed.
     pub(crate) variables: Variables,
-    /// Those that are kept, for all pipelines.
-    pub(crate) contexts: Arc<Contexts>,
+    /// Who had it made.
+    pub(crate) actor: Actor,
+    /// Who may use which of the contexts that are kept.
+    pub(crate) gate: Gate,
 }
 
 impl Pipeline {
@@ -105,6 +107,8 @@ pub(crate) struct LiveJob {
     pub(crate) waits_since: Option<i64>,
     /// Why its status is about to change, where that says too little.
     pub(crate) reason: Option<String>,
+    /// Who answered it in this run of the workflow, where it waited for that.
+    pub(crate) answered_by: Option<Actor>,
 }
 
 impl LiveJob {
@@ -115,8 +119,18 @@ impl LiveJob {
         class: Option<ResourceClass>,
         definition: Arc<Job>,
     ) -> Self {
-        let (tasks, on_hold_since, waits_since, reason) = (Vec::new(), None, None, None);
-        Self { id, results, number, class, definition, tasks, on_hold_since, waits_since, reason }
+        Self {
+            id,
+            results,
+            number,
+            class,
+            definition,
+            tasks: Vec::new(),
+            on_hold_since: None,
+            waits_since: None,
+            reason: None,
+            answered_by: None,
+        }
     }
 
     /// None of a job without tasks.
@@ -136,6 +150,8 @@ pub(crate) struct Live {
     /// In the configuration.
     pub(crate) name: String,
     pub(crate) reruns: Reruns,
+    /// Who had it run again; none: it is as the pipeline had it.
+    pub(crate) actor: Option<Actor>,
     /// The first run of the same workflow: they share a workspace.
     pub(crate) first: WorkflowId,
     /// Whether its jobs have the key to continue the pipeline.
@@ -308,7 +324,35 @@ impl Live {
 
     /// Why a job may not have the contexts that it names, if it may not.
     pub(crate) fn refusal(&self, job: usize) -> Option<String> {
-        self.pipeline.contexts.refusal(&self.pipeline, &self.jobs[job].definition)
+        let definition = &self.jobs[job].definition;
+        // Most jobs name none.
+        if definition.contexts.is_empty() {
+            return None;
+        }
+        self.pipeline.gate.refusal(&self.pipeline, definition, &self.behind(job))
+    }
+
+    /// Who had the workflow run.
+    pub(crate) fn actor(&self) -> &Actor {
+        self.actor.as_ref().unwrap_or(&self.pipeline.actor)
+    }
+
+    /// Who had a job run: whoever answered the last jobs before it that waited for an answer; without any, whoever had the
+    /// workflow run.
+    fn behind(&self, job: usize) -> Vec<&Actor> {
+        let (mut found, mut seen, mut left) = (Vec::new(), vec![false; self.jobs.len()], vec![job]);
+        while let Some(place) = left.pop() {
+            for requirement in &self.jobs[place].definition.requires {
+                let named = self.jobs.iter().position(|other| other.definition.name == requirement.job);
+                let Some(before) = named.filter(|before| !seen[*before]) else { continue };
+                seen[before] = true;
+                match &self.jobs[before].answered_by {
+                    Some(actor) => found.push(actor),
+                    None => left.push(before),
+                }
+            }
+        }
+        if found.is_empty() { vec![self.actor()] } else { found }
     }
 
     /// Whether it is run again by itself once it has failed.

@@ -5,10 +5,13 @@
 //! scope:  status ── status   view-builds ── view  all ── act               of one project
 //! ```
 
-use super::projects::HOSTS;
-use protocol::people::{EVERYWHERE, Role, Scope, organization};
+use super::projects::{HOSTS, stable_id};
+use protocol::{
+    Actor,
+    people::{EVERYWHERE, Role, Scope, organization},
+};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -76,12 +79,19 @@ pub(crate) struct Somebody {
     pub(crate) roles: BTreeMap<String, Role>,
     /// Who they are where people sign in.
     pub(crate) identity: Option<IdentityRow>,
+    /// Whose accounts at providers are theirs: `gh/ada`.
+    pub(crate) accounts: BTreeSet<String>,
 }
 
 impl Somebody {
     /// Somebody new.
     pub(crate) fn of(row: PersonRow) -> Self {
-        Self { row, roles: BTreeMap::new(), identity: None }
+        Self { row, roles: BTreeMap::new(), identity: None, accounts: BTreeSet::new() }
+    }
+
+    /// As whoever had something run.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::Person { id: self.row.id, login: self.row.login.clone() }
     }
 }
 
@@ -113,6 +123,16 @@ impl Who {
             Self::Approver => "approver".to_owned(),
             Self::Person(somebody) => somebody.row.login.clone(),
             Self::Project { project, name, .. } => format!("a token of {project}: {name}"),
+        }
+    }
+
+    /// As whoever has something run.
+    pub(crate) fn actor(&self) -> Actor {
+        match self {
+            Self::Operator => Actor::Operator,
+            Self::Approver => Actor::Account { login: self.login() },
+            Self::Person(somebody) => somebody.actor(),
+            Self::Project { .. } => Actor::Project { name: self.login() },
         }
     }
 
@@ -169,8 +189,16 @@ pub(crate) fn canonical(name: &str) -> String {
     names(name).next().unwrap_or_else(|| name.to_owned())
 }
 
+/// By which users are asked for.
+pub(crate) fn id_of(actor: &Actor) -> Uuid {
+    match actor {
+        Actor::Person { id, .. } => *id,
+        other => stable_id(other.login()),
+    }
+}
+
 /// All its names, the canonical one first.
-fn names(name: &str) -> impl Iterator<Item = String> {
+pub(crate) fn names(name: &str) -> impl Iterator<Item = String> {
     let (host, rest) = name.split_once('/').unwrap_or(("", name));
     let same = HOSTS.iter().find(|names| names.contains(&host));
     let all = same.into_iter().flatten().map(|host| format!("{host}/{rest}")).collect::<Vec<_>>();
@@ -198,6 +226,7 @@ impl People {
         store.people().await?.into_iter().for_each(|row| all.apply(Rights::Person(row)));
         store.members().await?.into_iter().for_each(|row| all.apply(Rights::Member(row)));
         store.identities().await?.into_iter().for_each(|row| all.apply(Rights::Identity(row)));
+        store.accounts().await?.into_iter().for_each(|row| all.apply(Rights::Account(row)));
         store.api_tokens().await?.into_iter().for_each(|row| all.apply(Rights::Token(row)));
         Ok(all)
     }
@@ -235,6 +264,16 @@ impl People {
         rows
     }
 
+    /// Somebody by their id.
+    pub(crate) fn person(&self, id: Uuid) -> Option<Arc<Somebody>> {
+        self.people.get(&id).cloned()
+    }
+
+    /// Whose an account is.
+    pub(crate) fn of_account(&self, account: &str) -> Option<Arc<Somebody>> {
+        self.people.values().find(|somebody| somebody.accounts.contains(account)).cloned()
+    }
+
     /// Everybody, by login.
     pub(crate) fn all(&self) -> Vec<Arc<Somebody>> {
         let mut all: Vec<_> = self.people.values().cloned().collect();
@@ -267,6 +306,14 @@ impl People {
                 let is_sign_in =
                     |row: &ApiTokenRow| row.bearer == Bearer::Person(person) && row.expires_ms.is_some();
                 self.tokens.retain(|_, held| !is_sign_in(&held.row));
+            }
+            Rights::Account(row) => self.change(row.person, |somebody| {
+                somebody.accounts.insert(row.account);
+            }),
+            Rights::RemoveAccount(account) => {
+                for somebody in self.people.values_mut().filter(|one| one.accounts.contains(&account)) {
+                    Arc::make_mut(somebody).accounts.remove(&account);
+                }
             }
             Rights::Token(row) => {
                 let used_ms = AtomicI64::new(row.used_ms.unwrap_or_default());

@@ -7,7 +7,7 @@ use super::{
     token::TokenHash,
 };
 use crate::{
-    contexts::Contexts,
+    contexts::Gate,
     engine::{
         hold::Holds,
         task::{State, Task},
@@ -84,7 +84,7 @@ impl Plane {
         let mut core = self.core();
         let guard = Guard { workflow: rows.workflow.id, generation: core.next_generation() };
         let until = self.clock.moment().now + self.rules.lease.as_millis() as u64;
-        let live = revive(rows, guard, (variables, self.contexts.clone()), (tokens, until))?;
+        let live = revive(rows, guard, (variables, self.gate()), (tokens, until))?;
         core.insert(live);
         self.see_to_it();
         Ok(())
@@ -102,7 +102,7 @@ impl Plane {
 fn revive(
     rows: LiveWorkflow,
     guard: Guard,
-    (variables, contexts): (Variables, Arc<Contexts>),
+    (variables, gate): (Variables, Gate),
     leases: (&HashMap<TaskId, TokenHash>, u64),
 ) -> Result<Live, Refusal> {
     let definitions: Vec<&Job> = rows.jobs.iter().map(|job| &job.definition).collect();
@@ -128,12 +128,13 @@ fn revive(
         on_hold_since: job.started_ms.filter(|_| job.status == JobStatus::OnHold),
         waits_since: job.waits_ms,
         reason: None,
+        answered_by: job.answered_by.clone(),
     });
     let jobs = jobs.collect();
-    let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables, contexts));
-    let WorkflowRow { place, name, reruns, setup: is_setup, .. } = rows.workflow;
+    let pipeline = Arc::new(pipeline(rows.project, rows.pipeline, variables, gate));
+    let WorkflowRow { place, name, reruns, actor, setup: is_setup, .. } = rows.workflow;
     let place = place as usize;
-    Ok(Live { guard, pipeline, place, name, reruns, first: rows.first, is_setup, engine, holds, jobs })
+    Ok(Live { guard, pipeline, place, name, reruns, actor, first: rows.first, is_setup, engine, holds, jobs })
 }
 
 fn standing(job: &JobRow, tasks: &[TaskRow]) -> Left {
@@ -164,12 +165,7 @@ fn revive_task(row: &TaskRow, (tokens, until): (&HashMap<TaskId, TokenHash>, u64
 }
 
 /// A pipeline of its row.
-pub(crate) fn pipeline(
-    project_name: String,
-    row: PipelineRow,
-    variables: Variables,
-    contexts: Arc<Contexts>,
-) -> Pipeline {
+pub(crate) fn pipeline(project_name: String, row: PipelineRow, variables: Variables, gate: Gate) -> Pipeline {
     Pipeline {
         id: row.id,
         number: row.number,
@@ -178,7 +174,8 @@ pub(crate) fn pipeline(
         source: row.source,
         git: row.git,
         variables,
-        contexts,
+        actor: row.actor,
+        gate,
     }
 }
 

@@ -59,6 +59,7 @@ fn new_pipeline(config: &str) -> NewPipeline {
         native: false,
         orbs: Vec::new(),
         ssh_keys: Vec::new(),
+        actor: Default::default(),
     }
 }
 

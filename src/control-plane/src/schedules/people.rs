@@ -1,7 +1,7 @@
 //! Schedules that people make: checked, remembered, and shown in the public shape.
 
 use crate::{
-    plane::{Plane, clock::rfc3339, projects::stable_id},
+    plane::{Plane, clock::rfc3339, people::OPERATOR, projects::stable_id},
     refusal::Refusal,
 };
 use protocol::{
@@ -106,7 +106,8 @@ impl Plane {
             name: change.name.unwrap_or(row.name),
             description: change.description.or(row.description),
             timetable: change.timetable.unwrap_or(row.timetable),
-            login: if change.attribution_actor.is_some() { login } else { row.login },
+            // Whoever says what it starts answers for that.
+            login,
             actor: change.attribution_actor.unwrap_or(row.actor),
             parameters: change.parameters.unwrap_or(row.parameters),
             updated_ms: self.clock.wall_ms(),
@@ -119,6 +120,18 @@ impl Plane {
         check(&row).map_err(Refusal::Bad)?;
         self.write(vec![Write::Schedule(Box::new(row.clone()))]).await?;
         Ok(shown(project.to_owned(), row))
+    }
+
+    /// As whom it starts pipelines: as whoever said last what they are, if they are still known.
+    pub(super) fn actor_of(&self, row: &ScheduleRow) -> protocol::Actor {
+        match row.actor {
+            Actor::System => protocol::Actor::Schedule,
+            Actor::Current => match self.somebody(&row.login) {
+                Ok(somebody) => somebody.actor(),
+                Err(_) if row.login == OPERATOR => protocol::Actor::Operator,
+                Err(_) => protocol::Actor::Schedule,
+            },
+        }
     }
 
     /// Takes one away.

@@ -2,7 +2,7 @@
 
 use super::{Event, PATH, no_repository, pipeline};
 use crate::{plane::Plane, refusal::Refusal};
-use protocol::{api::CommitValues, webhook::Made};
+use protocol::{Actor, api::CommitValues, webhook::Made};
 use std::{collections::BTreeMap, sync::Arc};
 use store::{PipelineRow, RepositoryRow};
 
@@ -30,6 +30,7 @@ impl Plane {
         self: &Arc<Self>,
         project: &str,
         asked: Asked,
+        by: Actor,
     ) -> Result<PipelineRow, Refusal> {
         let row = self.store.repository(project).await?.ok_or_else(|| no_repository(project))?;
         let checkout = self.located(&row, &asked.checkout).await?;
@@ -39,7 +40,7 @@ impl Plane {
         };
         let repository = (row.url.as_str(), row.class.clone());
         let mut new = pipeline(project, repository, &checkout, None);
-        new.parameters = asked.parameters;
+        (new.parameters, new.actor) = (asked.parameters, by);
         let made: Made = match self.fetches.fetch(self, &row, &config).await {
             Ok(fetched) => {
                 let is_same = config.revision == checkout.revision;

@@ -35,6 +35,8 @@ pub(crate) struct Event {
     /// `push`, or what happened to the pull request.
     pub(crate) action: String,
     pub(crate) pull_request: Option<Proposal>,
+    /// By whose account it happened, as the provider calls that.
+    pub(crate) account: Option<String>,
     /// Whether the branch or tag is there no more: then it has no commit.
     pub(crate) is_deleted: bool,
 }

@@ -1,7 +1,7 @@
 //! What the webhooks of each provider look like: bodies of strangers' making, of which nothing is believed to be there.
 
 use super::event::{DELETED, Event, Found, MOST, Proposal};
-use protocol::{api::Fork, repository, webhook::Provider};
+use protocol::{api::Fork, people::is_account_name, repository, webhook::Provider};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -42,9 +42,24 @@ pub(super) fn read(provider: Provider, told: &Told) -> Result<Found, String> {
         Provider::Bitbucket => bitbucket(event("x-event-key"), &body),
     };
     match found {
-        Found::Events(events) => checked(events),
+        Found::Events(mut events) => {
+            let account = account(provider, &body);
+            events.iter_mut().for_each(|event| event.account.clone_from(&account));
+            checked(events)
+        }
         nothing => Ok(nothing),
     }
+}
+
+/// Whose account it was: by a name that nobody else there has.
+fn account(provider: Provider, body: &Value) -> Option<String> {
+    let name = match provider {
+        Provider::Github | Provider::Gitea => some(body, "/sender/login"),
+        Provider::Gitlab => some(body, "/user_username").or_else(|| some(body, "/user/username")),
+        // Nicknames are not unique, and can be changed.
+        Provider::Bitbucket => some(body, "/actor/account_id"),
+    };
+    name.filter(|name| is_account_name(name))
 }
 
 /// Names that git takes, and commits by their full ids.
@@ -113,8 +128,7 @@ fn github(event: &str, body: &Value) -> Found {
                 default_branch: some(body, "/repository/default_branch"),
                 message: text(body, "/head_commit/message"),
                 action: "push".to_owned(),
-                pull_request: None,
-                is_deleted: false,
+                ..Event::default()
             }])
         }
         "pull_request" => github_pull_request(body),
@@ -144,7 +158,7 @@ fn github_pull_request(body: &Value) -> Found {
         message: text(body, "/pull_request/title"),
         action,
         pull_request: Some(Proposal { url: text(body, "/pull_request/html_url"), fork }),
-        is_deleted: false,
+        ..Event::default()
     }])
 }
 
@@ -168,8 +182,7 @@ fn gitlab(event: &str, body: &Value) -> Found {
                 default_branch,
                 message,
                 action,
-                pull_request: None,
-                is_deleted: false,
+                ..Event::default()
             }])
         }
         "Merge Request Hook" => gitlab_merge_request(default_branch, body),
@@ -202,7 +215,7 @@ fn gitlab_merge_request(default_branch: Option<String>, body: &Value) -> Found {
         message: format!("{title}\n{last}"),
         action,
         pull_request: Some(Proposal { url: of("url"), fork }),
-        is_deleted: false,
+        ..Event::default()
     }])
 }
 
@@ -244,8 +257,7 @@ fn bitbucket_change(change: &Value, default_branch: &Option<String>) -> Option<E
         default_branch: default_branch.clone(),
         message: text(new, "/target/message"),
         action: "push".to_owned(),
-        pull_request: None,
-        is_deleted: false,
+        ..Event::default()
     })
 }
 
@@ -264,7 +276,7 @@ fn bitbucket_pull_request(event: &str, body: &Value) -> Found {
         message: text(body, "/pullrequest/title"),
         action: event.trim_start_matches("pullrequest:").to_owned(),
         pull_request: Some(Proposal { url: text(body, "/pullrequest/links/html/href"), fork: None }),
-        is_deleted: false,
+        ..Event::default()
     }])
 }
 

@@ -8,7 +8,7 @@ use crate::{
     api::may::{TheApproval, ThePipeline, TheWorkflow},
     audit::Deed,
     pipelines::rerun::{By, Order, Which},
-    plane::{Plane, approvals::Answer, people::Who},
+    plane::{Plane, approvals::Answer},
     refusal::Refusal,
 };
 use actix_web::{HttpResponse, http::header, web};
@@ -78,7 +78,7 @@ pub(crate) async fn rerun(
     id: web::Path<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
     let pipeline = pipeline_of(&plane, *id).await?;
-    let order = Order { which: form.from.which(), variables: None, by: By::Hand };
+    let order = Order { which: form.from.which(), variables: None, by: By::Hand(who.actor()) };
     plane.rerun(*id, order).await?;
     plane.tell_of_run(&who, Deed::RunAgain, Belonging::Workflow(id.0)).await?;
     Ok(back(pipeline))
@@ -92,11 +92,7 @@ pub(crate) async fn approve(
 ) -> Result<HttpResponse, NoPage> {
     let (workflow, job) = path.into_inner();
     let pipeline = pipeline_of(&plane, workflow).await?;
-    let by = match &who {
-        Who::Person(_) => Some(who.login()),
-        _ => None,
-    };
-    plane.answer((workflow, job), Answer::Approved, by.as_deref()).await?;
+    plane.answer((workflow, job), Answer::Approved, (&who, None)).await?;
     plane.tell_of_run(&who, Deed::Approved, Belonging::Job(job.0)).await?;
     Ok(back(pipeline))
 }

@@ -16,7 +16,7 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use protocol::{
-    JobId, JobStatus, PipelineId, PipelineState, WorkflowId, WorkflowStatus,
+    Actor, JobId, JobStatus, PipelineId, PipelineState, WorkflowId, WorkflowStatus,
     api::{GitValues, JobView, PipelineView, Reruns, WorkflowView},
     pipeline::{Kind, Requirement},
 };
@@ -31,6 +31,8 @@ struct Page<'s> {
     number: u64,
     created: String,
     ago: String,
+    /// Who had it made, where that is known.
+    by: String,
     source: String,
     running: bool,
     /// What is to be said of a setup pipeline.
@@ -123,12 +125,22 @@ impl<'s> Page<'s> {
             number: pipeline.number,
             created: rfc3339(pipeline.created_ms),
             ago: ago(pipeline.created_ms, now),
+            by: by(&pipeline.actor),
             source: source(git),
             running: pipeline.workflows.iter().any(|workflow| !workflow.status.is_terminal()),
             setup,
             errors: pipeline.errors,
             workflows: pipeline.workflows.into_iter().map(|workflow| Workflow::of(workflow, now)).collect(),
         }
+    }
+}
+
+/// As it stands behind what they did; nothing of whom nobody knows.
+fn by(actor: &Actor) -> String {
+    match actor {
+        Actor::Unknown => String::new(),
+        Actor::Schedule => "the clock".to_owned(),
+        other => other.login().to_owned(),
     }
 }
 
@@ -169,7 +181,7 @@ impl Workflow {
             jobs: workflow.jobs.into_iter().map(|job| Line::of(job, span, now)).collect(),
             id: workflow.id,
             repeats: workflow.reruns.of,
-            repeats_text: repeats(workflow.reruns),
+            repeats_text: repeats(workflow.reruns, workflow.actor.as_ref()),
             name: workflow.name,
             status: workflow.status,
         }
@@ -183,8 +195,12 @@ fn places(jobs: &[JobView]) -> Vec<Vec<usize>> {
     jobs.iter().map(|job| job.requires.iter().filter_map(place).collect()).collect()
 }
 
-fn repeats(Reruns { automatic, most, .. }: Reruns) -> String {
-    if automatic > 0 { format!("auto-rerun {automatic} of {most}") } else { "rerun".to_owned() }
+fn repeats(Reruns { automatic, most, .. }: Reruns, actor: Option<&Actor>) -> String {
+    match actor.map(by).filter(|by| !by.is_empty()) {
+        _ if automatic > 0 => format!("auto-rerun {automatic} of {most}"),
+        Some(by) => format!("rerun by {by}"),
+        None => "rerun".to_owned(),
+    }
 }
 
 impl Line {

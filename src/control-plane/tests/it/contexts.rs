@@ -223,7 +223,9 @@ async fn what_cannot_be_a_context_a_variable_or_a_restriction_is_refused_by_name
         post(&house, "/api/v2/context", r#"{"name":"first","owner":{"slug":"github/acme"}}"#).await;
     assert!(status == 409 && twice.contains("has a context `first` already"), "{twice}");
     for (kind, value, named) in [
-        ("group", "admin", "`group` are not offered"),
+        ("owner", "ada", "`owner` are not offered"),
+        ("role", "owner", "no role"),
+        ("group", "", "on one line"),
         ("project", "gh/acme/shop", "no id of a project"),
         ("expression", "pipeline.git.branch ==", "cannot be read"),
         ("expression", "<< pipeline.git.branch >> == 1", "without `<<`"),

@@ -176,6 +176,7 @@ pub(crate) fn new_pipeline(config: &str) -> NewPipeline {
         native: false,
         orbs: Vec::new(),
         ssh_keys: Vec::new(),
+        actor: Default::default(),
     }
 }
 

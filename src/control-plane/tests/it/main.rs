@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod actors;
+#[cfg(test)]
 mod api_v2;
 #[cfg(test)]
 mod approvals;

@@ -280,7 +280,14 @@ pub(crate) fn browser() -> Option<&'static str> {
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(there)
 }
 
+/// What a browser has made of a page and of those that it leads to.
 pub(crate) fn dom(browser: &str, url: &str) -> String {
+    // Asked for a document while another one takes its place, it ends well and has said nothing.
+    let said = (0..10).map(|_| dumped(browser, url)).find(|said| !said.is_empty());
+    said.unwrap_or_else(|| panic!("ten times nothing of {url}"))
+}
+
+fn dumped(browser: &str, url: &str) -> String {
     let profile = tempfile::TempDir::new().unwrap();
     let quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
     let lonely = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -292,6 +299,8 @@ pub(crate) fn dom(browser: &str, url: &str) -> String {
         .args(["--window-size=1200,800", "--virtual-time-budget=20000", "--dump-dom", url])
         .output()
         .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 

@@ -49,7 +49,7 @@ async fn from_failed_keeps_what_succeeded_and_runs_the_rest() {
     assert!(all[1].jobs[0].tasks == first.jobs[0].tasks && first.jobs[0].tasks.len() == 1);
     let cookie = page::signed_in(&house).await;
     let page = page::get(&house, &format!("/pipelines/{pipeline}"), &cookie).await.text();
-    assert!(page.contains(&format!("<a href=\"#{}\">rerun</a>", first.id)), "{page}");
+    assert!(page.contains(&format!("<a href=\"#{}\">rerun by operator</a>", first.id)), "{page}");
     assert_eq!(page.matches("<span class=\"dim\">kept</span>").count(), 1);
     let runner = house.runner().await;
     finish(&runner, Outcome::Success).await;

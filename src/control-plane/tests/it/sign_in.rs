@@ -27,14 +27,14 @@ fn at(provider: &Provider) -> impl FnOnce(&mut Settings) {
 }
 
 /// A house whose people sign in at a provider, ada by her address.
-async fn house(provider: &Provider) -> House {
+pub(crate) async fn house(provider: &Provider) -> House {
     let house = House::with(at(provider)).await;
     person(&house, "ada", &[("*", "viewer")]).await;
     assert_eq!(link(&house, "ada", EMAIL).await.0, 200);
     house
 }
 
-async fn link(house: &House, login: &str, body: &str) -> (u16, String) {
+pub(crate) async fn link(house: &House, login: &str, body: &str) -> (u16, String) {
     request(house, "PUT", &format!("/api/v3/people/{login}/identity"), operator(), body).await
 }
 
@@ -70,7 +70,7 @@ async fn sign_in(house: &House, provider: &Provider, to: &str) -> Answer {
 }
 
 /// The cookie of somebody who got in.
-async fn signed_in(house: &House, provider: &Provider) -> String {
+pub(crate) async fn signed_in(house: &House, provider: &Provider) -> String {
     let answer = sign_in(house, provider, "/").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     cookie_of(&answer)

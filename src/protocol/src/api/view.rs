@@ -1,6 +1,7 @@
 //! Pipelines, workflows, jobs, tasks and steps as they stand.
 
 use crate::{
+    actor::Actor,
     former::FailedTest,
     ids::{JobId, PipelineId, StepNumber, TaskId, WorkflowId},
     pipeline::{Kind, Requirement},
@@ -21,6 +22,9 @@ pub struct PipelineView {
     pub project: String,
     /// Milliseconds since 1970.
     pub created_ms: i64,
+    /// Who had it made.
+    #[serde(default)]
+    pub actor: Actor,
     /// Whether all of it is known yet.
     #[serde(default)]
     pub state: PipelineState,
@@ -69,6 +73,9 @@ pub struct WorkflowView {
     /// Whether it runs another one again.
     #[serde(default)]
     pub reruns: Reruns,
+    /// Who had it run again, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
     /// In the order of the configuration.
     pub jobs: Vec<JobView>,
 }

@@ -1,6 +1,6 @@
 //! `roundhouse context`, and `roundhouse project env`.
 
-use super::Connection;
+use super::{Connection, people::RoleName};
 use clap::{Args, Subcommand};
 
 /// `roundhouse context`.
@@ -51,16 +51,12 @@ pub(crate) enum ContextCommand {
         /// Its name
         variable: String,
     },
-    /// Have a context used only by jobs of this project (or of others it is restricted to), or where this holds
+    /// Have a context used only by jobs of this project (or of others it is restricted to), where this holds, or by these people
     Restrict {
         #[command(flatten)]
         which: Which,
-        /// A project that is known to the control plane, as gh/acme/app
-        #[arg(long, value_name = "NAME", required_unless_present = "expression")]
-        project: Option<String>,
-        /// As: pipeline.git.branch == "main"
-        #[arg(long, value_name = "EXPRESSION", conflicts_with = "project")]
-        expression: Option<String>,
+        #[command(flatten)]
+        to: RestrictTo,
     },
     /// Take a restriction away
     Unrestrict {
@@ -69,6 +65,24 @@ pub(crate) enum ContextCommand {
         /// As `context show` shows it
         restriction: String,
     },
+}
+
+/// What is to hold where a context is used.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false, id = "to")]
+pub(crate) struct RestrictTo {
+    /// A project that is known to the control plane, as gh/acme/app
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+    /// As: pipeline.git.branch == "main"
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) expression: Option<String>,
+    /// Whoever had the job run is in this group, as the provider names it where people sign in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// Whoever had the job run may at least this in the organization
+    #[arg(long, value_enum)]
+    pub(crate) role: Option<RoleName>,
 }
 
 /// Which context.

@@ -75,6 +75,21 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Say that what an account pushes at GitHub, GitLab, Bitbucket or Gitea is somebody's: contexts may be for some people only
+    Account {
+        /// Whom
+        login: String,
+
+        /// The host and the account's name there, as gh/ada; at Bitbucket the account's id
+        account: String,
+
+        /// It is theirs no more
+        #[arg(long)]
+        remove: bool,
+
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Forget somebody, with their roles and tokens
     Delete {
         /// Whom

@@ -25,6 +25,7 @@ pub(crate) fn pipeline(workflows: &[(&str, &[&str])]) -> PipelineView {
         number: 7,
         project: "local/tour-00000000".to_owned(),
         created_ms: 0,
+        actor: Default::default(),
         state: Default::default(),
         errors: Vec::new(),
         workflows: workflows.iter().map(|(name, jobs)| workflow(name, jobs)).collect(),
@@ -37,6 +38,7 @@ fn workflow(called: &str, jobs: &[&str]) -> WorkflowView {
         name: called.to_owned(),
         status: WorkflowStatus::Running,
         reruns: Reruns::default(),
+        actor: None,
         jobs: jobs.iter().map(|name| blocked(name)).collect(),
     }
 }

@@ -15,6 +15,7 @@ async fn two_pipelines(store: &Store) {
         project,
         number: 2,
         created_ms: 6,
+        actor: Actor::Unknown,
         source: Source::Archive { digest: content("5").digest, size: 7 },
         git: Default::default(),
         state: Default::default(),

@@ -41,6 +41,7 @@ fn job(place: usize, requires: &[usize], status: JobStatus) -> JobRow {
         started_ms: None,
         ended_ms: None,
         approved_by: None,
+        answered_by: None,
         waits_ms: None,
         reason: None,
     }
@@ -55,6 +56,7 @@ fn workflow() -> WorkflowRow {
         status: WorkflowStatus::Failed,
         canceled: false,
         reruns: Reruns::default(),
+        actor: None,
         setup: false,
     }
 }
