@@ -5,9 +5,15 @@
 use integration::{
     pipelines::only_task,
     rig::{Rig, SELF_SIGNED},
+    wait,
 };
 use protocol::Outcome;
-use std::process::Command;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 const CONFIG: &str = "
 version: 2.1
@@ -69,4 +75,38 @@ fn a_certificate_that_cannot_be_used_is_said_at_the_start() {
     command.arg("--tls-certificate").arg(&file).arg("--tls-key").arg(&file);
     let complaint = said(command).unwrap_err();
     assert!(complaint.contains("nothing.pem is no certificate in PEM"), "{complaint}");
+}
+
+/// The directory of a certificate that is good for this host, and of the authority to trust for it.
+fn made(rig: &Rig, name: &str) -> PathBuf {
+    rig.server_with(name, "127.0.0.1:0", &[SELF_SIGNED]).data.join("tls")
+}
+
+#[test]
+fn a_new_certificate_is_shown_without_a_restart_and_one_that_is_none_is_not() {
+    let rig = Rig::new();
+    let (first, second) = (made(&rig, "first"), made(&rig, "second"));
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| rig.path(name));
+    let put = |from: &Path| {
+        fs::copy(from.join("certificate.pem"), &certificate).unwrap();
+        fs::copy(from.join("key.pem"), &key).unwrap();
+    };
+    put(&first);
+    let options = ["--tls-certificate", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let mut server = rig.server_with("server", "127.0.0.1:0", &options);
+    let health = format!("{}/healthz", server.url.replace("http", "https"));
+    let is_trusted = |by: &Path| {
+        let mut asked = Command::new("curl");
+        asked.args(["-sSf", "--max-time", "10", "--cacert"]).arg(by.join("authority.pem")).arg(&health);
+        said(asked)
+    };
+    is_trusted(&first).unwrap();
+    fs::write(&certificate, "nothing").unwrap();
+    wait::until("the log tells of it", Duration::from_secs(60), || {
+        (server.program().says("callers are shown the certificate before still") > 0).then_some(())
+    });
+    is_trusted(&first).unwrap();
+    put(&second);
+    wait::until("the new one is shown", Duration::from_secs(60), || is_trusted(&second).ok());
+    is_trusted(&first).unwrap_err();
 }

@@ -141,11 +141,12 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
     plane.restore_all().await.map_err(StartError::remembered)?;
     let secure = tls::speaking(&settings, address)?;
     let authority = secure.as_ref().and_then(|secure| secure.authority.clone());
+    let shown = secure.as_ref().map(|secure| secure.shown.clone());
     let doors = doors(listener, secure)?;
     let own = doors.own;
     let (server, serving) = serve(plane.clone(), doors)
         .map_err(|source| StartError::Listen { address: settings.listen, source })?;
-    let tasks = vec![
+    let mut tasks = vec![
         serving,
         spawn(plane.clone().keep()),
         spawn(plane.clone().keep_schedules()),
@@ -155,6 +156,7 @@ pub async fn start(settings: Settings, log: Logger) -> Result<Running, StartErro
         spawn(plane.clone().tell_others::<DueStatus>()),
         spawn(plane.clone().tell_others::<DueEvent>()),
     ];
+    tasks.extend(shown.map(|shown| spawn(shown.keep(plane.clone()))));
     info!(plane.log, "serving"; "address" => %address);
     Ok(Running {
         address,

@@ -2,16 +2,15 @@
 //!
 //! What it makes lies in `<data dir>/tls`: `authority.pem`, whose key is forgotten at once, is what callers are to trust.
 
+mod shown;
+
 use crate::{data_dir, settings::Settings};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::{ServerConfig, crypto::ring};
+use shown::Shown;
 use std::{
     collections::HashSet,
     fs, io,
@@ -23,7 +22,7 @@ use std::{
 /// Where the certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// From files in PEM, read at the start.
+    /// From files in PEM, looked at again whenever they change.
     Files {
         /// With those that vouch for it behind it.
         certificate: PathBuf,
@@ -83,6 +82,7 @@ const NAMES: &str = "names";
 #[derive(Debug)]
 pub(crate) struct Speaking {
     pub(crate) config: ServerConfig,
+    pub(crate) shown: Arc<Shown>,
     pub(crate) authority: Option<PathBuf>,
 }
 
@@ -116,7 +116,7 @@ fn host(url: &str) -> Option<&str> {
 
 fn config(tls: &Tls, data_dir: &Path, names: &[String]) -> Result<Speaking, TlsError> {
     match tls {
-        Tls::Files { certificate, key } => Ok(Speaking { config: read(certificate, key)?, authority: None }),
+        Tls::Files { certificate, key } => shown(certificate, key, None),
         Tls::SelfSigned => {
             let directory = data_dir.join("tls");
             let [authority, certificate, key] =
@@ -126,26 +126,20 @@ fn config(tls: &Tls, data_dir: &Path, names: &[String]) -> Result<Speaking, TlsE
             if made.trim_end() != wanted {
                 make(&directory, names)?;
             }
-            Ok(Speaking { config: read(&certificate, &key)?, authority: Some(authority) })
+            shown(&certificate, &key, Some(authority))
         }
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
-    let unreadable =
-        |what, path: &Path, why: String| TlsError::Unreadable { what, path: path.to_owned(), why };
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| unreadable("certificate", certificate, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(unreadable("certificate", certificate, "it has none".to_owned()));
-    }
-    let secret = PrivateKeyDer::from_pem_file(key);
-    let secret = secret.map_err(|error| unreadable("private key", key, error.to_string()))?;
+/// What the listener answers with, and where that comes from.
+fn shown(certificate: &Path, key: &Path, authority: Option<PathBuf>) -> Result<Speaking, TlsError> {
+    let shown = Shown::read(certificate, key)?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
-    let certificate = certificate.to_owned();
-    config.map_err(|error| TlsError::Unusable { certificate, why: error.to_string() })
+        .map(|builder| builder.with_no_client_auth().with_cert_resolver(shown.clone()));
+    let unusable =
+        |why: rustls::Error| TlsError::Unusable { certificate: certificate.to_owned(), why: why.to_string() };
+    Ok(Speaking { config: config.map_err(unusable)?, shown, authority })
 }
 
 fn make(directory: &Path, names: &[String]) -> Result<(), TlsError> {
