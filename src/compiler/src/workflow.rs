@@ -45,7 +45,7 @@ const IMPLICIT: &str = "workflow";
 /// All workflows, in order.
 pub(crate) fn plans<'t>(context: Context<'t>) -> Vec<Plan<'t>> {
     let Some((key, workflows)) = context.document.workflows() else {
-        return implicit(context).into_iter().collect();
+        return implicit(context);
     };
     if workflows.as_map().is_none() {
         context.findings.say(diagnostics::wrong_type(key.span, "workflows", "a map", workflows.type_name()));
@@ -55,26 +55,33 @@ pub(crate) fn plans<'t>(context: Context<'t>) -> Vec<Plan<'t>> {
     let plans: Vec<Plan<'t>> = named.filter_map(|(key, body)| plan(context, key, body)).collect();
     let nothing_is_meant = context.document.jobs.names().is_empty() && workflows.as_map().is_some();
     if plans.is_empty() && !nothing_is_meant && !context.findings.has_errors() {
-        return implicit(context).into_iter().collect();
+        return implicit(context);
     }
     plans
 }
 
-/// Without workflows the job `build` is one.
-fn implicit<'t>(context: Context<'t>) -> Option<Plan<'t>> {
+/// Without workflows the job `build` is one. Without that too nothing can run, and each job is looked at for what else is wrong.
+fn implicit<'t>(context: Context<'t>) -> Vec<Plan<'t>> {
     let Some(build) = context.document.jobs.get("build") else {
         context.findings.say(diagnostics::nothing_to_run(context.document.span()));
-        return None;
+        let jobs = context.document.jobs.definitions().filter(|job| !wants_arguments(job.body));
+        return jobs.map(|job| alone(context, job.name, job.span)).collect();
     };
     let Some((key, branches)) = build.body.get_entry("branches").filter(|(_, value)| !value.is_null()) else {
-        return Some(alone(context, build.name, build.span));
+        return vec![alone(context, build.name, build.span)];
     };
     // A job's own branches are what filters are to a workflow's.
     let one = |key: Node, value: Node| Node::map(build.span, vec![(key, value)]);
     let word = |text: &str| Node::string(build.span, text);
     let filters = one(word("filters"), one(key.clone(), branches.clone()));
     let jobs = invocation::read(context, &one(word(build.name), filters));
-    Some(Plan { jobs, ..alone(context, build.name, build.span) })
+    vec![Plan { jobs, ..alone(context, build.name, build.span) }]
+}
+
+/// Whether a job has a parameter without a default.
+fn wants_arguments(job: &Node) -> bool {
+    let declared = job.get("parameters").map(Node::entries).unwrap_or_default();
+    declared.iter().any(|(_, declaration)| declaration.get("default").is_none())
 }
 
 /// Jobs have branches of their own only where no workflow names them.

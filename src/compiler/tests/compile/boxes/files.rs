@@ -57,6 +57,11 @@ fn a_merge_key_is_none_of_the_values() {
 fn without_workflows_the_job_build_is_the_workflow_named_workflow() {
     runs(&format!("version: 2.1\njobs: {{build: {BUILD}, other: {BUILD}}}\n"), &RAN);
     says(&format!("version: 2.1\njobs: {{test: {BUILD}}}\n"), &["no workflows, and no job named `build`"]);
+    // With all else that is wrong, at once.
+    says(
+        "version: 2.1\njobs: {tset: {machine: true, stps: [checkout], steps: [runn: x]}, free: {parameters: {a: {type: string}}}}\n",
+        &["no workflows, and no job named `build`", "`stps`", "`runn`"],
+    );
 }
 
 #[test]
