@@ -6,7 +6,11 @@ use super::{
     paging::{Page, PageQuery},
     slug,
 };
-use crate::{plane::Plane, refusal::Refusal};
+use crate::{
+    audit::Deed,
+    plane::{Plane, people::Who},
+    refusal::Refusal,
+};
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query, ServiceConfig, delete, get, patch, post, resource},
@@ -48,8 +52,9 @@ async fn create(
     new: Json<NewSchedule>,
 ) -> Result<HttpResponse, Refusal> {
     let project = slug::project(&plane, &asked).await?;
-    Ok(HttpResponse::Created()
-        .json(plane.create_schedule(&project, new.into_inner(), caller.who.login()).await?))
+    let made = plane.create_schedule(&project, new.into_inner(), caller.who.login()).await?;
+    tell(&plane, &caller.who, Deed::ScheduleMade, &made).await?;
+    Ok(HttpResponse::Created().json(made))
 }
 
 async fn one(
@@ -66,14 +71,24 @@ async fn change(
     id: Path<Uuid>,
     change: Json<ScheduleChange>,
 ) -> Result<Json<Schedule>, Refusal> {
-    plane.change_schedule(*id, change.into_inner(), caller.who.login()).await.map(Json)
+    let changed = plane.change_schedule(*id, change.into_inner(), caller.who.login()).await?;
+    tell(&plane, &caller.who, Deed::ScheduleChanged, &changed).await?;
+    Ok(Json(changed))
 }
 
 async fn remove(
-    _: May<Act, TheSchedule>,
+    caller: May<Act, TheSchedule>,
     plane: Data<Plane>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Refusal> {
+    let removed = plane.schedule(*id).await?;
     plane.remove_schedule(*id).await?;
+    tell(&plane, &caller.who, Deed::ScheduleRemoved, &removed).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "message": "Schedule deleted." })))
+}
+
+async fn tell(plane: &Plane, who: &Who, deed: Deed, schedule: &Schedule) -> Result<(), Refusal> {
+    plane
+        .tell_of_project(who, deed, (&schedule.project_slug, &format!("the schedule {}", schedule.name)))
+        .await
 }

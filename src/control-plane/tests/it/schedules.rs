@@ -1,7 +1,8 @@
 //! What starts by the clock: workflows with schedules of their own, and schedules that people make.
 
 use crate::{
-    house::{House, OPERATOR, ask, claim_one, get, post_with},
+    house::{House, OPERATOR, ask, claim_one, get, post_with, request},
+    people::person,
     webhooks::{PROJECT, Place, git, push},
 };
 use control_plane::Wall;
@@ -263,6 +264,37 @@ async fn people_make_change_and_delete_schedules_in_the_public_shape_and_they_st
     assert_eq!(town.call("DELETE", &one, None).await.0, 200);
     assert_eq!(town.call("GET", &one, None).await.0, 404);
     assert_eq!(town.call("GET", &all, None).await.1["items"], json!([]));
+    town.place.house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_schedule_starts_as_whoever_said_last_what_it_starts_and_each_change_is_told() {
+    let town = Town::new().await;
+    let house = &town.place.house;
+    let [ada, eve] = [
+        person(house, "ada", &[("gh/acme", "member")]).await,
+        person(house, "eve", &[("gh/acme", "member")]).await,
+    ];
+    let mut one = schedule(json!({"branch": "main"}));
+    one["attribution-actor"] = json!("current");
+    let as_them = async |method, path: &str, token: &str, body: &Value| {
+        let (status, text) =
+            request(house, method, path, Some(("Circle-Token", token)), &body.to_string()).await;
+        assert!(status < 300, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let made = as_them("POST", &format!("/api/v2/project/{PROJECT}/schedule"), &ada, &one).await;
+    let path = format!("/api/v2/schedule/{}", made["id"].as_str().unwrap());
+    town.turn(MONDAY + 15 * HOUR);
+    assert_eq!(town.until(1).await["trigger"]["actor"]["login"], "ada");
+    as_them("PATCH", &path, &eve, &json!({"parameters": {"branch": "main", "deep": true}})).await;
+    town.turn(MONDAY + 15 * HOUR + 30 * MINUTE);
+    assert_eq!(town.until(2).await["trigger"]["actor"]["login"], "eve");
+    as_them("DELETE", &path, &eve, &json!({})).await;
+    let (_, told) = get(house, "/api/v3/audit?organization=gh/acme", operator()).await;
+    for words in ["schedule.create", "schedule.change", "schedule.delete", "gh/acme/app: the schedule deep"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
     town.place.house.running.stop().await;
 }
 
