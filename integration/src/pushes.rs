@@ -4,6 +4,9 @@ use crate::{http::Answered, rig::Server};
 use protocol::webhook::{Provider, Received};
 use ring::hmac;
 
+/// By whose account all of them are pushed.
+pub const PUSHER: &str = "ada-l";
+
 /// A project's webhooks, from this provider and signed with this secret.
 #[derive(Clone, Debug)]
 pub struct Sender {
@@ -54,6 +57,7 @@ fn push(provider: Provider, reference: &str, revision: &str) -> (&'static str, S
         "ref": reference, "after": revision, "checkout_sha": revision,
         "head_commit": {"id": revision, "message": "x"}, "repository": {"default_branch": "main"},
         "project": {"default_branch": "main"}, "commits": [{"id": revision, "message": "x"}],
+        "sender": {"login": PUSHER}, "user_username": PUSHER, "actor": {"account_id": PUSHER},
         "push": {"changes": [{"new": {"type": "branch", "name": name, "target": target}}]},
     });
     let event = match provider {

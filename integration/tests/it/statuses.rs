@@ -3,8 +3,9 @@
 use integration::{
     fleet::{CLASS, Fleet, checkouts},
     git::{Http, Repository},
-    pushes::Sender,
+    pushes::{PUSHER, Sender},
     recorder::{Call, Recorder},
+    rig::Server,
 };
 use protocol::webhook::Provider;
 use serde_json::Value;
@@ -118,7 +119,27 @@ async fn each_provider_is_told_of_a_push_until_it_is_green_in_its_own_words() {
             assert_eq!(call.line, format!("POST {path}{revision}"));
             assert!(call.headers.contains(&header), "{:?}", call.headers);
         }
+        let last: Value = serde_json::from_str(&calls[1].body).unwrap();
+        let page = last["target_url"].as_str().unwrap().strip_prefix(&house.fleet.server.url).unwrap();
+        shows_green(&house.fleet.server, page);
     }
+}
+
+/// The page has the pipeline as one that is over and good, and by whose push it was made.
+fn shows_green(server: &Server, path: &str) {
+    let page = server.page(path);
+    assert!(page.contains(&format!("by <b>{PUSHER}</b>")), "{page}");
+    assert!(page.contains("<span class=\"s success\">all</span>"), "{page}");
+}
+
+#[actix_rt::test]
+async fn a_push_that_bitbucket_tells_of_runs_green_and_shows_on_the_page() {
+    let house = House::new(Provider::Bitbucket, "nothing").await;
+    let config = checkouts(&[("only", "", "cat .circleci/config.yml")]);
+    let revision = house.repository.commit(".circleci/config.yml", &config, "refs/heads/main");
+    let received = house.sender.push(&house.fleet.server, "refs/heads/main", &revision);
+    let view = house.fleet.server.ended(received.pipelines[0].id).await;
+    shows_green(&house.fleet.server, &format!("/pipelines/{}", view.id));
 }
 
 #[actix_rt::test]
