@@ -19,6 +19,7 @@ mod kept;
 mod killed;
 mod law6;
 mod laws;
+mod log_times;
 mod mirrors;
 mod orbs;
 mod orphans;

@@ -1,5 +1,5 @@
 "use strict";
-// What the page does beyond its HTML: follows the pipeline, follows and shows a log of any length, a few keys.
+// What the page does beyond its HTML: follows the pipeline, follows and shows a log of any length (its times: times.js), a few keys.
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const shown = () => document.hidden
@@ -287,6 +287,7 @@ class Reader {
     this.want();
     this.following = this.view.dataset.follow === "true" && !(this.wanted >= 0);
     this.listen();
+    this.times = new Times(this);
     this.setFollowing(this.following);
   }
 
@@ -369,6 +370,7 @@ class Reader {
       this.over = response.headers.get("X-Terminal") === "true";
       offset += bytes.length;
       if (bytes.length) this.lines.append(bytes);
+      this.times.more();
       this.say();
       this.paintSoon();
       if (this.over) this.setFollowing(this.following);
@@ -447,13 +449,15 @@ class Reader {
   row(line) {
     const [from, to] = this.lines.bounds(line);
     const row = Object.assign(document.createElement("div"), { className: line === this.marked ? "l hit" : "l" });
-    [row.to, row.number] = [to, this.lines.dropped + line];
+    [row.from, row.to, row.number] = [from, to, this.lines.dropped + line];
+    row.time = Object.assign(document.createElement("time"), { className: "w" });
+    this.times.fill(row.time, from);
     const label = this.partial ? "" : String(row.number + 1);
     const number = Object.assign(document.createElement("a"), { className: "n", textContent: label, tabIndex: -1 });
     if (label) number.href = `#L${label}`;
     const text = Object.assign(document.createElement("span"), { className: "t" });
     paintText(text, decoder.decode(this.lines.bytes(from, Math.min(to, from + CUT))));
-    row.append(number, text);
+    row.append(number, row.time, text);
     if (to - from > CUT) {
       const href = `${this.view.dataset.raw}?offset=${from}&length=${to - from}`;
       text.append(Object.assign(document.createElement("a"), { className: "more", href, target: "_blank", rel: "noopener", textContent: `… ${size(to - from - CUT)} more` }));
@@ -463,7 +467,7 @@ class Reader {
   }
 }
 
-// ---- Keys: j and k walk the steps or rows, / searches the log, f follows it.
+// ---- Keys: j and k walk the steps or rows, / searches the log, f follows it, t shows its times.
 
 function walk(by) {
   const links = [...document.querySelectorAll("a[data-row]")];
@@ -479,6 +483,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j") walk(1);
   else if (event.key === "k") walk(-1);
   else if (event.key === "f") reader?.setFollowing(!reader.following);
+  else if (event.key === "t") reader?.times.toggle();
   else if (event.key === "/" && reader) {
     event.preventDefault();
     reader.box.focus();

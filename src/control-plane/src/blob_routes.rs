@@ -21,6 +21,7 @@ use futures_util::{Stream, StreamExt, stream};
 use protocol::{
     Digest, JobId, StepNumber,
     http::{PartQuery, SignedQuery},
+    marks::LogTimes,
     transfer::{self, PART, Parts, is_safe_path},
 };
 use serde::Deserialize;
@@ -38,7 +39,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/blobs/{scope}/{digest}", put().to(store))
         .route("/blobs/{scope}/{digest}", get().to(fetch))
         .route("/api/v3/artifacts/{job}/{index}/{path:.+}", get().to(artifact))
-        .route("/api/v3/tasks/{task}/steps/{step}/log", get().to(log));
+        .route("/api/v3/tasks/{task}/steps/{step}/log", get().to(log))
+        .route("/api/v3/tasks/{task}/steps/{step}/times", get().to(times));
 }
 
 #[derive(Deserialize)]
@@ -292,6 +294,27 @@ async fn log(
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(piece.bytes))
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(default)]
+    offset: u64,
+    length: Option<u64>,
+}
+
+/// `GET /api/v3/tasks/{task}/steps/{step}/times`: when the bytes of a part of a log were written.
+async fn times(
+    _: Reading<TheTask>,
+    plane: web::Data<Plane>,
+    name: web::Path<(String, u32)>,
+    part: web::Query<Part>,
+) -> Result<web::Json<LogTimes>, Refusal> {
+    let missing = || Refusal::Missing("there is no such task".to_owned());
+    let task = name.0.parse().map_err(|_| missing())?;
+    let log = LogName { task, step: StepNumber(name.1) };
+    let end = part.length.map_or(u64::MAX, |length| part.offset.saturating_add(length));
+    plane.logs.times(log, part.offset..end).await?.map(web::Json).ok_or_else(missing)
 }
 
 #[cfg(test)]

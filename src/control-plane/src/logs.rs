@@ -15,6 +15,7 @@ mod place;
 mod read;
 mod seal;
 mod tails;
+mod times;
 
 #[cfg(test)]
 mod tests;

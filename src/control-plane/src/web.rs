@@ -5,7 +5,7 @@
 //! /pipelines/{id}                 workflows and jobs
 //! /jobs/{id}[/{task}[/{step}]]    a job's task with its steps and the log of one
 //! /jobs/{id}/tests                its test results
-//! /tasks/{id}/steps/{n}/raw       a log as plain text
+//! /tasks/{id}/steps/{n}/raw       a log as plain text, each line after its time where that is asked for
 //! /runners                        who serves which class, what runs there and what waits
 //! /settings[/{organization}]      contexts, projects, people
 //! /insights/{project}             how its workflows fare over time
@@ -43,7 +43,8 @@ use actix_web::web::{ServiceConfig, get, post};
 /// The one stylesheet, in every page.
 pub(crate) const STYLE: &str = include_str!("../assets/page.css");
 /// The one script, in every page.
-pub(crate) const SCRIPT: &str = include_str!("../assets/page.js");
+pub(crate) const SCRIPT: &str =
+    concat!(include_str!("../assets/times.js"), include_str!("../assets/page.js"));
 
 /// The routes of the page.
 pub(crate) fn routes(config: &mut ServiceConfig) {

@@ -10,6 +10,7 @@ use protocol::{
     },
     ids::{Digest, StepNumber, TaskId},
     journal::{Record, TaskEvent},
+    marks::Marks,
     status::Outcome,
     stream::{Chunk, Item, encode},
     task::{Source, TaskSpec},
@@ -75,7 +76,7 @@ fn body(items: &[Item]) -> bytes::Bytes {
 
 fn log(offset: u64, text: &str) -> Item {
     let chunk = Chunk { step: StepNumber(1), offset, length: text.len() as u32 };
-    Item::Log { chunk, frame: zstd::bulk::compress(text.as_bytes(), 1).unwrap() }
+    Item::Log { chunk, marks: Marks::default(), frame: zstd::bulk::compress(text.as_bytes(), 1).unwrap() }
 }
 
 #[actix_rt::test]

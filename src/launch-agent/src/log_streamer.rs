@@ -7,6 +7,7 @@
 //! ```
 
 mod outbox;
+mod times;
 
 use crate::{status::Board, task::dir::TaskDir};
 use actix::prelude::*;

@@ -6,6 +6,7 @@
 //!   reads Invitation from stdin  ◀──────────────────────  spawns, writes one line
 //!   connects ── Hello{key, …} ─────────────────────────▶  checks key and peer's process tree
 //!            ◀── Task{…} + [spec, journal, tree?] ──────  once, if it holds no task yet
+//!            ◀── Times + [file] ────────────────────────  to one that takes it
 //!            ◀── StepLogs{first} + [spool…] ────────────  until every step has its spool
 //!            ◀── Begin ─────────────────────────────────  the control plane granted it: user code may run
 //!            ── Progress{…} (hint) ─────────────────────▶  the truth is in journal and spools
@@ -72,6 +73,9 @@ pub enum ToTaskAgent {
         /// [`VERSION`] of the launch-agent.
         version: u32,
     },
+    /// Where to note when log bytes are written ([`crate::marks`]): one descriptor, append-only. Before the spools, and only to
+    /// one whose [`ToLaunchAgent::Hello`] says that it takes it.
+    Times,
     /// Spools of the steps from `first`, one append-only descriptor each, in order.
     StepLogs {
         /// The step of the first descriptor.
@@ -140,6 +144,9 @@ pub enum ToLaunchAgent {
         /// Whether it knows [`ToTaskAgent::Sent`] and [`Answer::Changed`], as those of earlier releases do not.
         #[serde(default)]
         follows: bool,
+        /// Whether it takes [`ToTaskAgent::Times`], as those of earlier releases do not.
+        #[serde(default)]
+        notes_times: bool,
     },
     /// Journal or spools grew, or may have. A hint, at most a few a second.
     Progress,
@@ -331,6 +338,7 @@ mod tests {
             holds_task: false,
             begun: false,
             follows: true,
+            notes_times: true,
         };
         let wanted = Wanted::SaveCache { key: "v1-deps".to_owned() };
         let frames = [

@@ -24,6 +24,7 @@ pub mod image;
 pub mod invariants;
 pub mod job;
 pub mod journal;
+pub mod marks;
 pub mod outgoing;
 pub mod people;
 pub mod pipeline;

@@ -3,14 +3,14 @@
 //! ```text
 //! body   := item*
 //! item   := length:u32  header_length:u16  header:json  payload      (big-endian; length counts what follows it)
-//! header := {"log": Chunk}    payload: one independent zstd frame of `length` raw bytes
-//!         | {"record": Record} payload: none
+//! header := {"log": Chunk, and its marks}    payload: one independent zstd frame of `length` raw bytes
+//!         | {"record": Record}               payload: none
 //! ```
 //!
 //! A chunk that starts where the stored log ends, and a record with the next sequence number, are stored. One that lies
 //! wholly in what is stored changes nothing. Anything else is refused with what is [`Acknowledged`], and is cut anew from there.
 
-use crate::{ids::StepNumber, journal::Record};
+use crate::{ids::StepNumber, journal::Record, marks::Marks};
 use bytes_of::Cursor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ pub enum Item {
     Log {
         /// Where it belongs.
         chunk: Chunk,
+        /// When its bytes were written, as far as that is known.
+        marks: Marks,
         /// An independent zstd frame.
         frame: Vec<u8>,
     },
@@ -57,8 +59,24 @@ pub struct Acknowledged {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Header {
-    Log(Chunk),
+    Log(LogHeader),
     Record(Record),
+}
+
+/// Whoever does not know of marks reads a chunk all the same, and sends one without any.
+#[derive(Serialize, Deserialize)]
+struct LogHeader {
+    step: StepNumber,
+    offset: u64,
+    length: u32,
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    marks: Marks,
+}
+
+impl LogHeader {
+    fn of(Chunk { step, offset, length }: Chunk, marks: Marks) -> Self {
+        Self { step, offset, length, marks }
+    }
 }
 
 /// A body that is no stream.
@@ -73,6 +91,9 @@ pub enum StreamError {
     /// A chunk has no bytes, or more than [`MAX_CHUNK`].
     #[error("the log chunk at byte {0} is empty or over {MAX_CHUNK} bytes")]
     Chunk(usize),
+    /// A chunk has marks behind its last byte.
+    #[error("the log chunk at byte {0} has marks of bytes that it has not")]
+    Marks(usize),
     /// A record has a payload.
     #[error("the record at byte {0} has bytes after it, and no record has any")]
     Surplus(usize),
@@ -81,7 +102,9 @@ pub enum StreamError {
 /// Appends one item to a body.
 pub fn encode(item: &Item, body: &mut Vec<u8>) {
     let (header, payload) = match item {
-        Item::Log { chunk, frame } => (Header::Log(*chunk), frame.as_slice()),
+        Item::Log { chunk, marks, frame } => {
+            (Header::Log(LogHeader::of(*chunk, marks.clone())), frame.as_slice())
+        }
         Item::Record(record) => (Header::Record(record.clone()), [].as_slice()),
     };
     let header = serde_json::to_vec(&header).expect("a header has only string keys");
@@ -112,11 +135,19 @@ fn item(cursor: &mut Cursor<'_>) -> Result<Item, StreamError> {
     match serde_json::from_slice(header).map_err(|_| StreamError::Header(at))? {
         Header::Record(record) if rest.is_empty() => Ok(Item::Record(record)),
         Header::Record(_) => Err(StreamError::Surplus(at)),
-        Header::Log(chunk) if (1..=MAX_CHUNK).contains(&(chunk.length as usize)) => {
-            Ok(Item::Log { chunk, frame: rest.rest().to_vec() })
-        }
-        Header::Log(_) => Err(StreamError::Chunk(at)),
+        Header::Log(log) => log_item(log, rest.rest(), at),
     }
+}
+
+fn log_item(log: LogHeader, frame: &[u8], at: usize) -> Result<Item, StreamError> {
+    let LogHeader { step, offset, length, marks } = log;
+    if !(1..=MAX_CHUNK).contains(&(length as usize)) {
+        return Err(StreamError::Chunk(at));
+    }
+    if !marks.are_within(length) {
+        return Err(StreamError::Marks(at));
+    }
+    Ok(Item::Log { chunk: Chunk { step, offset, length }, marks, frame: frame.to_vec() })
 }
 
 /// Reading numbers and slices off the front of a byte slice.
@@ -162,12 +193,47 @@ mod bytes_of {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::TaskEvent;
+    use crate::{journal::TaskEvent, marks::Mark};
+
+    fn marks(all: &[(u64, u32)]) -> Marks {
+        let mut marks = Marks::default();
+        all.iter().for_each(|(offset, ms)| assert!(marks.push(Mark { offset: *offset, ms: *ms })));
+        marks
+    }
 
     fn items() -> Vec<Item> {
         let chunk = Chunk { step: StepNumber(3), offset: 10, length: 5 };
         let record = Record { seq: 0, at_ms: 1, event: TaskEvent::StepStarted { step: StepNumber(3) } };
-        vec![Item::Log { chunk, frame: vec![1, 2, 3] }, Item::Record(record)]
+        let marks = marks(&[(0, 120), (4, 230)]);
+        vec![Item::Log { chunk, marks, frame: vec![1, 2, 3] }, Item::Record(record)]
+    }
+
+    /// A body of one item with this header and no payload.
+    fn body_of(header: &str) -> Vec<u8> {
+        let length = u32::try_from(2 + header.len()).unwrap().to_be_bytes();
+        let header_length = u16::try_from(header.len()).unwrap().to_be_bytes();
+        [&length[..], &header_length, header.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_chunk_of_whoever_knows_no_marks_is_read_and_one_without_any_is_written_so() {
+        let chunk = Chunk { step: StepNumber(3), offset: 10, length: 5 };
+        let item = Item::Log { chunk, marks: Marks::default(), frame: vec![] };
+        let old = body_of(&format!("{{\"log\":{}}}", serde_json::to_string(&chunk).unwrap()));
+        assert_eq!(decode(&old), Ok(vec![item.clone()]));
+        let mut new = Vec::new();
+        encode(&item, &mut new);
+        assert_eq!(new, old);
+    }
+
+    #[test]
+    fn marks_of_bytes_that_a_chunk_has_not_or_in_no_order_are_refused() {
+        let with = |marks: &str| {
+            body_of(&format!("{{\"log\":{{\"step\":1,\"offset\":0,\"length\":5,\"marks\":{marks}}}}}"))
+        };
+        assert_eq!(decode(&with("[5,1]")), Err(StreamError::Marks(0)));
+        assert_eq!(decode(&with("[1,1,0,1]")), Err(StreamError::Header(0)));
+        assert!(decode(&with("[0,7,4,1]")).is_ok());
     }
 
     fn body() -> Vec<u8> {
@@ -193,7 +259,7 @@ mod tests {
         for length in [0, u32::MAX] {
             let mut body = Vec::new();
             let chunk = Chunk { step: StepNumber(1), offset: 0, length };
-            encode(&Item::Log { chunk, frame: vec![] }, &mut body);
+            encode(&Item::Log { chunk, marks: Marks::default(), frame: vec![] }, &mut body);
             assert_eq!(decode(&body), Err(StreamError::Chunk(0)));
         }
     }

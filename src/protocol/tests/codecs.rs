@@ -9,6 +9,7 @@ use protocol::{
     },
     http::{AgentProgram, Claimed},
     journal::{self, MAX_RECORD, Record, TaskEvent},
+    marks::{Mark, Marks},
     repository::Method,
     status::{Outcome, StepStatus},
     stream::{self, Chunk, Item, MAX_CHUNK, StreamError},
@@ -38,8 +39,9 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 }
 
 fn to_launch_agent() -> impl Strategy<Value = ToLaunchAgent> {
-    let hello = any::<(u32, String, [bool; 3])>().prop_map(|(version, key, [holds_task, begun, follows])| {
-        ToLaunchAgent::Hello { version, key: Key(key), holds_task, begun, follows }
+    let hello = any::<(u32, String, [bool; 4])>();
+    let hello = hello.prop_map(|(version, key, [holds_task, begun, follows, notes_times])| {
+        ToLaunchAgent::Hello { version, key: Key(key), holds_task, begun, follows, notes_times }
     });
     let request = (any::<u64>(), wanted());
     let request = request.prop_map(|(request, wanted)| ToLaunchAgent::Request { request, wanted });
@@ -70,7 +72,7 @@ fn to_task_agent() -> impl Strategy<Value = ToTaskAgent> {
     prop_oneof![
         any::<u32>().prop_map(|version| ToTaskAgent::Task { version }),
         step().prop_map(|first| ToTaskAgent::StepLogs { first }),
-        Just(ToTaskAgent::Begin),
+        select(vec![ToTaskAgent::Begin, ToTaskAgent::Times]),
         (step(), any::<u64>()).prop_map(|(step, offset)| ToTaskAgent::Acknowledged { step, offset }),
         any::<(u64, u64)>().prop_map(|(request, bytes)| ToTaskAgent::Sent { request, bytes }),
         (any::<u64>(), answer()).prop_map(|(request, answer)| ToTaskAgent::Answer { request, answer }),
@@ -103,11 +105,21 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
+/// Of the first, of the last, and of a byte between.
+fn marks(length: u32) -> Marks {
+    let mut marks = Marks::default();
+    for (offset, ms) in [(0, 0), (length / 2, length), (length - 1, u32::MAX)] {
+        marks.push(Mark { offset: offset.into(), ms });
+    }
+    marks
+}
+
 fn item() -> impl Strategy<Value = Item> {
     let most = u32::try_from(MAX_CHUNK).expect("it fits");
     let chunk = (any::<u32>(), any::<u64>(), 1..=most, any::<Vec<u8>>());
     let log = chunk.prop_map(|(step, offset, length, frame)| Item::Log {
         chunk: Chunk { step: StepNumber(step), offset, length },
+        marks: marks(length),
         frame,
     });
     let record = (any::<(u64, i64)>(), task_event());

@@ -49,7 +49,7 @@ pub use error::{OpenError, StoreError};
 pub use forget::Keep;
 pub use insights::{Elsewhere, FailedRun, JobRun, Past, WorkflowRun};
 pub use kept::{BundlePlace, BundleRow, CacheRow, FoundArtifact, FoundCache, LayerRow};
-pub use logs::{ChunkRow, LogRow, UnsealedBounds, UnsealedLog};
+pub use logs::{ChunkRow, LogRow, MarksRow, UnsealedBounds, UnsealedLog};
 pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;
 pub use outbox::Outbox;

@@ -8,7 +8,7 @@ use crate::{
 };
 use protocol::{StepNumber, TaskId, transfer::Content};
 use sqlx::{Row, sqlite::SqliteRow};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// One stored chunk of a log: an independent zstd frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,19 @@ pub struct ChunkRow {
     pub file_offset: Option<u64>,
     /// The frame itself, if it lies here.
     pub frame: Option<Vec<u8>>,
+    /// When its bytes were written, as [`protocol::marks::Marks`] are stored, if that is known.
+    pub marks: Option<Vec<u8>>,
+}
+
+/// When the bytes of one chunk were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarksRow {
+    /// Of its first byte in the raw log.
+    pub start: u64,
+    /// Raw bytes.
+    pub length: u32,
+    /// As [`protocol::marks::Marks`] are stored.
+    pub marks: Vec<u8>,
 }
 
 /// What is known of one log.
@@ -44,8 +57,8 @@ pub struct LogRow {
 
 impl ChunkRow {
     pub(crate) fn insert(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO chunks (task, step, start, length, stored, file_offset, frame) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?)";
+        const SQL: &str = "INSERT INTO chunks (task, step, start, length, stored, file_offset, frame, marks) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         batch
             .statement(SQL)
             .bind(bytes(&self.task.0))
@@ -54,7 +67,8 @@ impl ChunkRow {
             .bind(self.length)
             .bind(self.stored)
             .bind(self.file_offset.map(int))
-            .bind(self.frame.as_deref());
+            .bind(self.frame.as_deref())
+            .bind(self.marks.as_deref());
     }
 
     pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -67,7 +81,14 @@ impl ChunkRow {
             stored: small(row, "stored")?,
             file_offset: file_offset.map(i64::unsigned_abs),
             frame: row.try_get("frame")?,
+            marks: row.try_get("marks")?,
         })
+    }
+}
+
+impl MarksRow {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { start: count(row, "start")?, length: small(row, "length")?, marks: row.try_get("marks")? })
     }
 }
 
@@ -126,6 +147,24 @@ impl Store {
                            AND start + length > ?3 ORDER BY start LIMIT ?4";
         let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0).bind(int(from)).bind(most);
         query.fetch_all(&self.readers).await?.iter().map(ChunkRow::read).collect()
+    }
+
+    /// The chunks of a part of a log with marks, at most that many: from the last one that has a mark of the part's first
+    /// byte or of one before it.
+    pub async fn marks(
+        &self,
+        (task, step): (TaskId, StepNumber),
+        part: Range<u64>,
+        most: u32,
+    ) -> Result<Vec<MarksRow>, StoreError> {
+        // The last chunk before may begin with a byte of the mark before: then the one before it has that.
+        const SQL: &str = "SELECT start, length, marks FROM chunks WHERE task = ?1 AND step = ?2 AND marks IS NOT NULL \
+                           AND start < ?4 AND start >= coalesce((SELECT min(start) FROM (SELECT start FROM chunks \
+                           WHERE task = ?1 AND step = ?2 AND start <= ?3 AND marks IS NOT NULL \
+                           ORDER BY start DESC LIMIT 2)), 0) ORDER BY start LIMIT ?5";
+        let query = sqlx::query(SQL).bind(bytes(&task.0)).bind(step.0);
+        let query = query.bind(int(part.start)).bind(int(part.end)).bind(most);
+        query.fetch_all(&self.readers).await?.iter().map(MarksRow::read).collect()
     }
 
     /// What is known of one log; none: it has no byte.

@@ -66,6 +66,13 @@ pub(crate) fn ended(
 }
 
 impl Store {
+    /// When a step began, if it did.
+    pub async fn step_started_ms(&self, task: TaskId, step: StepNumber) -> Result<Option<i64>, StoreError> {
+        let query = sqlx::query("SELECT started_ms FROM steps WHERE task = ? AND number = ?");
+        let row = query.bind(bytes(&task.0)).bind(step.0).fetch_optional(&self.readers).await?;
+        Ok(row.map(|row| row.try_get("started_ms")).transpose()?)
+    }
+
     pub(crate) async fn steps_of_pipeline(&self, part: Part) -> Result<Vec<StepRow>, StoreError> {
         const SQL: &str = "SELECT s.* FROM workflows w JOIN jobs j ON j.workflow = w.id \
                            JOIN tasks t ON t.job = j.id JOIN steps s ON s.task = t.id \

@@ -261,7 +261,7 @@ async fn a_task_is_read_as_it_was_written_and_its_old_tokens_are_known() {
 
 fn chunk(start: u64, length: u32) -> ChunkRow {
     let (step, frame) = (StepNumber(1), Some(vec![1; 3]));
-    ChunkRow { task: TASK, step, start, length, stored: 3, file_offset: None, frame }
+    ChunkRow { task: TASK, step, start, length, stored: 3, file_offset: None, frame, marks: None }
 }
 
 #[tokio::test]
@@ -278,6 +278,24 @@ async fn the_chunks_from_a_byte_begin_with_the_one_that_holds_it() {
     assert_eq!(starts(15, 10).await, [10, 20]);
     assert_eq!(starts(10, 1).await, [10]);
     assert!(starts(30, 10).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_marks_of_a_part_begin_with_a_chunk_that_has_one_of_its_first_byte_or_before() {
+    let (_folder, store) = store().await;
+    with_task(&store).await;
+    let marked = |start| ChunkRow { marks: Some(vec![0, 1]), ..chunk(start, 10) };
+    let chunks = [marked(0), chunk(10, 10), marked(20), chunk(30, 10), marked(40), marked(50)];
+    store.write(None, chunks.iter().cloned().map(Write::Chunk).collect()).await.unwrap();
+    let starts = async |part, most| {
+        let rows = store.marks((TASK, StepNumber(1)), part, most).await.unwrap();
+        rows.into_iter().map(|row| row.start).collect::<Vec<_>>()
+    };
+    assert_eq!(starts(0..60, 10).await, [0, 20, 40, 50]);
+    assert_eq!(starts(35..41, 10).await, [0, 20, 40], "that of 20 may begin later than its chunk");
+    assert_eq!(starts(55..60, 1).await, [40]);
+    assert_eq!(starts(15..16, 10).await, [0]);
+    assert!(store.marks((TASK, StepNumber(2)), 0..60, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ mod step_log;
 mod steps;
 mod suite;
 mod surroundings;
+mod times;
 mod watch;
 mod wire;
 

@@ -1,6 +1,6 @@
 //! The task's spools: one file per step, bounded together by what the control plane has not acknowledged yet.
 
-use crate::{control::Control, hints::Hints, journal::is_full};
+use crate::{control::Control, hints::Hints, journal::is_full, times::Times};
 use failpoints::around;
 use protocol::ids::StepNumber;
 use std::{
@@ -46,6 +46,7 @@ pub(crate) struct Stuck {
 #[derive(Debug)]
 pub(crate) struct Spools {
     files: Vec<File>,
+    times: Times,
     pub(crate) limits: Limits,
     sizes: Mutex<Vec<Size>>,
     room: Condvar,
@@ -62,8 +63,18 @@ struct Size {
 impl Spools {
     /// One file for each step, from 1.
     pub(crate) fn new(files: Vec<File>, limits: Limits, control: Arc<Control>, hints: Arc<Hints>) -> Self {
-        let sizes = Mutex::new(vec![Size::default(); files.len()]);
-        Self { files, limits, sizes, room: Condvar::new(), control, hints }
+        let (sizes, times) = (Mutex::new(vec![Size::default(); files.len()]), Times::default());
+        Self { files, times, limits, sizes, room: Condvar::new(), control, hints }
+    }
+
+    /// The same, and when what was written is noted.
+    pub(crate) fn timed(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
+    /// A step begins: its output is timed from now.
+    pub(crate) fn begin(&self, step: StepNumber) {
+        self.times.begin(step);
     }
 
     /// Appends to a step's spool, waiting for room as long as the limits say without any progress, or until the task is
@@ -147,6 +158,7 @@ impl Spools {
     fn write(&self, step: StepNumber, bytes: &[u8]) -> io::Result<usize> {
         let none = || io::Error::new(io::ErrorKind::NotFound, "the step has no spool");
         let index = index(step).filter(|index| *index < self.files.len()).ok_or_else(none)?;
+        self.times.note(step, self.written(step));
         let written = loop {
             match around("spool", "appended", || (&self.files[index]).write(bytes)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -58,8 +58,9 @@ impl Gap {
 }
 
 impl StepLog {
-    /// `masker` must be fresh.
+    /// Of a step that begins. `masker` must be fresh.
     pub(crate) fn new(step: StepNumber, spools: Arc<Spools>, masker: Masker) -> Self {
+        spools.begin(step);
         Self { step, spools, masker, shown: Vec::new(), gap: None }
     }
 

@@ -11,6 +11,7 @@ use integration::rig::{Rig, Server};
 use protocol::{
     StepNumber,
     http::{Claim, Claimed, ClaimedMany},
+    marks::Marks,
     stream::{self, Chunk, Item},
 };
 use std::{
@@ -172,7 +173,7 @@ async fn write(task: &TaskClient, epoch: protocol::Epoch, chunks: usize) {
         let (offset, length) = ((place * CHUNK) as u64, u32::try_from(CHUNK).expect("it is small"));
         let mut body = Vec::new();
         let chunk = Chunk { step: STEP, offset, length };
-        stream::encode(&Item::Log { chunk, frame: frame.clone() }, &mut body);
+        stream::encode(&Item::Log { chunk, marks: Marks::default(), frame: frame.clone() }, &mut body);
         task.stream(epoch, body.into()).await.expect("it is taken");
     }
 }

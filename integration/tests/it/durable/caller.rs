@@ -11,6 +11,7 @@ use protocol::{
     api::Token,
     http::{Artifacts, Claim, End, Store},
     journal::{Record, TaskEvent},
+    marks::Marks,
     status::Outcome,
     stream::{Chunk, Item, encode},
     transfer::Artifact,
@@ -199,7 +200,10 @@ impl Caller<'_> {
         let started = Record { seq: 0, at_ms: 1, event: TaskEvent::StepStarted { step: STEP } };
         let mut body = Vec::new();
         encode(&Item::Record(started), &mut body);
-        encode(&Item::Log { chunk, frame: frame(&log(id, from, to - from)) }, &mut body);
+        encode(
+            &Item::Log { chunk, marks: Marks::default(), frame: frame(&log(id, from, to - from)) },
+            &mut body,
+        );
         for _ in 0..2 {
             let answer = task.stream(epoch, body.clone().into()).await.map_err(failed)?;
             assert!(matches!(answer, StreamAnswer::Stored(_)), "{id}: {answer:?}");

@@ -1,8 +1,12 @@
 //! Whether the frames of logs are where the index says, and hold what it says.
 
 use super::{Checking, missing};
-use crate::{data_dir::LOGS, logs};
+use crate::{
+    data_dir::{LOGS, STORE},
+    logs,
+};
 use blobs::Scope;
+use protocol::marks::Marks;
 use std::{
     fs::File,
     io,
@@ -47,6 +51,10 @@ impl Checking {
             let Some(last) = page.last() else { return Ok(()) };
             at = last.start + u64::from(last.length);
             for chunk in page {
+                if !are_sound(&chunk) {
+                    let fault = format!("{} has damaged times at byte {}", name(log), chunk.start);
+                    self.find(&self.data_dir.join(STORE), fault);
+                }
                 // A chunk without any frame was found as a fault of the index already.
                 let Some(frame) = frame(&chunk, file.as_ref()) else { continue };
                 let length = frame.ok().and_then(|frame| logs::raw_length(&frame));
@@ -57,6 +65,12 @@ impl Checking {
             }
         }
     }
+}
+
+/// Whether its marks, if it has any, are some of its bytes.
+fn are_sound(chunk: &ChunkRow) -> bool {
+    let marks = chunk.marks.as_deref().map(Marks::from_bytes);
+    marks.is_none_or(|marks| marks.is_some_and(|marks| marks.are_within(chunk.length)))
 }
 
 fn name(log: &LogPlace) -> String {

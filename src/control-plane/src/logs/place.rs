@@ -94,12 +94,14 @@ fn checked(task: TaskId, items: Vec<stream::Item>) -> Result<Vec<Item>, LogError
 }
 
 fn checked_item(task: TaskId, item: stream::Item) -> Result<Item, LogError> {
-    let (chunk, frame) = match item {
+    let (chunk, marks, frame) = match item {
         stream::Item::Record(record) => return Ok(Item::Record(record)),
-        stream::Item::Log { chunk, frame } => (chunk, frame),
+        stream::Item::Log { chunk, marks, frame } => (chunk, marks, frame),
     };
     frames::check(&chunk, &frame)?;
     let stored = frame.len().try_into().expect("a body is shorter than 4 GiB");
     let (start, length, step) = (chunk.offset, chunk.length, chunk.step);
-    Ok(Item::Chunk(ChunkRow { task, step, start, length, stored, file_offset: None, frame: Some(frame) }))
+    let marks = (!marks.is_empty()).then(|| marks.to_bytes());
+    let (file_offset, frame) = (None, Some(frame));
+    Ok(Item::Chunk(ChunkRow { task, step, start, length, stored, file_offset, frame, marks }))
 }

@@ -8,6 +8,7 @@ use super::{
 use bytes::Bytes;
 use protocol::{
     Epoch, JobId, JobStatus, Outcome, PipelineId, StepNumber, WorkflowId, WorkflowStatus,
+    marks::Marks,
     pipeline::{Executor, Job, Kind},
     stream::{self, Chunk, MAX_CHUNK},
     task::Source,
@@ -174,7 +175,7 @@ fn body(raw: &[u8], at: u64) -> Bytes {
     for piece in raw.chunks(MAX_CHUNK) {
         let chunk = Chunk { step: STEP, offset, length: piece.len().try_into().unwrap() };
         let frame = zstd::bulk::compress(piece, 1).unwrap();
-        stream::encode(&stream::Item::Log { chunk, frame }, &mut body);
+        stream::encode(&stream::Item::Log { chunk, marks: Marks::default(), frame }, &mut body);
         offset += piece.len() as u64;
     }
     body.into()
@@ -216,7 +217,7 @@ async fn a_body_is_refused_whole_where_one_frame_lies() {
     let house = House::new().await;
     let chunk = Chunk { step: STEP, offset: 0, length: 3 };
     let mut bad = body(b"good", 4).to_vec();
-    stream::encode(&stream::Item::Log { chunk, frame: b"junk".to_vec() }, &mut bad);
+    stream::encode(&stream::Item::Log { chunk, marks: Marks::default(), frame: b"junk".to_vec() }, &mut bad);
     let error = house.logs.place(TASK, bad.into()).await.unwrap_err();
     assert!(matches!(Refusal::from(error), Refusal::Bad(_)));
 }

@@ -1,4 +1,7 @@
-//! A log as plain text, whole or a part of it, sent piece by piece.
+//! A log as plain text, whole or a part of it, sent piece by piece; and, where that is asked for, each line after the time at
+//! which it was written.
+
+mod timed;
 
 use super::{response::NoPage, session::Visitor};
 use crate::{
@@ -28,6 +31,9 @@ pub(crate) struct Part {
     #[serde(default)]
     offset: u64,
     length: Option<u64>,
+    /// Whether each line begins with its time.
+    #[serde(default)]
+    times: bool,
 }
 
 /// `GET /tasks/{task}/steps/{step}/raw`.
@@ -45,14 +51,18 @@ pub(crate) async fn log(
         plane.logs.read(name, nothing, Duration::ZERO).await.map_err(Refusal::from)?.ok_or_else(missing)?;
     let end = part.length.map_or(known.length, |length| part.offset.saturating_add(length)).min(known.length);
     let size = end.saturating_sub(part.offset);
-    Ok(HttpResponse::Ok()
+    let mut answer = HttpResponse::Ok();
+    answer
         .content_type("text/plain; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, format!("inline; filename=\"{task}-{}.log\"", path.1)))
         .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
-        .no_chunking(size)
-        .streaming(pieces(plane.into_inner(), name, part.offset, end)))
+        .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "same-origin"));
+    let plane = plane.into_inner();
+    Ok(match part.times {
+        true => answer.streaming(timed::pieces(plane, name, part.offset..end)),
+        false => answer.no_chunking(size).streaming(pieces(plane, name, part.offset, end)),
+    })
 }
 
 fn pieces(plane: Arc<Plane>, name: LogName, from: u64, to: u64) -> impl Stream<Item = Result<Bytes, Error>> {

@@ -17,6 +17,8 @@ mod contexts;
 #[cfg(test)]
 mod continuation;
 #[cfg(test)]
+mod driven;
+#[cfg(test)]
 mod forks;
 mod former;
 #[cfg(test)]
@@ -67,6 +69,8 @@ mod ssh_keys;
 mod strangers;
 #[cfg(test)]
 mod stream;
+#[cfg(test)]
+mod times;
 #[cfg(test)]
 mod transfers;
 #[cfg(test)]

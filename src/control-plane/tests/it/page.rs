@@ -8,6 +8,7 @@ use protocol::{
     http::{Artifacts, Claimed, Store},
     ids::Digest,
     journal::{Record, TaskEvent},
+    marks::Marks,
     stream::{self, Chunk, Item, MAX_CHUNK},
     transfer::{Artifact, Content},
 };
@@ -65,7 +66,23 @@ fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str, body: 
     stream.read_to_end(&mut answer).unwrap();
     let cut = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let head = String::from_utf8_lossy(&answer[..cut]).into_owned();
-    Answer { status: head[9..12].parse().unwrap(), head, body: answer.split_off(cut + 4) }
+    let body = answer.split_off(cut + 4);
+    let body = if head.to_lowercase().contains("transfer-encoding: chunked") { joined(&body) } else { body };
+    Answer { status: head[9..12].parse().unwrap(), head, body }
+}
+
+/// A body that came in pieces, each behind its length.
+fn joined(mut pieces: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = pieces.windows(2).position(|window| window == b"\r\n").expect("a length on a line");
+        let length = usize::from_str_radix(std::str::from_utf8(&pieces[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&pieces[end + 2..][..length]);
+        pieces = &pieces[end + 2 + length + 2..];
+    }
 }
 
 async fn ask(house: &House, method: &'static str, path: &str, headers: String) -> Answer {
@@ -118,7 +135,10 @@ async fn log(task: &TaskClient, raw: &[u8]) {
         let (step, length) = (StepNumber(1), piece.len().try_into().unwrap());
         let frame = zstd::bulk::compress(piece, 1).unwrap();
         let mut body = Vec::new();
-        stream::encode(&Item::Log { chunk: Chunk { step, offset, length }, frame }, &mut body);
+        stream::encode(
+            &Item::Log { chunk: Chunk { step, offset, length }, marks: Marks::default(), frame },
+            &mut body,
+        );
         task.stream(EPOCH, body.into()).await.unwrap();
         offset += piece.len() as u64;
     }

@@ -7,6 +7,7 @@ use protocol::{
     feed::News,
     http::Claimed,
     journal::{Record, TaskEvent},
+    marks::Marks,
     stream::{Acknowledged, Chunk, Item, encode},
 };
 
@@ -15,7 +16,7 @@ const STEP: StepNumber = StepNumber(1);
 fn log(offset: u64, text: &str) -> Item {
     let length = u32::try_from(text.len()).unwrap();
     let frame = zstd::bulk::compress(text.as_bytes(), 1).unwrap();
-    Item::Log { chunk: Chunk { step: STEP, offset, length }, frame }
+    Item::Log { chunk: Chunk { step: STEP, offset, length }, marks: Marks::default(), frame }
 }
 
 fn records() -> Vec<Item> {

@@ -131,7 +131,14 @@ impl Link {
             (shared.holds_task || shared.task.is_some(), shared.begun)
         };
         let key = invitation.key.clone();
-        let hello = ToLaunchAgent::Hello { version: VERSION, key, holds_task, begun, follows: true };
+        let hello = ToLaunchAgent::Hello {
+            version: VERSION,
+            key,
+            holds_task,
+            begun,
+            follows: true,
+            notes_times: false,
+        };
         connection.send(&encode(&hello).map_err(io::Error::other)?, &[])?;
         self.lock().connection = Some(connection.clone());
         let pending: Vec<_> = self.lock().pending.keys().copied().collect();
@@ -150,7 +157,7 @@ impl Link {
             ToTaskAgent::Task { .. } => shared.task = descriptors.next().zip(descriptors.next()),
             ToTaskAgent::StepLogs { .. } => shared.spools.extend(descriptors),
             ToTaskAgent::Begin => shared.begun = true,
-            ToTaskAgent::Acknowledged { .. } | ToTaskAgent::Sent { .. } => {}
+            ToTaskAgent::Acknowledged { .. } | ToTaskAgent::Sent { .. } | ToTaskAgent::Times => {}
             ToTaskAgent::Answer { request, answer } => {
                 if shared.pending.remove(&request).is_some() {
                     shared.answers.insert(request, (answer, descriptors.next()));

@@ -22,7 +22,7 @@ pub(crate) fn take(task: &mut Task, body: &[u8]) -> Taken {
     };
     for item in items {
         let fits = match item {
-            Item::Log { chunk, frame } => take_chunk(task, chunk, &frame),
+            Item::Log { chunk, frame, .. } => take_chunk(task, chunk, &frame),
             Item::Record(record) => Ok(take_record(task, record)),
         };
         match fits {

@@ -2,10 +2,12 @@
 //!
 //! Records go out in order; before a step's end goes its log, so that a reader who sees the end has all of it.
 
+use super::times::Times;
 use crate::task::dir::TaskDir;
 use protocol::{
     StepNumber,
     journal::{self, MAX_RECORD, Record, TaskEvent},
+    marks::Marks,
     stream::{Acknowledged, Chunk, Item, MAX_BODY, MAX_CHUNK, encode},
 };
 use rustix::{
@@ -44,6 +46,7 @@ pub(crate) struct Outbox {
     next_record: u64,
     journal_is_broken: bool,
     logs: BTreeMap<StepNumber, Log>,
+    times: Times,
     /// Steps whose log may grow at any moment. The others get more only from background processes.
     growing: BTreeSet<StepNumber>,
 }
@@ -67,7 +70,7 @@ pub(crate) struct Draft {
 
 #[derive(Debug)]
 enum Piece {
-    Log { spool: Arc<File>, chunk: Chunk },
+    Log { spool: Arc<File>, chunk: Chunk, marks: Marks },
     Lost { lost: Range<u64>, chunk: Chunk },
     Record(Record),
 }
@@ -88,6 +91,7 @@ impl Outbox {
             (*step, Log { sent: *sent, punched: *sent, ..Log::default() })
         };
         let mut outbox = Self {
+            times: Times::of(dir.clone()),
             dir,
             journal: None,
             journal_offset: 0,
@@ -184,16 +188,15 @@ impl Outbox {
     fn take_log(&mut self, step: StepNumber, until: u64, draft: &mut Draft) -> io::Result<()> {
         let Some(log) = self.log(step)? else { return Ok(()) };
         let Some(spool) = log.spool.clone() else { return Ok(()) };
-        let end = spool.metadata()?.len().min(until);
+        let (end, sent) = (spool.metadata()?.len().min(until), log.sent);
+        if sent < end {
+            let logs = &self.logs;
+            self.times.read(|step| logs.get(&step).map_or(0, |log| log.sent));
+        }
+        let (Some(log), times) = (self.logs.get_mut(&step), &mut self.times) else { return Ok(()) };
         while log.sent < end && draft.has_room() {
-            let is_lost = log.lost.contains(&log.sent);
-            let end = if is_lost { end.min(log.lost.end) } else { end };
-            let most = (end - log.sent).min((MAX_RAW - draft.raw).min(MAX_CHUNK) as u64);
-            let length = u32::try_from(most).expect("a chunk is shorter than 4 GiB");
-            let chunk = Chunk { step, offset: log.sent, length };
-            let (spool, lost) = (spool.clone(), log.lost.clone());
-            draft.push(if is_lost { Piece::Lost { lost, chunk } } else { Piece::Log { spool, chunk } });
-            log.sent += most;
+            let room = (MAX_RAW - draft.raw).min(MAX_CHUNK) as u64;
+            draft.push(log.piece(step, &spool, (end - log.sent).min(room), times));
         }
         Ok(())
     }
@@ -223,6 +226,20 @@ impl Outbox {
         self.journal_offset += used as u64;
         self.next_record += u64::from(record.is_some());
         Ok(record)
+    }
+}
+
+impl Log {
+    /// The next piece, of at most so many bytes. What is lost has no times any more.
+    fn piece(&mut self, step: StepNumber, spool: &Arc<File>, most: u64, times: &mut Times) -> Piece {
+        let (offset, lost) = (self.sent, self.lost.clone());
+        let is_lost = lost.contains(&offset);
+        let most = if is_lost { most.min(lost.end - offset) } else { most };
+        let (marks, most) = times.take(step, offset, most);
+        let length = u32::try_from(most).expect("a chunk is shorter than 4 GiB");
+        let chunk = Chunk { step, offset, length };
+        self.sent += most;
+        if is_lost { Piece::Lost { lost, chunk } } else { Piece::Log { spool: spool.clone(), chunk, marks } }
     }
 }
 
@@ -262,19 +279,19 @@ impl Draft {
 
 impl Piece {
     fn item(self, raw: &mut Vec<u8>) -> io::Result<Item> {
-        let chunk = match self {
+        let (chunk, marks) = match self {
             Self::Record(record) => return Ok(Item::Record(record)),
-            Self::Log { spool, chunk } => {
+            Self::Log { spool, chunk, marks } => {
                 raw.resize(chunk.length as usize, 0);
                 spool.read_exact_at(raw, chunk.offset)?;
-                chunk
+                (chunk, marks)
             }
             Self::Lost { lost, chunk } => {
                 tell_loss(&lost, chunk, raw);
-                chunk
+                (chunk, Marks::default())
             }
         };
-        Ok(Item::Log { chunk, frame: compressed(raw)? })
+        Ok(Item::Log { chunk, marks, frame: compressed(raw)? })
     }
 }
 
@@ -346,7 +363,7 @@ fn tell_loss(lost: &Range<u64>, chunk: Chunk, raw: &mut Vec<u8>) {
     raw.extend((chunk.offset..chunk.offset + u64::from(chunk.length)).map(byte_at));
 }
 
-fn read_some(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_some(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len().saturating_sub(offset).min(most as u64);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(most)];
     let read = file.read_at(&mut bytes, offset)?;

@@ -40,6 +40,8 @@ pub(super) struct Conversation {
     has_connected: bool,
     /// Whether the one that is connected knows what only newer ones are told.
     follows: bool,
+    /// Whether it notes when log bytes are written.
+    notes_times: bool,
 }
 
 impl Conversation {
@@ -147,9 +149,10 @@ impl TaskActor {
         let is_proven = self.conversation.line.as_ref().is_some_and(|(proven, _)| *proven == number);
         let is_candidate = self.conversation.candidates.contains_key(&number);
         match frame {
-            ToLaunchAgent::Hello { version, key, holds_task, begun, follows } => {
+            ToLaunchAgent::Hello { version, key, holds_task, begun, follows, notes_times } => {
                 self.prove(number, version, &key.0)?;
                 self.conversation.follows = follows;
+                self.conversation.notes_times = notes_times;
                 self.greet(holds_task, begun, ctx);
             }
             _ if is_candidate => return Err("it did not say hello first".to_owned()),
@@ -250,6 +253,9 @@ impl TaskActor {
         let mut descriptors = vec![spec.descriptor()?, self.dir.open_agent_journal()?.into()];
         descriptors.extend(self.tree(&spec.source)?);
         let mut frames = vec![(ToTaskAgent::Task { version: VERSION }, descriptors)];
+        if self.conversation.notes_times {
+            frames.push((ToTaskAgent::Times, vec![self.dir.open_times()?.into()]));
+        }
         let steps: Vec<u32> = (1..=spec.steps).collect();
         for some in steps.chunks(MAX_DESCRIPTORS) {
             let spools = some.iter().map(|step| self.dir.open_spool(StepNumber(*step)).map(OwnedFd::from));

@@ -6,6 +6,7 @@
 //!     task.jsonl              the TaskActor's journal
 //!     agent.jsonl             the task-agent's journal, through an append-only descriptor
 //!     steps/NNN.log           masked output of each step, through append-only descriptors; 000 is the host's own
+//!     times                   when the bytes of those were written, through an append-only descriptor
 //!     crashes                 a line for each crash of a launch-agent that the task was present at
 //!     output.log              what the task-agent's process itself says on stderr
 //!     engine.log              what the engine of the job's own says
@@ -134,6 +135,16 @@ impl TaskDir {
     /// For appending only, made if missing: what is handed to the task-agent.
     pub(crate) fn open_spool(&self, step: StepNumber) -> io::Result<File> {
         append_only(&self.spool(step))
+    }
+
+    /// When the bytes of all spools were written.
+    pub(crate) fn times(&self) -> PathBuf {
+        self.path.join("times")
+    }
+
+    /// For appending only, made if missing: what is handed to the task-agent.
+    pub(crate) fn open_times(&self) -> io::Result<File> {
+        append_only(&self.times())
     }
 
     /// For appending only, made if missing: what is handed to the task-agent.

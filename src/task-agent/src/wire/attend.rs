@@ -148,6 +148,7 @@ impl Line<'_> {
             holds_task,
             begun,
             follows: true,
+            notes_times: true,
         };
         Ok(self.connection.send(&encode(&hello)?, &[])?)
     }
@@ -212,6 +213,11 @@ impl Line<'_> {
         self.heard = true;
         match frame {
             ToTaskAgent::Task { version } => self.take_task(version, descriptors)?,
+            ToTaskAgent::Times => {
+                if let Some(arriving) = &mut self.arriving {
+                    arriving.take_times(descriptors.into_iter().next().map(File::from));
+                }
+            }
             ToTaskAgent::StepLogs { first } => {
                 let Some(arriving) = &mut self.arriving else { return Ok(()) };
                 arriving.take_spools(first, descriptors).map_err(hopeless)?;

@@ -1,6 +1,6 @@
 //! The task on its way in: the spec first, then a spool for each step. Only the whole of it counts.
 
-use crate::spool::Spools;
+use crate::{spool::Spools, times::Times};
 use protocol::{ids::StepNumber, task::TaskSpec};
 use std::{
     fs::File,
@@ -28,6 +28,7 @@ pub(super) struct Arriving {
     journal: File,
     tree: Option<OwnedFd>,
     spools: Vec<File>,
+    times: Option<File>,
 }
 
 /// A task that cannot be taken over.
@@ -57,7 +58,7 @@ impl Arriving {
         };
         let spec = read_spec(spec.into())?;
         let spools = Vec::with_capacity(spec.steps.len());
-        Ok(Self { spec, journal: journal.into(), tree: descriptors.next(), spools })
+        Ok(Self { spec, journal: journal.into(), tree: descriptors.next(), spools, times: None })
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -65,8 +66,12 @@ impl Arriving {
     }
 
     pub(super) fn deliver(self, make: impl FnOnce(Vec<File>) -> Spools) -> Delivered {
-        let Self { spec, journal, tree, spools } = self;
-        Delivered { spec, journal, tree, spools: Arc::new(make(spools)) }
+        let Self { spec, journal, tree, spools, times } = self;
+        Delivered { spec, journal, tree, spools: Arc::new(make(spools).timed(Times::new(times))) }
+    }
+
+    pub(super) fn take_times(&mut self, file: Option<File>) {
+        self.times = file;
     }
 
     pub(super) fn take_spools(

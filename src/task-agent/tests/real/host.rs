@@ -29,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) spec: TaskSpec,
     pub(crate) invitation: Invitation,
     pub(crate) tree: Option<OwnedFd>,
+    /// Whether it is told where to note times.
+    pub(crate) wants_times: bool,
     listener: Option<Listener>,
     connection: Option<Connection>,
     child: Option<Child>,
@@ -114,7 +116,16 @@ impl Host {
         };
         let listener = Some(Listener::bind(&invitation.socket).unwrap());
         let spec = spec(steps);
-        Self { directory, spec, invitation, tree: None, listener, connection: None, child: None }
+        Self {
+            directory,
+            spec,
+            invitation,
+            tree: None,
+            wants_times: false,
+            listener,
+            connection: None,
+            child: None,
+        }
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -172,12 +183,19 @@ impl Host {
         let descriptors: Vec<BorrowedFd<'_>> =
             [spec.as_fd(), journal.as_fd()].into_iter().chain(self.tree.as_ref().map(AsFd::as_fd)).collect();
         self.send(&ToTaskAgent::Task { version: VERSION }, &descriptors);
+        if self.wants_times {
+            self.send(&ToTaskAgent::Times, &[append_only(&self.times()).as_fd()]);
+        }
         let steps: Vec<_> = (1..).map(StepNumber).take(self.spec.steps.len()).collect();
         for chunk in steps.chunks(MAX_DESCRIPTORS) {
             let spools: Vec<_> = chunk.iter().map(|step| append_only(&self.spool(*step))).collect();
             let spools: Vec<_> = spools.iter().map(AsFd::as_fd).collect();
             self.send(&ToTaskAgent::StepLogs { first: chunk[0] }, &spools);
         }
+    }
+
+    pub(crate) fn times(&self) -> PathBuf {
+        self.directory.path().join("times")
     }
 
     pub(crate) fn spools(&self) -> PathBuf {

@@ -1,7 +1,12 @@
 //! Spools that are full.
 
 use crate::host::{Host, run, until};
-use protocol::{frame::ToTaskAgent, ids::StepNumber, status::Outcome};
+use protocol::{
+    frame::ToTaskAgent,
+    ids::StepNumber,
+    marks::{NOTED_LENGTH, Noted},
+    status::Outcome,
+};
 use std::{path::PathBuf, process::Command};
 
 const STEP: StepNumber = StepNumber(1);
@@ -24,6 +29,31 @@ fn output_waits_for_room_and_nothing_is_lost() {
     }
     let left = host.finish();
     assert_eq!(left.log(1), whole);
+}
+
+#[test]
+fn when_output_came_is_noted_beside_the_spools_where_the_launch_agent_says() {
+    let wait = |gate| format!("until [ -e ~/{gate} ]; do sleep 0.01; done");
+    let steps = [format!("echo one; {}; echo two", wait("go")), "echo other".to_owned()];
+    let mut host = Host::new(steps.iter().map(|step| run(step)).collect());
+    host.wants_times = true;
+    let host = host.begun();
+    let noted = || {
+        let bytes = std::fs::read(host.times()).unwrap();
+        let notes = bytes.chunks(NOTED_LENGTH).map(|note| Noted::from_bytes(note.try_into().unwrap()));
+        notes.map(|note| (note.step.0, note.mark.offset, note.mark.ms)).collect::<Vec<_>>()
+    };
+    host.wait_for_log(1, "one\n");
+    let seen = std::time::Instant::now();
+    let [(1, 0, first)] = noted()[..] else { panic!("{:?}", noted()) };
+    until("more than the spacing of marks", || seen.elapsed().as_millis() > 300);
+    std::fs::write(host.root().join("go"), "").unwrap();
+    host.wait_for_log(1, "one\ntwo\n");
+    host.wait_for_log(2, "other\n");
+    let all = noted();
+    let [(1, 0, _), (1, 4, second), (2, 0, other)] = all[..] else { panic!("{all:?}") };
+    assert!(second >= first + 300 && other < second, "{all:?}");
+    host.finish();
 }
 
 #[test]

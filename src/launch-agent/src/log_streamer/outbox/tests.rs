@@ -3,7 +3,11 @@
 use super::*;
 use crate::task::dir::TaskDir;
 use proptest::prelude::*;
-use protocol::{Outcome, StepStatus, TaskId, invariants, stream::decode};
+use protocol::{
+    Outcome, StepStatus, TaskId, invariants,
+    marks::{MAX_MARKS, Mark, Noted},
+    stream::decode,
+};
 use std::{io::Write, os::unix::fs::MetadataExt, path::PathBuf};
 use uuid::Uuid;
 
@@ -19,6 +23,7 @@ struct Files {
 struct Stored {
     logs: BTreeMap<StepNumber, Vec<u8>>,
     chunks: Vec<Chunk>,
+    marks: Vec<(StepNumber, Mark)>,
     records: Vec<Record>,
 }
 
@@ -28,9 +33,10 @@ impl Stored {
         for item in decode(body).unwrap() {
             match item {
                 Item::Record(record) => self.records.push(record),
-                Item::Log { chunk, frame } => {
+                Item::Log { chunk, frame, marks } => {
                     let raw = zstd::bulk::decompress(&frame, MAX_CHUNK).unwrap();
                     self.logs.entry(chunk.step).or_default().extend(raw);
+                    self.marks.extend(marks.from_start(chunk.offset).map(|mark| (chunk.step, mark)));
                     self.chunks.push(chunk);
                 }
             }
@@ -59,6 +65,27 @@ impl Files {
         let record = Record { seq: self.next, at_ms: 0, event };
         self.next += 1;
         self.journal(record.to_line().as_bytes());
+    }
+
+    /// As a task-agent does it: the times first.
+    fn write_at(&self, step: u32, ms: u32, text: &[u8]) {
+        let offset = std::fs::metadata(self.spool(step)).map_or(0, |spool| spool.len());
+        self.note(step, offset, ms);
+        self.write(step, text);
+    }
+
+    fn note(&self, step: u32, offset: u64, ms: u32) {
+        let noted = Noted { step: StepNumber(step), mark: Mark { offset, ms } };
+        self.times(&noted.to_bytes());
+    }
+
+    fn times(&self, bytes: &[u8]) {
+        self.dir.open_times().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn marks(&self, step: u32) -> Vec<(u64, u32)> {
+        let of = self.stored.marks.iter().filter(|(of, _)| of.0 == step);
+        of.map(|(_, mark)| (mark.offset, mark.ms)).collect()
     }
 
     fn journal(&self, bytes: &[u8]) {
@@ -267,6 +294,61 @@ fn bytes_that_were_given_back_are_told_as_lost_in_one_line_where_they_are_wanted
     assert!(log[..100].iter().chain(&log[log.len() - 10..]).all(|byte| *byte == b'x'));
 }
 
+#[test]
+fn times_go_out_with_their_bytes_once_also_where_their_reader_is_born_again() {
+    let mut files = Files::new();
+    files.started(1);
+    files.write(2, b"");
+    files.write_at(1, 0, b"one\n");
+    files.write(1, b"at once\n");
+    files.write_at(2, 7, b"beside\n");
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Growing);
+    files.write_at(1, 1500, b"two\n");
+    files.write_at(1, 1700, b"three\n");
+    let mut reborn = files.outbox();
+    files.send(&mut reborn, Look::Growing);
+    files.write_at(1, 9000, b"four\n");
+    files.send(&mut reborn, Look::Growing);
+    assert_eq!(files.log(1), b"one\nat once\ntwo\nthree\nfour\n");
+    assert_eq!(files.marks(1), [(0, 0), (12, 1500), (16, 1700), (22, 9000)]);
+    assert_eq!(files.marks(2), []);
+    files.started(2);
+    files.send(&mut reborn, Look::Growing);
+    assert_eq!(files.marks(2), [(0, 7)], "a step's times wait for its log");
+}
+
+#[test]
+fn a_log_that_waited_long_is_cut_so_that_all_its_times_go_with_it() {
+    let mut files = Files::new();
+    files.started(1);
+    let count = 2 * MAX_MARKS + 9;
+    (0..count).for_each(|at| files.note(1, 3 * at as u64, 100 * at as u32));
+    files.write(1, &b"ab\n".repeat(count));
+    let mut outbox = files.outbox();
+    files.send(&mut outbox, Look::Growing);
+    assert_eq!((files.marks(1).len(), files.stored.chunks.len()), (count, 3));
+    assert_eq!(files.log(1).len(), 3 * count);
+}
+
+#[test]
+fn a_task_whose_times_are_noted_nowhere_or_of_steps_that_it_has_not_is_sent_all_the_same() {
+    for steps in [&[][..], &[7], &[0]] {
+        let mut files = Files::new();
+        files.started(1);
+        files.write(0, b"host\n");
+        steps.iter().for_each(|step| files.note(*step, 0, 5));
+        files.write_at(1, 5, b"said\n");
+        if steps.is_empty() {
+            std::fs::remove_file(files.dir.times()).unwrap();
+        }
+        let mut outbox = files.outbox();
+        files.send(&mut outbox, Look::Growing);
+        assert_eq!((files.log(0), files.log(1)), (&b"host\n"[..], &b"said\n"[..]));
+        assert!(files.stored.marks.is_empty(), "nothing is read past a lie");
+    }
+}
+
 /// What a job could make of the journal's bytes: records that lie, and no records at all.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let step = || prop_oneof![0..4_u32, any::<u32>()].prop_map(StepNumber);
@@ -305,5 +387,24 @@ proptest! {
             prop_assert!(log.starts_with(files.log(step)), "what is sent is what was written");
         }
         prop_assert!(outbox.logs.len() <= 4 && outbox.growing.len() <= 4, "no step is invented");
+    }
+
+    #[test]
+    fn no_times_are_too_hostile_to_send_the_logs(
+        notes in prop::collection::vec((0..3_u32, 0..40_u64, any::<u16>()), 0..60),
+        garbage: Vec<u8>,
+        log in prop::collection::vec(any::<u8>(), 0..50),
+    ) {
+        let mut files = Files::new();
+        files.started(1);
+        files.write(1, &log);
+        notes.iter().for_each(|(step, offset, ms)| files.note(*step, *offset, (*ms).into()));
+        files.times(&garbage);
+        let mut outbox = files.outbox();
+        files.send(&mut outbox, Look::Everywhere);
+        prop_assert_eq!(files.log(1), &log[..]);
+        let marks = files.marks(1);
+        prop_assert!(marks.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1));
+        prop_assert!(marks.iter().all(|(offset, _)| *offset < log.len() as u64));
     }
 }
