@@ -20,7 +20,7 @@ mod outgoing;
 mod paging;
 mod people;
 mod project;
-mod queue;
+pub(crate) mod queue;
 mod rerun;
 mod runner;
 mod schedules;

@@ -13,7 +13,9 @@
 //! POST /session                   the operator's token or one's own, once; then a cookie
 //! /sign-in/oidc[/callback]        to the provider where people sign in, and back from it
 //! POST /sign-out
-//! POST /pipelines/{id}/cancel, /workflows/{id}/cancel, /workflows/{id}/rerun, /workflows/{id}/approve/{job}
+//! POST /pipelines/{id}/cancel, /workflows/{id}/cancel, /workflows/{id}/rerun, /workflows/{id}/approve/{job},
+//!      /workflows/{id}/release/{job}
+//! POST /settings/{organization}   what an admin changes there
 //! /welcome/{key}                  who the first admin is, once
 //! ```
 //!
@@ -38,7 +40,7 @@ mod words;
 
 pub(crate) use job::in_url;
 
-use actix_web::web::{ServiceConfig, get, post};
+use actix_web::web::{FormConfig, ServiceConfig, get, post, resource};
 
 /// The one stylesheet, in every page.
 pub(crate) const STYLE: &str = include_str!("../assets/page.css");
@@ -60,12 +62,18 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/tasks/{task}/steps/{step}/raw", get().to(raw::log))
         .route("/runners", get().to(runners::page))
         .route("/settings", get().to(settings::all))
-        .route("/settings/{organization:.+}", get().to(settings::page))
+        .service(
+            resource("/settings/{organization:.+}")
+                .app_data(FormConfig::default().limit(settings::LONGEST_FORM))
+                .route(get().to(settings::page))
+                .route(post().to(settings::change)),
+        )
         .route("/insights/{project:.+}", get().to(insights::page))
         .route("/pipelines/{pipeline}/cancel", post().to(acts::cancel))
         .route("/workflows/{workflow}/cancel", post().to(acts::cancel_workflow))
         .route("/workflows/{workflow}/rerun", post().to(acts::rerun))
         .route("/workflows/{workflow}/approve/{job}", post().to(acts::approve))
+        .route("/workflows/{workflow}/release/{job}", post().to(acts::release))
         .route("/session", post().to(session::open))
         .route("/sign-in/oidc", get().to(sign_in::begin))
         .route("/sign-in/oidc/callback", get().to(sign_in::back))

@@ -50,7 +50,8 @@ async fn rule(
     ruled(&plane, &caller.who, &project, *rules).await
 }
 
-async fn ruled(
+/// Sets a project's part in the queue, and tells of it.
+pub(crate) async fn ruled(
     plane: &Plane,
     who: &Who,
     project: &str,

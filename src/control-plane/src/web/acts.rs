@@ -12,7 +12,7 @@ use crate::{
     refusal::Refusal,
 };
 use actix_web::{HttpResponse, http::header, web};
-use protocol::{JobId, PipelineId, WorkflowId};
+use protocol::{JobId, PipelineId, WorkflowId, api::ReleaseStatus};
 use serde::Deserialize;
 use store::Belonging;
 
@@ -94,6 +94,29 @@ pub(crate) async fn approve(
     let pipeline = pipeline_of(&plane, workflow).await?;
     plane.answer((workflow, job), Answer::Approved, (&who, None)).await?;
     plane.tell_of_run(&who, Deed::Approved, Belonging::Job(job.0)).await?;
+    Ok(back(pipeline))
+}
+
+/// How a release ended.
+#[derive(Deserialize)]
+pub(crate) struct ReleaseForm {
+    status: ReleaseStatus,
+    /// Why it failed.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// `POST /workflows/{id}/release/{job}`.
+pub(crate) async fn release(
+    Posted { who, form, .. }: Posted<TheApproval, ReleaseForm>,
+    plane: web::Data<Plane>,
+    path: web::Path<(WorkflowId, JobId)>,
+) -> Result<HttpResponse, NoPage> {
+    let (workflow, job) = path.into_inner();
+    let pipeline = pipeline_of(&plane, workflow).await?;
+    let answer = Answer::Released(form.status, form.reason);
+    plane.answer((workflow, job), answer, (&who, None)).await?;
+    plane.tell_of_run(&who, Deed::Released, Belonging::Job(job.0)).await?;
     Ok(back(pipeline))
 }
 

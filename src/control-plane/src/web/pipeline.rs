@@ -66,8 +66,9 @@ struct Line {
     status_text: String,
     /// What people should know beside that.
     note: String,
-    /// For somebody's approval.
+    /// For somebody's approval, or for their word how its release ended.
     waits: bool,
+    releases: bool,
     requires: String,
     has_tasks: bool,
     parallel: bool,
@@ -213,6 +214,7 @@ impl Line {
             status_text: status(job.status),
             note: note(&job),
             waits: job.kind == Kind::Approval && job.status == JobStatus::OnHold,
+            releases: job.kind == Kind::Release && job.status == JobStatus::OnHold,
             requires: job.requires.iter().map(Requirement::shown).collect::<Vec<_>>().join(", "),
             has_tasks: !job.tasks.is_empty(),
             parallel: job.tasks.len() > 1,
@@ -236,7 +238,7 @@ fn note(job: &JobView) -> String {
         (Some(answer), _) => answer,
         (None, _) if job.inherited => "kept".to_owned(),
         (None, JobStatus::OnHold) => match &job.plan {
-            Some(plan) => format!("waits for the end of {plan}, by roundhouse release"),
+            Some(plan) => format!("waits for the end of {plan}, told here or by roundhouse release"),
             None => "waits for an approval here or by roundhouse approve".to_owned(),
         },
         (None, _) => job.reason.clone().unwrap_or_default(),

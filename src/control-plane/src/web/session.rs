@@ -6,8 +6,9 @@
 
 use super::response::{Entrance, NoPage, turned_away};
 use crate::{
-    api::may::{Anything, May, Named, Subject, View},
+    api::may::{Act, Anything, May, Named, Needs, Subject, View},
     audit::Deed,
+    bodies::Room,
     plane::{
         Plane,
         people::{Right, Who},
@@ -39,12 +40,14 @@ pub(crate) struct Reading<S> {
     _of: PhantomData<S>,
 }
 
-/// A form that a visitor posted from a page that was shown to them, and who may act on this.
+/// A form that a visitor posted from a page that was shown to them, and who has the right to that: to act, if nothing else is
+/// said.
 #[derive(Debug)]
-pub(crate) struct Posted<S, F> {
+pub(crate) struct Posted<S, F, R = Act> {
     pub(crate) who: Who,
     pub(crate) form: F,
-    _of: PhantomData<S>,
+    _room: Room,
+    _needs: PhantomData<(R, S)>,
 }
 
 /// A form that says nothing but that it was posted.
@@ -268,22 +271,23 @@ impl<S: Subject> FromRequest for Reading<S> {
     }
 }
 
-impl<S: Subject, F: DeserializeOwned + 'static> FromRequest for Posted<S, F> {
+impl<S: Subject, F: DeserializeOwned + 'static, R: Needs> FromRequest for Posted<S, F, R> {
     type Error = NoPage;
     type Future = Pin<Box<dyn Future<Output = Result<Self, NoPage>>>>;
 
     fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
         let (plane, of) = (plane(request), S::of(&Named::of(request)));
         let (key, form) = (form_key(request), web::Form::<Keyed<F>>::from_request(request, body));
-        let visitor = signed_in(request, &plane).map(|(who, _)| who);
+        let visitor = signed_in(request, &plane).map(|(who, _)| (who, plane.bodies.admit(request)));
         Box::pin(async move {
-            let who = visitor.ok_or_else(|| SignIn::Needed(Entrance::of(&plane, "/")))?;
-            plane.allow(&who, Right::Act, &of).await?;
+            let (who, room) = visitor.ok_or_else(|| SignIn::Needed(Entrance::of(&plane, "/")))?;
+            plane.allow(&who, R::RIGHT, &of).await?;
+            let room = room?;
             let form = form.await.map_err(|error| Refusal::Bad(format!("the form: {error}")))?.into_inner();
             if !are_same(&hash(&form.key), &hash(&key)) {
                 return Err(stale().into());
             }
-            Ok(Self { who, form: form.form, _of: PhantomData })
+            Ok(Self { who, form: form.form, _room: room, _needs: PhantomData })
         })
     }
 }

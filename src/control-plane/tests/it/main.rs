@@ -42,6 +42,8 @@ mod outgoing;
 mod page;
 mod page_acts;
 #[cfg(test)]
+mod page_settings;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod pipelines;
