@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -85,38 +85,52 @@ pub fn git(directory: &Path, arguments: &[&str]) -> String {
 pub struct Http {
     /// Of the folder it serves.
     pub url: String,
-    calls: Arc<AtomicUsize>,
+    heard: Arc<Heard>,
+}
+
+/// What came so far.
+#[derive(Debug, Default)]
+struct Heard {
+    packs: AtomicUsize,
+    /// Paths, and what was shown there.
+    shown: Mutex<Vec<(String, String)>>,
 }
 
 impl Http {
     /// Serves the repositories of a folder.
     pub fn serve(folder: &Path) -> Self {
-        Self::serve_to(folder, None)
+        Self::serve_to(folder, &[])
     }
 
-    /// The same to whoever shows this `Authorization`, or to everybody.
-    pub fn serve_to(folder: &Path, shown: Option<&'static str>) -> Self {
+    /// The same to whoever shows one of these as `Authorization`; of none, to everybody.
+    pub fn serve_to(folder: &Path, shown: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
-        let (folder, calls) = (folder.to_owned(), Arc::new(AtomicUsize::new(0)));
-        let counted = calls.clone();
+        let (folder, heard) = (folder.to_owned(), Arc::new(Heard::default()));
+        let hearing = heard.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (folder, counted) = (folder.clone(), counted.clone());
-                thread::spawn(move || answer(&stream, (&folder, shown), &counted));
+                let (folder, hearing) = (folder.clone(), hearing.clone());
+                thread::spawn(move || answer(&stream, (&folder, shown), &hearing));
             }
         });
-        Self { url, calls }
+        Self { url, heard }
     }
 
     /// How many packs were asked for so far.
     pub fn packs(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        self.heard.packs.load(Ordering::SeqCst)
+    }
+
+    /// What was shown at paths that begin like this.
+    pub fn shown_at(&self, path: &str) -> Vec<String> {
+        let shown = self.heard.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.iter().filter(|(at, _)| at.starts_with(path)).map(|(_, shown)| shown.clone()).collect()
     }
 }
 
 /// One call, by the rules of CGI.
-fn answer(stream: &TcpStream, (folder, shown): (&Path, Option<&str>), packs: &AtomicUsize) -> Option<()> {
+fn answer(stream: &TcpStream, (folder, shown): (&Path, &[&str]), heard: &Heard) -> Option<()> {
     let mut input = BufReader::new(stream);
     let mut line = String::new();
     input.read_line(&mut line).ok()?;
@@ -126,11 +140,15 @@ fn answer(stream: &TcpStream, (folder, shown): (&Path, Option<&str>), packs: &At
     let mut command = Command::new("git");
     command.arg("http-backend").env("GIT_PROJECT_ROOT", folder).env("GIT_HTTP_EXPORT_ALL", "1");
     command.env("REQUEST_METHOD", &method).env("PATH_INFO", path).env("QUERY_STRING", query);
-    let (mut length, mut is_let_in) = (0, shown.is_none());
+    let (mut length, mut is_let_in) = (0, shown.is_empty());
     for header in input.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
         let (name, value) = header.split_once(':')?;
         match (name.to_ascii_lowercase().as_str(), value.trim()) {
-            ("authorization", value) => is_let_in |= shown == Some(value),
+            ("authorization", value) => {
+                is_let_in |= shown.contains(&value);
+                let mut all = heard.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push((path.to_owned(), value.to_owned()));
+            }
             ("content-length", value) => length = value.parse().ok()?,
             ("content-type", value) => drop(command.env("CONTENT_TYPE", value)),
             ("git-protocol", value) => drop(command.env("GIT_PROTOCOL", value)),
@@ -147,7 +165,7 @@ fn answer(stream: &TcpStream, (folder, shown): (&Path, Option<&str>), packs: &At
     }
     // A list of references is asked for with the same call.
     if method == "POST" && (body.starts_with(b"0011command=fetch") || has(&body, b"command=fetch")) {
-        packs.fetch_add(1, Ordering::SeqCst);
+        heard.packs.fetch_add(1, Ordering::SeqCst);
     }
     let child =
         command.env("CONTENT_LENGTH", length.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -37,14 +37,21 @@ pub struct Recorder {
 struct Shared {
     calls: Vec<Call>,
     status: u16,
+    /// What it answers to a body.
+    answer: fn(&str) -> String,
 }
 
 impl Recorder {
     /// Starts one that answers with this status.
     pub fn answering(status: u16) -> Self {
+        Self::answering_with(status, |_| "{}".to_owned())
+    }
+
+    /// The same with what it answers to each body.
+    pub fn answering_with(status: u16, answer: fn(&str) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
-        let shared = Arc::new(Mutex::new(Shared { calls: Vec::new(), status }));
+        let shared = Arc::new(Mutex::new(Shared { calls: Vec::new(), status, answer }));
         let recorder = Self { url, shared };
         let recording = recorder.clone();
         thread::spawn(move || {
@@ -94,13 +101,14 @@ impl Recorder {
         input.read_exact(&mut body).ok()?;
         let (line, _) = line.trim().rsplit_once(' ')?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        let status = {
+        let (status, answer) = {
             let mut shared = self.locked();
-            let status = shared.status;
+            let (status, answer) = (shared.status, (shared.answer)(&body));
             shared.calls.push(Call { line: line.to_owned(), headers, body, status });
-            status
+            (status, answer)
         };
-        let mut output = stream;
-        write!(output, "HTTP/1.1 {status} -\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}").ok()
+        let (mut output, length) = (stream, answer.len());
+        write!(output, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{answer}")
+            .ok()
     }
 }

@@ -4,6 +4,7 @@
 
 mod failures;
 mod images;
+mod logins;
 mod registry;
 mod services;
 

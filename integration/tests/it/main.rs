@@ -20,6 +20,7 @@ mod killed;
 mod law6;
 mod laws;
 mod log_times;
+mod logins;
 mod mirrors;
 mod orbs;
 mod orphans;

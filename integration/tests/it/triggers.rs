@@ -135,7 +135,7 @@ const SHOWN: &str = "Basic eC1hY2Nlc3MtdG9rZW46YS10b2tlbg==";
 async fn a_configuration_behind_a_token_is_fetched_with_the_projects_and_the_job_has_none() {
     let fleet = Fleet::start(&["--allow-insecure-fetch"]).await;
     let repository = Repository::new(&fleet.rig.path("git"));
-    let http = Http::serve_to(&fleet.rig.path("git"), Some(SHOWN));
+    let http = Http::serve_to(&fleet.rig.path("git"), &[SHOWN]);
     let url = format!("{}/app.git", http.url);
     let config = format!(
         "version: 2.1\njobs: {{build: {{machine: true, resource_class: {CLASS}, steps: [run: {{name: it, command: env}}]}}}}\n"

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So much of an answer to what was posted is kept; of a longer one nothing.
-const KEPT: usize = 16 * 1024;
+/// So much of an answer to what was posted is kept; of a longer one nothing. GitHub describes the repository that a token
+/// is for in several thousand bytes.
+const KEPT: usize = 64 * 1024;
 /// The most bytes of an answer that is asked for.
 const LONGEST: usize = 512 * 1024;
 

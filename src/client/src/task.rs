@@ -21,6 +21,9 @@ use protocol::{
 use serde::Serialize;
 use std::fs::File;
 
+/// A task's spec may wait for a token of its own, which another party gives.
+const GIVEN_WITHIN_MS: u64 = 20_000;
+
 /// One lease of one task as the control plane sees it. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct TaskClient {
@@ -53,7 +56,7 @@ impl TaskClient {
 
     /// What to run.
     pub async fn config(&self) -> Result<TaskSpec, ClientError> {
-        self.get_json("/api/v2/task/config").send(&self.link).await?.fenced()?.read()
+        self.get_json("/api/v2/task/config").held(GIVEN_WITHIN_MS).send(&self.link).await?.fenced()?.read()
     }
 
     /// Asks leave to run user code.

@@ -5,7 +5,7 @@
 
 use crate::{
     engine::task::Millis,
-    outbound::{Outbound, Post},
+    outbound::{Outbound, Post, Reply},
     plane::token::{TokenHash, hash},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -21,7 +21,9 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
+use tokio::time::{sleep, timeout};
 
 /// What a sealed App begins with; no token has a line's end.
 const MARK: &str = "github app\n";
@@ -30,6 +32,13 @@ const GOOD_MS: Millis = 50 * 60 * 1000;
 /// GitHub takes no longer for one that asks, in seconds, and its clock may be behind ours.
 const ASKING: i64 = 9 * 60;
 const BEHIND: i64 = 60;
+/// How long a token for a task may take: its launch waits for that.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// So often it is asked for where GitHub has no answer, with a pause between.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
+/// All that a token for one repository may read. The second comes with each right of an App's.
+const READS: [&str; 2] = ["contents", "metadata"];
 
 /// Why there is no token, for whoever runs the control plane.
 pub(crate) type NoToken = String;
@@ -108,6 +117,26 @@ impl fmt::Debug for AppTokens {
 #[derive(Deserialize)]
 struct Given {
     token: String,
+    /// What it may do, and how far.
+    #[serde(default)]
+    permissions: HashMap<String, String>,
+    /// Not there where it is good for all that the App was installed for.
+    repositories: Option<Vec<Named>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    full_name: String,
+}
+
+impl Given {
+    /// Whether it reads this repository, and neither does more nor reads another.
+    fn is_for(&self, path: &str) -> bool {
+        let names = self.repositories.as_deref().unwrap_or_default();
+        let is_only = matches!(names, [only] if only.full_name.eq_ignore_ascii_case(path));
+        let reads = |(what, how): (&String, &String)| READS.contains(&&**what) && how == "read";
+        is_only && self.permissions.contains_key(READS[0]) && self.permissions.iter().all(reads)
+    }
 }
 
 impl AppTokens {
@@ -125,7 +154,7 @@ impl AppTokens {
         {
             return Ok(token.clone());
         }
-        let token = given(app, api, outbound, now_ms).await?;
+        let token = given(app, api, outbound, (now_ms, Vec::new())).await?.token;
         let mut kept = self.kept();
         kept.retain(|_, (_, until)| *until > now);
         kept.insert(known, (token.clone(), now + GOOD_MS));
@@ -137,31 +166,87 @@ impl AppTokens {
     }
 }
 
-async fn given(app: &GithubApp, api: &str, outbound: &dyn Outbound, now_ms: i64) -> Result<String, NoToken> {
+/// A new one that reads the repository at this path of the App's host and nothing else, for all its hour.
+pub(crate) async fn for_one_repository(
+    app: &GithubApp,
+    api: &str,
+    outbound: &dyn Outbound,
+    (path, now_ms): (&str, i64),
+) -> Result<String, NoToken> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let body = json!({ "repositories": [name], "permissions": { READS[0]: "read" } }).to_string();
+    let giving = given(app, api, outbound, (now_ms, body.into_bytes()));
+    let slow = |_| format!("the GitHub App {} gives no token within {} s", app.id, PATIENCE.as_secs());
+    let given = timeout(PATIENCE, giving).await.map_err(slow)??;
+    if !given.is_for(path) {
+        return Err(format!("the GitHub App {} gives no token that reads {path} and nothing else", app.id));
+    }
+    Ok(given.token)
+}
+
+/// One for all that the App may, unless the body asks for less.
+async fn given(
+    app: &GithubApp,
+    api: &str,
+    outbound: &dyn Outbound,
+    (now_ms, body): (i64, Vec<u8>),
+) -> Result<Given, NoToken> {
     let (api, installation) = (api.trim_end_matches('/'), app.installation);
-    let post = Post {
-        url: format!("{api}/app/installations/{installation}/access_tokens"),
-        headers: vec![
-            ("Authorization", format!("Bearer {}", asking(app, now_ms)?)),
-            ("Accept", "application/vnd.github+json".to_owned()),
-            ("X-GitHub-Api-Version", "2022-11-28".to_owned()),
-        ],
-        body: Vec::new(),
-        verify_tls: true,
-    };
+    let mut headers = vec![
+        ("Authorization", format!("Bearer {}", asking(app, now_ms)?)),
+        ("Accept", "application/vnd.github+json".to_owned()),
+        ("X-GitHub-Api-Version", "2022-11-28".to_owned()),
+    ];
+    // Who asks for all comes again later; a task's launch waits here.
+    let tries = if body.is_empty() { 1 } else { TRIES };
+    if !body.is_empty() {
+        headers.push(("Content-Type", "application/json".to_owned()));
+    }
+    let url = format!("{api}/app/installations/{installation}/access_tokens");
+    let post = Post { url, headers, body, verify_tls: true };
     let refused = |why: String| format!("the GitHub App {} gives no token: {why}", app.id);
-    let reply = outbound.post(&post).await.map_err(refused)?;
+    let reply = answered(&post, outbound, tries).await.map_err(refused)?;
     if reply.status != 201 {
         let said: String = reply.body.chars().filter(|c| !c.is_control()).take(300).collect();
         return Err(refused(format!("status {}: {said}", reply.status)));
     }
     let given: Result<Given, _> = serde_json::from_str(&reply.body);
-    given.map(|given| given.token).map_err(|_| refused("its answer has none".to_owned()))
+    let given = given.map_err(|_| refused("its answer has none".to_owned()))?;
+    let is_token = given.token.bytes().all(|byte| byte.is_ascii_graphic());
+    is_token.then_some(given).ok_or_else(|| refused("what it gives is none".to_owned()))
+}
+
+/// What comes of it, of several tries the last where the others were in vain.
+async fn answered(post: &Post, outbound: &dyn Outbound, tries: u32) -> Result<Reply, String> {
+    for _ in 1..tries {
+        match outbound.post(post).await {
+            Ok(reply) if reply.status < 500 && reply.status != 429 => return Ok(reply),
+            _ => sleep(PAUSE).await,
+        }
+    }
+    outbound.post(post).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_for_a_task_reads_its_repository_and_neither_does_more_nor_reads_another() {
+        let is_for = |permissions: serde_json::Value, names: &[&str]| {
+            let repositories: Vec<_> = names.iter().map(|name| json!({ "full_name": name })).collect();
+            let given = json!({ "token": "t", "permissions": permissions, "repositories": repositories });
+            serde_json::from_value::<Given>(given).unwrap().is_for("acme/app")
+        };
+        let reads = || json!({ "contents": "read", "metadata": "read" });
+        assert!(is_for(reads(), &["Acme/app"]));
+        assert!(!is_for(reads(), &["acme/app", "acme/other"]) && !is_for(reads(), &["eve/app"]));
+        assert!(!is_for(json!({ "contents": "write" }), &["acme/app"]));
+        assert!(!is_for(json!({ "contents": "read", "issues": "read" }), &["acme/app"]));
+        assert!(!is_for(json!({}), &["acme/app"]));
+        let all = serde_json::from_value::<Given>(json!({ "token": "t", "permissions": reads() })).unwrap();
+        assert!(!all.is_for("acme/app"), "one for all repositories says none");
+    }
 
     #[test]
     fn what_is_sealed_is_read_again_as_what_it_was() {

@@ -24,6 +24,7 @@ mod data_dir;
 mod engine;
 mod github_app;
 mod insights;
+mod logins;
 mod logs;
 mod oidc;
 mod outbound;

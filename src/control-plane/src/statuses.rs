@@ -12,7 +12,7 @@ use crate::{
 };
 use protocol::{
     repository,
-    webhook::{NewRepository, Provider, Statuses},
+    webhook::{JobsCheckOutWith, NewRepository, Provider, Statuses},
 };
 use slog::Logger;
 use store::{DueStatus, Outbox, ProjectId, RepositoryRow, Store, StoreError};
@@ -72,6 +72,9 @@ impl Plane {
         if new.token.as_ref().is_some_and(|token| !is_token(token)) {
             return bad("a token is 1 to 4096 letters, digits and marks in one line");
         }
+        if new.jobs_check_out_with == JobsCheckOutWith::Token && new.token.is_none() {
+            return bad("jobs are to check out with the project's token, and it is given none");
+        }
         if let Some(app) = &new.app {
             github_app::check(app).map_err(Refusal::Bad)?;
             if new.provider != Provider::Github || new.token.is_some() {
@@ -123,22 +126,32 @@ impl Plane {
         sealed: &[u8],
         (provider, url, api): (Provider, &str, Option<&str>),
     ) -> Result<String, NoToken> {
-        let bytes = self.vault.unseal_for(&bound(project), sealed).ok();
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        match text.and_then(Credential::read) {
-            Some(Credential::Token(token)) => Ok(token),
-            Some(Credential::App(app)) => {
-                let (nobody, nowhere) =
-                    ("this control plane calls nobody", "the repository's address names no host");
-                let outbound = self.rules.outbound.as_ref().ok_or(nobody)?;
-                let api = shape::api_of(provider, url, api).ok_or(nowhere)?;
+        match self.credential(project, sealed)? {
+            Credential::Token(token) => Ok(token),
+            Credential::App(app) => {
+                let (outbound, api) = self.api_at((provider, url, api))?;
                 let moment = self.clock.moment();
-                self.app_tokens.get(&app, &api, &**outbound, (moment.now, moment.wall_ms)).await
-            }
-            None => {
-                Err("the project's token was sealed with another key: name its repository again".to_owned())
+                self.app_tokens.get(&app, &api, outbound, (moment.now, moment.wall_ms)).await
             }
         }
+    }
+
+    /// What lets the control plane in at a repository's provider.
+    pub(crate) fn credential(&self, project: ProjectId, sealed: &[u8]) -> Result<Credential, NoToken> {
+        let bytes = self.vault.unseal_for(&bound(project), sealed).ok();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let unreadable = "the project's token was sealed with another key: name its repository again";
+        text.and_then(Credential::read).ok_or_else(|| unreadable.to_owned())
+    }
+
+    /// Who calls the provider of a repository, and where its API is.
+    pub(crate) fn api_at(
+        &self,
+        (provider, url, api): (Provider, &str, Option<&str>),
+    ) -> Result<(&dyn Outbound, String), NoToken> {
+        let (nobody, nowhere) = ("this control plane calls nobody", "the repository's address names no host");
+        let outbound = self.rules.outbound.as_ref().ok_or(nobody)?;
+        Ok((&**outbound, shape::api_of(provider, url, api).ok_or(nowhere)?))
     }
 
     /// Seals a repository's token, or the App that gives them out.

@@ -68,6 +68,7 @@ impl Plane {
         let row = RepositoryRow {
             project: id,
             token: self.sealed_token(id, &new),
+            jobs_check_out_with: new.jobs_check_out_with,
             statuses: new.statuses,
             api: new.api,
             url: new.url,
@@ -304,6 +305,7 @@ fn shown(project: String, row: RepositoryRow) -> Repository {
         pull_requests: row.pull_requests,
         forks: row.forks,
         has_token: row.token.is_some(),
+        jobs_check_out_with: row.jobs_check_out_with,
         statuses: row.statuses,
         api: row.api,
         created_ms: row.created_ms,

@@ -43,6 +43,7 @@ fn spec() -> TaskSpec {
         containers: None,
         is_setup: false,
         ssh: protocol::repository::Ssh::default(),
+        login: protocol::repository::Login::None,
         mirror: None,
     }
 }

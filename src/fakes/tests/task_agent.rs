@@ -56,6 +56,7 @@ fn spec(scripts: &[&str]) -> TaskSpec {
         containers: None,
         is_setup: false,
         ssh: protocol::repository::Ssh::default(),
+        login: protocol::repository::Login::None,
         mirror: None,
     }
 }

@@ -1,5 +1,8 @@
-//! A repository that jobs check out: its address, how much of it is fetched, and the keys that open it.
+//! A repository that jobs check out: its address, how much of it is fetched, and the keys and logins that open it.
 
+mod login;
+
+pub use login::Login;
 use serde::{Deserialize, Serialize};
 
 /// How much of a repository a checkout fetches.

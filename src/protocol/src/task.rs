@@ -3,7 +3,7 @@
 use crate::{
     ids::{Digest, Epoch, TaskId},
     image::Containers,
-    repository::{Method, Ssh},
+    repository::{Login, Method, Ssh},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub struct TaskSpec {
     /// The keys its steps write into its home.
     #[serde(default, skip_serializing_if = "Ssh::is_empty")]
     pub ssh: Ssh,
+    /// With which its checkouts are let in over https, at the address of its source alone.
+    #[serde(default, skip_serializing_if = "Login::is_none")]
+    pub login: Login,
     /// Names the copy of its repository that its host may keep for it and its like; none: it uses and makes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,

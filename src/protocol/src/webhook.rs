@@ -77,6 +77,30 @@ impl Statuses {
     }
 }
 
+/// What of a project lets its jobs in at its repository's server, when they check out over https.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobsCheckOutWith {
+    /// Nothing.
+    Nothing,
+    /// A token that the project's App gives out for each task: it reads this repository, for an hour, and nothing else.
+    #[default]
+    App,
+    /// The project's token itself, whatever else it may.
+    Token,
+}
+
+impl JobsCheckOutWith {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::App => "app",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// How a workflow or job stands, in words that every provider has or is given another for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -154,6 +178,9 @@ pub struct NewRepository {
     /// In its place, at GitHub: an App that gives out such tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<GithubApp>,
+    /// With what its jobs check it out over https.
+    #[serde(default)]
+    pub jobs_check_out_with: JobsCheckOutWith,
     /// Of what the provider is told.
     #[serde(default)]
     pub statuses: Statuses,
@@ -192,6 +219,9 @@ pub struct Repository {
     /// Whether the control plane has a token of the provider's for it.
     #[serde(default)]
     pub has_token: bool,
+    /// With what its jobs check it out over https.
+    #[serde(default)]
+    pub jobs_check_out_with: JobsCheckOutWith,
     /// Of what the provider is told.
     #[serde(default)]
     pub statuses: Statuses,

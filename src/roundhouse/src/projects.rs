@@ -30,6 +30,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
             forks,
             token_file,
             app,
+            jobs_check_out_with,
             statuses,
             api,
             connection,
@@ -43,6 +44,7 @@ pub(crate) fn projects(command: &ProjectCommand) -> Result<(), Failure> {
                 forks: (*forks).into(),
                 token: token_file.as_deref().map(secret).transpose()?,
                 app: app.read()?,
+                jobs_check_out_with: (*jobs_check_out_with).into(),
                 statuses: statuses.map(Into::into).unwrap_or_default(),
                 api: api.clone(),
             };

@@ -8,7 +8,7 @@ use crate::{
 };
 use protocol::{
     ResourceClass,
-    webhook::{Forks, Provider, Statuses},
+    webhook::{Forks, JobsCheckOutWith, Provider, Statuses},
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -34,6 +34,8 @@ pub struct RepositoryRow {
     pub sealed: Vec<u8>,
     /// The provider's token, sealed.
     pub token: Option<Vec<u8>>,
+    /// With what its jobs check it out over https.
+    pub jobs_check_out_with: JobsCheckOutWith,
     /// Of what the provider is told.
     pub statuses: Statuses,
     /// Where; none: at the repository's host.
@@ -46,7 +48,7 @@ impl RepositoryRow {
     /// In the place of the one that the project has.
     pub(crate) fn insert(&self, batch: &mut Batch) {
         const SQL: &str = "INSERT OR REPLACE INTO repositories (project, url, provider, class, pull_requests, forks, sealed, \
-                           token, statuses, api, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           token, jobs_check_out_with, statuses, api, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         if self.token.is_none() {
             statuses::remove(batch, self.project);
         }
@@ -60,6 +62,7 @@ impl RepositoryRow {
             .bind(self.forks.name())
             .bind(self.sealed.as_slice())
             .bind(self.token.as_deref())
+            .bind(self.jobs_check_out_with.name())
             .bind(self.statuses.name())
             .bind(self.api.as_deref())
             .bind(self.created_ms);
@@ -75,6 +78,7 @@ impl RepositoryRow {
             forks: word(row, "forks")?,
             sealed: row.try_get("sealed")?,
             token: row.try_get("token")?,
+            jobs_check_out_with: word(row, "jobs_check_out_with")?,
             statuses: word(row, "statuses")?,
             api: row.try_get("api")?,
             created_ms: row.try_get("created_ms")?,

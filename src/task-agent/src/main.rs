@@ -256,7 +256,8 @@ fn own_variables() -> impl Iterator<Item = (String, String)> {
 fn secrets(spec: &TaskSpec) -> Vec<String> {
     let secret = spec.environment.iter().filter(|variable| variable.secret);
     let keys = spec.ssh.checkout.iter().chain(&spec.ssh.keys).map(|key| key.private_key.trim().to_owned());
-    secret.map(|variable| variable.value.clone()).chain(spec.masks.iter().cloned()).chain(keys).collect()
+    let shown = keys.chain(spec.login.password().map(str::to_owned)).chain(spec.masks.iter().cloned());
+    secret.map(|variable| variable.value.clone()).chain(shown).collect()
 }
 
 type Done = OnceLock<Result<Outcome, JournalLost>>;

@@ -146,8 +146,9 @@ impl Sequence {
     }
 
     fn checkout<'a>(&'a self, path: Option<&'a str>, method: Method) -> Checkout<'a> {
-        let (source, ssh, own) = (&self.spec.source, &self.spec.ssh, &self.checked_out);
-        Checkout { path, method, source, tree: self.tree.as_ref().map(AsFd::as_fd), ssh, own }
+        let TaskSpec { source, ssh, login, .. } = &self.spec;
+        let (tree, own) = (self.tree.as_ref().map(AsFd::as_fd), &self.checked_out);
+        Checkout { path, method, source, tree, ssh, login, own }
     }
 
     fn built_in_end(&self, done: Result<(), StepError>, log: &mut StepLog) -> StepEnd {

@@ -10,6 +10,8 @@ use std::{
 
 /// Stands in for the public image of this name: bash and the usual tools; its user is `circleci`.
 pub(crate) const BASE: &str = "cimg/base:current";
+/// The same with git, and with busybox, which serves over http.
+pub(crate) const GIT: &str = "cimg/git:current";
 /// PostgreSQL, server and client, with the variables of the public image.
 pub(crate) const POSTGRES: &str = "cimg/postgres:15.10";
 
@@ -21,14 +23,32 @@ const SHELL: &str = "bash sh cat grep id mkdir sleep";
 
 /// Makes [`BASE`] in this engine.
 pub(crate) fn base(podman: &Podman) {
-    let things: Vec<String> = TOOLS.split_whitespace().map(str::to_owned).collect();
-    let root = assembled(podman, "base", &things, ("circleci", 3434, "home/circleci"));
-    imported(
-        podman,
-        &root,
-        &["USER circleci", "WORKDIR /home/circleci/project", "ENV PATH=/usr/bin:/bin"],
-        BASE,
-    );
+    let root = with_tools(podman, &[]);
+    of_circleci(podman, &root, BASE);
+}
+
+/// Makes [`GIT`] in this engine, with what `fill` adds to its root; below `srv` all is its user's.
+pub(crate) fn git(podman: &Podman, fill: impl FnOnce(&Path)) {
+    let programs = integration::git::git(Path::new("/"), &["--exec-path"]);
+    let program = |name: &str| format!("{programs}/{name}");
+    let more = ["git", "busybox", &program("git-remote-http"), &program("git-http-backend")];
+    let root = with_tools(podman, &more.map(str::to_owned));
+    fill(&root);
+    let owned = Command::new("chown").args(["-R", "3434:3434"]).arg(root.join("srv")).status().unwrap();
+    assert!(owned.success());
+    of_circleci(podman, &root, GIT);
+}
+
+fn with_tools(podman: &Podman, more: &[String]) -> PathBuf {
+    let tools = TOOLS.split_whitespace().map(str::to_owned);
+    let things: Vec<String> = tools.chain(more.iter().cloned()).collect();
+    assembled(podman, "base", &things, ("circleci", 3434, "home/circleci"))
+}
+
+fn of_circleci(podman: &Podman, root: &Path, name: &str) {
+    let changes =
+        ["USER circleci", "WORKDIR /home/circleci/project", "ENV PATH=/usr/local/bin:/usr/bin:/bin"];
+    imported(podman, root, &changes, name);
 }
 
 /// Makes [`POSTGRES`] in this engine, where this host has its programs. Says so where it has not, and a test is skipped.

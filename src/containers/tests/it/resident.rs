@@ -74,6 +74,7 @@ fn spec(task: &Task) -> TaskSpec {
         job_number: 7,
         is_setup: false,
         ssh: protocol::repository::Ssh::default(),
+        login: protocol::repository::Login::None,
         mirror: None,
         node_index: 0,
         node_total: 1,

@@ -11,18 +11,19 @@ use protocol::{
     Actor, Epoch, TaskId,
     api::{Fork, Variables},
     http::Lease,
-    repository::{self, Ssh},
+    repository::{self, Login, Ssh},
     task::{Source, TaskSpec, Variable},
 };
 
 impl Plane {
-    /// What a task's holder is to run, with the keys that its steps ask for.
+    /// What a task's holder is to run, with the keys and the login that its steps ask for.
     pub(crate) async fn spec_with_keys(&self, lease: Lease) -> Result<TaskSpec, Refusal> {
         let pipeline = self.pipeline_of(lease)?;
         let job = self.held(lease, |(live, place), _| live.jobs[place].definition.clone())?;
         let variables = self.variables_of(&pipeline, &job).await?;
         let mut spec = self.spec(lease, &variables)?;
         spec.ssh = self.ssh_of(&pipeline, &spec.steps).await?;
+        spec.login = self.login_of(&pipeline, &spec.steps).await?;
         Ok(spec)
     }
 
@@ -66,6 +67,7 @@ fn spec(
         containers: containers.containers,
         is_setup: live.is_setup,
         ssh: Ssh::default(),
+        login: Login::None,
         mirror: mirror_of(&live.pipeline),
     }
 }

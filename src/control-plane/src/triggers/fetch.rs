@@ -1,12 +1,11 @@
 //! The configuration at an exact revision, by a git that runs nothing of the repository's and knows nothing but its key or token.
 
 use super::event::Event;
-use crate::{data_dir, plane::Plane, refusal::Refusal};
+use crate::{data_dir, logins, plane::Plane, refusal::Refusal};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use protocol::{
     api::CommitValues,
     repository::{self, KNOWN_HOSTS, SshKey, Transport},
-    webhook::Provider,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -249,11 +248,7 @@ struct Has<'h> {
 /// Settings by which git shows the token to the repository's own host, and to no other.
 fn with_token(row: &RepositoryRow, token: &str) -> Option<String> {
     let place = repository::place(&row.url)?;
-    let user = match row.provider {
-        Provider::Github => "x-access-token",
-        Provider::Gitlab | Provider::Gitea => "oauth2",
-        Provider::Bitbucket => "x-token-auth",
-    };
+    let user = logins::user_of(row.provider);
     let (scheme, host) = (if place.is_plain { "http" } else { "https" }, place.host);
     let shown = STANDARD.encode(format!("{user}:{token}"));
     Some(format!("[http \"{scheme}://{host}/\"]\n\textraHeader = \"Authorization: Basic {shown}\"\n"))

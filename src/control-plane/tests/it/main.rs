@@ -33,6 +33,8 @@ mod insights;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod orbs;

@@ -6,7 +6,7 @@ use protocol::{
     PipelineState,
     api::PipelineView,
     task::Source,
-    webhook::{Forks, NewRepository, Provider, Received, Statuses},
+    webhook::{Forks, JobsCheckOutWith, NewRepository, Provider, Received, Statuses},
 };
 use ring::hmac;
 use serde_json::{Value, json};
@@ -73,6 +73,7 @@ impl Place {
             forks: Forks::Never,
             token: None,
             app: None,
+            jobs_check_out_with: JobsCheckOutWith::App,
             statuses: Statuses::Nothing,
             api: None,
         };
@@ -397,6 +398,7 @@ async fn a_repository_is_named_by_operators_alone_and_its_secret_is_shown_once()
         forks: Forks::Never,
         token: None,
         app: None,
+        jobs_check_out_with: JobsCheckOutWith::App,
         statuses: Statuses::Nothing,
         api: None,
     };

@@ -115,6 +115,7 @@ pub(crate) fn spec(scripts: &[&str]) -> TaskSpec {
         containers: None,
         is_setup: false,
         ssh: protocol::repository::Ssh::default(),
+        login: protocol::repository::Login::None,
         mirror: None,
     }
 }

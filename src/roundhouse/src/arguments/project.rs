@@ -2,7 +2,7 @@
 
 use super::{Connection, EnvCommand};
 use clap::{Args, Subcommand, ValueEnum};
-use protocol::webhook::{Forks, Provider, Statuses};
+use protocol::webhook::{Forks, JobsCheckOutWith, Provider, Statuses};
 use std::path::PathBuf;
 
 /// `roundhouse project`.
@@ -54,6 +54,11 @@ pub(crate) enum ProjectCommand {
 
         #[command(flatten)]
         app: AppOptions,
+
+        /// With what jobs check the repository out over https: a token of the App that reads this repository, for an hour, and
+        /// nothing else; the token of --token-file itself, which whoever can push a configuration can read then; or nothing
+        #[arg(long, value_enum, value_name = "WITH", default_value_t = CheckOutWith::App)]
+        jobs_check_out_with: CheckOutWith,
 
         /// Tell the provider how the workflows, or the jobs, of each commit stand
         #[arg(long, value_enum, value_name = "OF")]
@@ -161,6 +166,17 @@ pub(crate) enum StatusesOf {
     Jobs,
 }
 
+/// What lets jobs in at the repository's server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckOutWith {
+    /// A token of the App, for each task its own
+    App,
+    /// The project's token
+    Token,
+    /// Nothing
+    Nothing,
+}
+
 /// What becomes of pull requests of forks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ForksPolicy {
@@ -178,6 +194,16 @@ impl From<ForksPolicy> for Forks {
             ForksPolicy::Never => Self::Never,
             ForksPolicy::WithoutSecrets => Self::WithoutSecrets,
             ForksPolicy::AfterApproval => Self::AfterApproval,
+        }
+    }
+}
+
+impl From<CheckOutWith> for JobsCheckOutWith {
+    fn from(with: CheckOutWith) -> Self {
+        match with {
+            CheckOutWith::App => Self::App,
+            CheckOutWith::Token => Self::Token,
+            CheckOutWith::Nothing => Self::Nothing,
         }
     }
 }

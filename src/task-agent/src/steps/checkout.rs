@@ -2,6 +2,7 @@
 
 mod clean;
 mod git;
+mod login;
 mod mirror;
 
 use crate::{
@@ -11,11 +12,12 @@ use crate::{
     steps::{StepError, amount, ssh::SshHome},
 };
 use clean::make_clean;
-use git::{At, Git};
+use git::{Access, At, Git};
+use login::LoggedIn;
 use mirror::Mirror;
 use protocol::{
     frame::{Answer, Wanted},
-    repository::{Method, Ssh},
+    repository::{Login, Method, Ssh},
     task::Source,
 };
 use std::{
@@ -41,6 +43,7 @@ pub(crate) struct Checkout<'a> {
     /// The directory of a [`Source::Tree`].
     pub(crate) tree: Option<BorrowedFd<'a>>,
     pub(crate) ssh: &'a Ssh,
+    pub(crate) login: &'a Login,
     /// What this task has checked out so far.
     pub(crate) own: &'a Own,
 }
@@ -89,9 +92,10 @@ impl Checkout<'_> {
                 let home = SshHome { place, known_hosts: &self.ssh.known_hosts };
                 let ssh = home.for_checkout(url, self.ssh.checkout.as_ref(), log)?;
                 let at = At { url, revision, branch: branch.as_deref(), tag: tag.as_deref() };
-                let method = self.method;
+                let logged_in = LoggedIn::at(place, url, self.login, log)?;
+                let (method, access) = (self.method, Access { ssh, login: self.login, logged_in });
                 let mirror = Mirror { into: &into, method, carry, found: Cell::new(false) };
-                Git { into: &into, commands, log, ssh, mirror }.check_out(at, method, is_own)
+                Git { into: &into, commands, log, access, mirror }.check_out(at, method, is_own)
             }
         }?;
         self.own.add(into);
@@ -183,7 +187,8 @@ mod tests {
 
     fn of<'a>(path: Option<&'a str>, source: &'a Source, own: &'a Own) -> Checkout<'a> {
         const NO_SSH: &Ssh = &Ssh { checkout: None, keys: Vec::new(), known_hosts: String::new() };
-        Checkout { path, method: Method::Full, source, tree: None, ssh: NO_SSH, own }
+        let login = &Login::None;
+        Checkout { path, method: Method::Full, source, tree: None, ssh: NO_SSH, login, own }
     }
 
     #[test]

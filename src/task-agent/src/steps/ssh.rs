@@ -170,7 +170,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// Writes a file that its owner alone may read, never through a link or over what somebody has open.
-fn private(path: &Path, text: &str) -> Result<(), StepError> {
+pub(super) fn private(path: &Path, text: &str) -> Result<(), StepError> {
     let written = match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
@@ -181,7 +181,8 @@ fn private(path: &Path, text: &str) -> Result<(), StepError> {
     written.map_err(StepError::file(path))
 }
 
-fn append(path: &Path, text: &str) -> io::Result<()> {
+/// Adds to a file; a new one its owner alone may read.
+pub(super) fn append(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::options().create(true).append(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
 }

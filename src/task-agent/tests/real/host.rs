@@ -331,6 +331,7 @@ fn spec(steps: Vec<Step>) -> TaskSpec {
         containers: None,
         is_setup: false,
         ssh: protocol::repository::Ssh::default(),
+        login: protocol::repository::Login::None,
         mirror: None,
     }
 }

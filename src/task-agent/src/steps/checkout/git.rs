@@ -1,13 +1,16 @@
-//! The real git, as the job's user with the job's keys and variables, in a repository of the task's own making.
+//! The real git, as the job's user with the job's keys, login and variables, in a repository of the task's own making.
 
-use super::mirror::{self, Mirror};
+use super::{
+    login::LoggedIn,
+    mirror::{self, Mirror},
+};
 use crate::{
     carry::Ended,
     commands::{CommandError, Commands},
     steps::StepError,
 };
-use protocol::repository::{self, Method, PROTOCOLS};
-use std::{fs, io::Write, path::Path};
+use protocol::repository::{self, Login, Method, PROTOCOLS};
+use std::{borrow::Cow, fs, io::Write, path::Path};
 
 /// What holds in all of it: nobody is there to be asked for a password, no protocol runs a program that an address
 /// names, and nothing that lies in a repository says what is to run.
@@ -69,13 +72,21 @@ impl At<'_> {
     }
 }
 
+/// What lets a checkout in at the repository's server.
+pub(super) struct Access<'g> {
+    /// The command of git's connections over SSH.
+    pub(super) ssh: Option<String>,
+    /// As the task was given it, and as git asks for it, if there is one.
+    pub(super) login: &'g Login,
+    pub(super) logged_in: Option<LoggedIn>,
+}
+
 /// A repository that is checked out.
 pub(super) struct Git<'g> {
     pub(super) into: &'g Path,
     pub(super) commands: &'g dyn Commands,
     pub(super) log: &'g mut dyn Write,
-    /// The command of git's connections over SSH.
-    pub(super) ssh: Option<String>,
+    pub(super) access: Access<'g>,
     pub(super) mirror: Mirror<'g>,
 }
 
@@ -85,6 +96,7 @@ impl Git<'_> {
         at.check()?;
         if is_own {
             self.git(&["remote", "set-url", "origin", at.url])?;
+            self.log_in()?;
             let head = self.confirm(&at)?;
             return self.bring(&at, method, head.as_deref());
         }
@@ -98,7 +110,14 @@ impl Git<'_> {
 
     fn make(&mut self, at: &At<'_>) -> Result<(), StepError> {
         self.git(&["init", "--quiet"])?;
-        self.git(&["remote", "add", "origin", at.url])
+        self.git(&["remote", "add", "origin", at.url])?;
+        self.log_in()
+    }
+
+    /// For what later steps fetch here.
+    fn log_in(&self) -> Result<(), StepError> {
+        let logged_in = self.access.logged_in.as_ref();
+        logged_in.map_or(Ok(()), |login| login.include_in(&self.into.join(".git/config")))
     }
 
     fn bring(&mut self, at: &At<'_>, method: Method, head: Option<&str>) -> Result<(), StepError> {
@@ -171,7 +190,7 @@ impl Git<'_> {
         let text = String::from_utf8_lossy(&said);
         if code != 0 {
             write!(self.log, "{text}")?;
-            return Err(unreachable(at.url, code, &text));
+            return Err(unreachable(at.url, code, &text, self.access.login));
         }
         let line = text.lines().find_map(|line| line.strip_prefix("ref: refs/heads/"));
         let branch =
@@ -260,8 +279,11 @@ impl Git<'_> {
         let allowed = format!("GIT_ALLOW_PROTOCOL={PROTOCOLS}");
         let mut words = SURROUNDINGS.to_vec();
         words.push(&allowed);
-        words.extend(self.ssh.as_deref());
-        words.extend(SETTINGS.iter().chain(arguments));
+        words.extend(self.access.ssh.as_deref());
+        let login = self.access.logged_in.as_ref().map(LoggedIn::options);
+        words.extend(SETTINGS);
+        words.extend(login.iter().flatten().map(String::as_str));
+        words.extend(arguments);
         let log: &mut dyn Write = match said {
             Some(said) => said,
             None => self.log,
@@ -274,11 +296,28 @@ impl Git<'_> {
     }
 }
 
+/// What git says of a server that asks for a name and a password, where nobody has them or has others.
+const WANTS_LOGIN: [&str; 3] =
+    ["could not read Username", "could not read Password", "Authentication failed for"];
+
+/// The sentence after git's own where a server of https wants another login.
+fn not_let_in(url: &str, login: &Login) -> StepError {
+    let hint = match login {
+        Login::None => Cow::Borrowed("the server wants a login, and this job has none"),
+        Login::Withheld { why } => format!("the server wants a login, and this job has none: {why}").into(),
+        Login::Shown { .. } => {
+            "the server refuses the project's token: it may be over, or not be for this repository".into()
+        }
+    };
+    StepError::Refused(format!("cannot read the repository {url}: {hint}"))
+}
+
 /// The sentence after git's own.
-fn unreachable(url: &str, code: i32, said: &str) -> StepError {
+fn unreachable(url: &str, code: i32, said: &str, login: &Login) -> StepError {
     let url = repository::without_password(url);
     let hint = match said {
         _ if code == 127 => "there is no git where this job runs: install it there",
+        _ if WANTS_LOGIN.iter().any(|words| said.contains(words)) => return not_let_in(&url, login),
         _ if said.contains("Host key verification failed") => {
             "its host's key is not known here: name it in /etc/ssh/ssh_known_hosts of the host, or to the control plane \
              with --known-hosts"
