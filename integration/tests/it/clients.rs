@@ -169,7 +169,8 @@ fn known(view: &PipelineView) -> String {
         ("^/api/v[23]/pipelines?/.id", "id", &pipeline),
         ("^/pipelines/", "pipeline", &pipeline),
         ("^/api/v[23]/workflows?/", "id", &workflow),
-        ("^/api/v2/jobs/", "id", &build),
+        ("^/api/v3/runs/.id", "id", &pipeline),
+        ("^/api/v[23]/jobs/", "id", &build),
         ("^/jobs/", "job", &build),
         ("/tasks/", "task", &task),
     ];
@@ -231,13 +232,15 @@ async fn schemathesis_finds_no_failure_and_nothing_that_the_document_does_not_ha
 }
 
 /// Of each kind one that is answered where all went as it should.
-const REACHED: [&str; 8] = [
+const REACHED: [&str; 10] = [
     "/api/v2/me",
     "/api/v2/pipeline/{id}",
     "/api/v2/project/{slug}/job/{number}",
     "/api/v2/project/{slug}/{number}/tests",
     "/api/v2/workflow/{id}/job",
     "/api/v3/pipelines/{id}",
+    "/api/v3/runs/{id}",
+    "/api/v3/jobs/{id}",
     "/api/v3/tasks/{task}/steps/{step}/log",
     "/api/v3/task/stream",
 ];

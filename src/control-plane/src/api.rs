@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 pub(crate) mod auth;
 pub(crate) mod base64;
+mod build;
 mod compile;
 mod contexts;
 mod health;
@@ -13,6 +14,7 @@ mod keys;
 pub(crate) mod may;
 mod me;
 mod metrics;
+mod newer;
 mod openapi;
 mod operator;
 mod orbs;
@@ -84,6 +86,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(schedules::routes)
         .configure(outgoing::routes)
         .configure(job::routes)
+        .configure(newer::routes)
+        .configure(build::routes)
         .configure(project::project_route);
 }
 

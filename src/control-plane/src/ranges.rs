@@ -31,8 +31,12 @@ impl Asked {
             return Self::Known;
         }
         let range = header(RANGE).filter(|_| header(IF_RANGE).is_none_or(|known| known.trim() == tag));
-        let range = range.and_then(|range| range.strip_prefix("bytes="));
-        range.map_or(Self::Whole, |range| read(range, content.size))
+        range.map_or(Self::Whole, |range| Self::written(range, content.size))
+    }
+
+    /// Of what grows and has no tag: as the header says it, of so many bytes.
+    pub(crate) fn written(range: &str, size: u64) -> Self {
+        range.strip_prefix("bytes=").map_or(Self::Whole, |range| read(range, size))
     }
 
     /// The bytes to send; none where there are none.

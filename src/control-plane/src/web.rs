@@ -39,6 +39,7 @@ pub(crate) mod welcome;
 mod words;
 
 pub(crate) use job::in_url;
+pub(crate) use raw::pieces;
 
 use actix_web::web::{FormConfig, ServiceConfig, get, post, resource};
 

@@ -6,7 +6,7 @@ use crate::{
     columns::{bytes, int, small, uuid, word},
     runs::Part,
 };
-use protocol::{StepNumber, StepStatus, TaskId};
+use protocol::{JobId, StepNumber, StepStatus, TaskId};
 use sqlx::{Row, sqlite::SqliteRow};
 
 /// A step that started.
@@ -24,6 +24,15 @@ pub struct StepRow {
     pub started_ms: i64,
     /// Once it is over.
     pub duration_ms: Option<u64>,
+}
+
+/// A step that began, found by its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BegunStep {
+    /// Of which task.
+    pub task: TaskId,
+    /// When.
+    pub started_ms: i64,
 }
 
 impl StepRow {
@@ -71,6 +80,22 @@ impl Store {
         let query = sqlx::query("SELECT started_ms FROM steps WHERE task = ? AND number = ?");
         let row = query.bind(bytes(&task.0)).bind(step.0).fetch_optional(&self.readers).await?;
         Ok(row.map(|row| row.try_get("started_ms")).transpose()?)
+    }
+
+    /// The step of this number of a job's task of this index, if it began: the launch-agent's own with the claim.
+    pub async fn begun_step(
+        &self,
+        job: JobId,
+        index: u32,
+        step: StepNumber,
+    ) -> Result<Option<BegunStep>, StoreError> {
+        const SQL: &str = "SELECT t.id, iif(?3 = 0, t.claimed_ms, s.started_ms) AS began_ms FROM tasks t \
+                           LEFT JOIN steps s ON s.task = t.id AND s.number = ?3 \
+                           WHERE t.job = ?1 AND t.node_index = ?2";
+        let query = sqlx::query(SQL).bind(bytes(&job.0)).bind(index).bind(step.0);
+        let Some(row) = query.fetch_optional(&self.readers).await? else { return Ok(None) };
+        let (task, began): (_, Option<i64>) = (TaskId(uuid(&row, "id")?), row.try_get("began_ms")?);
+        Ok(began.map(|started_ms| BegunStep { task, started_ms }))
     }
 
     pub(crate) async fn steps_of_pipeline(&self, part: Part) -> Result<Vec<StepRow>, StoreError> {

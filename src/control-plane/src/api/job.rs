@@ -21,8 +21,8 @@ use actix_web::{
     web::{Data, Path, Query, ServiceConfig, get, post, resource},
 };
 use protocol::{
-    JobId,
-    api::{JobView, PipelineView, TaskView, WorkflowView},
+    JobId, PipelineId,
+    api::{GitValues, JobView, PipelineView, TaskView, WorkflowView},
     pipeline::{Executor, Job},
     transfer::TestCase,
 };
@@ -47,37 +47,48 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 type Numbered = Path<(String, u64)>;
 
 /// A job as it stands and as it was written, where it belongs.
-struct Found {
-    pipeline: PipelineView,
+pub(super) struct Found {
+    pub(super) pipeline: PipelineView,
     workflow: usize,
     job: usize,
-    definition: Job,
+    pub(super) definition: Job,
     /// When its first task was.
-    queued_ms: Option<i64>,
-    /// Of the repository.
-    url: Option<String>,
+    pub(super) queued_ms: Option<i64>,
+    /// What is known of the commit; the address is without a password.
+    pub(super) git: GitValues,
 }
 
 impl Found {
-    async fn by_number(plane: &Plane, asked: &str, number: u64) -> Result<Self, Refusal> {
+    pub(super) async fn by_number(plane: &Plane, asked: &str, number: u64) -> Result<Self, Refusal> {
         let missing = || Refusal::Missing(format!("{asked} has no job {number}"));
         let project = slug::project(plane, asked).await?;
         let (id, pipeline) = plane.store.job_by_number(&project, number).await?.ok_or_else(missing)?;
-        let rows = plane.store.pipeline_with(pipeline, id).await?.ok_or_else(missing)?;
-        let queued_ms = rows.tasks.iter().map(|task| task.queued_ms).min();
-        let url = rows.pipeline.git.url.as_deref().map(without_password);
-        let row = rows.jobs.iter().find(|row| row.id == id);
-        let definition = row.map(|row| row.definition.clone()).ok_or_else(missing)?;
-        let pipeline = view(rows);
-        let (workflow, job) = place(&pipeline, id).ok_or_else(missing)?;
-        Ok(Self { pipeline, workflow, job, definition, queued_ms, url })
+        Self::of(plane, pipeline, id).await?.ok_or_else(missing)
     }
 
-    fn workflow(&self) -> &WorkflowView {
+    pub(super) async fn by_id(plane: &Plane, id: JobId) -> Result<Self, Refusal> {
+        let missing = || Refusal::Missing(format!("there is no job {id}"));
+        let (_, pipeline, _) = plane.store.job(id).await?.ok_or_else(missing)?;
+        Self::of(plane, pipeline, id).await?.ok_or_else(missing)
+    }
+
+    async fn of(plane: &Plane, pipeline: PipelineId, id: JobId) -> Result<Option<Self>, Refusal> {
+        let Some(rows) = plane.store.pipeline_with(pipeline, id).await? else { return Ok(None) };
+        let queued_ms = rows.tasks.iter().map(|task| task.queued_ms).min();
+        let url = rows.pipeline.git.url.as_deref().map(without_password);
+        let git = GitValues { url, ..rows.pipeline.git.clone() };
+        let row = rows.jobs.iter().find(|row| row.id == id);
+        let Some(definition) = row.map(|row| row.definition.clone()) else { return Ok(None) };
+        let pipeline = view(rows);
+        let Some((workflow, job)) = place(&pipeline, id) else { return Ok(None) };
+        Ok(Some(Self { pipeline, workflow, job, definition, queued_ms, git }))
+    }
+
+    pub(super) fn workflow(&self) -> &WorkflowView {
         &self.pipeline.workflows[self.workflow]
     }
 
-    fn job(&self) -> &JobView {
+    pub(super) fn job(&self) -> &JobView {
         &self.workflow().jobs[self.job]
     }
 }
@@ -119,7 +130,7 @@ fn shown(found: &Found, page: Option<String>) -> Value {
             "id": stable_id(project),
             "slug": project,
             "name": slug::last(project),
-            "external_url": found.url,
+            "external_url": found.git.url,
         })),
     }))
 }
@@ -166,7 +177,10 @@ async fn cancel_by_id(
 }
 
 /// Every artifact of a job with its address, which takes the same tokens as the call that gives it.
-fn addresses<'f>(found: &'f Found, request: &HttpRequest) -> impl Iterator<Item = (&'f str, u32, String)> {
+pub(super) fn addresses<'f>(
+    found: &'f Found,
+    request: &HttpRequest,
+) -> impl Iterator<Item = (&'f str, u32, String)> {
     let host = request.connection_info();
     let base = format!("{}://{}/api/v3/artifacts/{}", host.scheme(), host.host(), found.job().id);
     let artifacts = found.job().tasks.iter().flat_map(|task| {

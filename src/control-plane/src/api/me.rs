@@ -15,6 +15,7 @@ use crate::{
 };
 use actix_web::web::{Data, Path, ServiceConfig, get, resource};
 use protocol::people::EVERYWHERE;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -30,31 +31,51 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v2/user/{id}").route(get().to(user)));
 }
 
-async fn me(caller: May<View, Anything>) -> Tagged<Value> {
-    Tagged(match &caller.who {
-        Who::Person(somebody) => shown(somebody),
-        _ => operator(),
-    })
+/// Somebody, as far as others are told.
+#[derive(Debug, Serialize)]
+pub(super) struct User {
+    pub(super) id: Uuid,
+    pub(super) login: String,
+    pub(super) name: String,
 }
 
-fn operator() -> Value {
-    json!({ "id": stable_id(OPERATOR), "login": OPERATOR, "name": OPERATOR })
-}
-
-fn shown(somebody: &Somebody) -> Value {
-    let row = &somebody.row;
-    json!({ "id": row.id, "login": row.login, "name": row.name })
-}
-
-async fn user(_: May<View, Anything>, plane: Data<Plane>, id: Path<Uuid>) -> Result<Tagged<Value>, Refusal> {
-    if *id == stable_id(OPERATOR) {
-        return Ok(Tagged(operator()));
+impl User {
+    fn operator() -> Self {
+        Self { id: stable_id(OPERATOR), login: OPERATOR.to_owned(), name: OPERATOR.to_owned() }
     }
-    let people = plane.access.people();
-    let found = people.iter().find(|somebody| somebody.row.id == *id);
-    found
-        .map(|somebody| Tagged(shown(somebody)))
-        .ok_or_else(|| Refusal::Missing(format!("there is no user {id}")))
+
+    fn of(somebody: &Somebody) -> Self {
+        let row = &somebody.row;
+        Self { id: row.id, login: row.login.clone(), name: row.name.clone() }
+    }
+
+    /// Whoever calls, who is somebody.
+    pub(super) fn caller(caller: &May<View, Anything>) -> Self {
+        match &caller.who {
+            Who::Person(somebody) => Self::of(somebody),
+            _ => Self::operator(),
+        }
+    }
+
+    /// Somebody by their id.
+    pub(super) fn by_id(plane: &Plane, id: Uuid) -> Result<Self, Refusal> {
+        if id == stable_id(OPERATOR) {
+            return Ok(Self::operator());
+        }
+        let people = plane.access.people();
+        let found = people.iter().find(|somebody| somebody.row.id == id);
+        found
+            .map(|somebody| Self::of(somebody))
+            .ok_or_else(|| Refusal::Missing(format!("there is no user {id}")))
+    }
+}
+
+async fn me(caller: May<View, Anything>) -> Tagged<User> {
+    Tagged(User::caller(&caller))
+}
+
+async fn user(_: May<View, Anything>, plane: Data<Plane>, id: Path<Uuid>) -> Result<Tagged<User>, Refusal> {
+    User::by_id(&plane, *id).map(Tagged)
 }
 
 /// The organizations in which the caller has a role, and of the others those whose projects they see.

@@ -56,10 +56,14 @@ impl PageQuery {
 
     /// The pipeline that the page before ended with: its time and name.
     pub(super) fn before(&self) -> Result<Option<(i64, PipelineId)>, Refusal> {
-        let Some(token) = &self.token else { return Ok(None) };
-        let (time, id) = token.split_once('.').ok_or_else(no_page)?;
-        Ok(Some((time.parse().map_err(|_| no_page())?, id.parse().map_err(|_| no_page())?)))
+        self.token.as_deref().map(|token| place(token).ok_or_else(no_page)).transpose()
     }
+}
+
+/// The time and name of the pipeline that a page ended with.
+pub(super) fn place(token: &str) -> Option<(i64, PipelineId)> {
+    let (time, id) = token.split_once('.')?;
+    Some((time.parse().ok()?, id.parse().ok()?))
 }
 
 /// The token of the page that follows this pipeline.

@@ -1,14 +1,18 @@
 //! Calls that run a workflow again, in the newer and in the older public shape.
 
-use super::may::{Act, May, TheWorkflow};
+use super::{
+    may::{Act, May, TheWorkflow},
+    newer::told,
+};
 use crate::{
     audit::Deed,
     pipelines::rerun::{By, Order, Which},
-    plane::Plane,
+    plane::{Plane, people::Who},
     refusal::Refusal,
 };
 use actix_web::{
     HttpResponse,
+    middleware::from_fn,
     web::{Bytes, Data, Path, ServiceConfig, post, resource},
 };
 use protocol::{
@@ -21,7 +25,7 @@ use store::Belonging;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/workflows/{id}/rerun").route(post().to(newer)))
+        .service(resource("/api/v3/workflows/{id}/rerun").wrap(from_fn(told)).route(post().to(newer)))
         .service(resource("/api/v2/workflow/{id}/rerun").route(post().to(older)));
 }
 
@@ -34,8 +38,7 @@ async fn newer(
     let Rerun { is_from_failed, is_failed_tests, jobs, variables } = read(&body)?;
     let part = [(is_from_failed, "is_from_failed"), (is_failed_tests, "is_failed_tests")];
     let order = Order { which: which(part, jobs)?, variables, by: By::Hand(caller.who.actor()) };
-    let (of, id) = (*id, plane.rerun(*id, order).await?);
-    plane.tell_of_run(&caller.who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
+    let id = order_rerun(&plane, &caller.who, *id, order).await?;
     Ok(HttpResponse::Accepted().json(Entity { data: Named { id } }))
 }
 
@@ -72,9 +75,20 @@ async fn older(
         variables: None,
         by: By::Hand(caller.who.actor()),
     };
-    let (of, id) = (*id, plane.rerun(*id, order).await?);
-    plane.tell_of_run(&caller.who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
+    let id = order_rerun(&plane, &caller.who, *id, order).await?;
     Ok(HttpResponse::Accepted().json(json!({ "workflow_id": id })))
+}
+
+/// Runs a workflow again, on somebody's word; the new one.
+pub(super) async fn order_rerun(
+    plane: &Data<Plane>,
+    who: &Who,
+    of: WorkflowId,
+    order: Order,
+) -> Result<WorkflowId, Refusal> {
+    let id = plane.rerun(of, order).await?;
+    plane.tell_of_run(who, Deed::RunAgain, Belonging::Workflow(of.0)).await?;
+    Ok(id)
 }
 
 /// A body may be left out.

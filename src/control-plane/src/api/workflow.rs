@@ -84,12 +84,17 @@ async fn cancel(
     plane: Data<Plane>,
     id: Path<WorkflowId>,
 ) -> Result<HttpResponse, Refusal> {
-    let (pipeline, place) = found(&plane, *id).await?;
-    if !plane.cancel_workflow(*id).await? && !pipeline.workflows[place].status.is_terminal() {
+    stop(&plane, &caller.who, *id).await?;
+    Ok(accepted())
+}
+
+/// Cancels a workflow, on somebody's word.
+pub(super) async fn stop(plane: &Data<Plane>, who: &Who, id: WorkflowId) -> Result<(), Refusal> {
+    let (pipeline, place) = found(plane, id).await?;
+    if !plane.cancel_workflow(id).await? && !pipeline.workflows[place].status.is_terminal() {
         return Err(Refusal::being_read());
     }
-    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Workflow(id.0)).await?;
-    Ok(accepted())
+    plane.tell_of_run(who, Deed::Canceled, Belonging::Workflow(id.0)).await
 }
 
 /// What was asked for is under way.
@@ -163,7 +168,7 @@ fn shown_job(project: &str, jobs: &[JobView], job: &JobView) -> Value {
 }
 
 /// A workflow in its pipeline.
-async fn found(plane: &Plane, id: WorkflowId) -> Result<(PipelineView, usize), Refusal> {
+pub(super) async fn found(plane: &Plane, id: WorkflowId) -> Result<(PipelineView, usize), Refusal> {
     let missing = || Refusal::Missing(format!("there is no workflow {id}"));
     let pipeline = plane.store.pipeline_of(id).await?.ok_or_else(missing)?;
     let pipeline = plane.view(pipeline).await?.ok_or_else(missing)?;

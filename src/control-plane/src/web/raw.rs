@@ -65,7 +65,13 @@ pub(crate) async fn log(
     })
 }
 
-fn pieces(plane: Arc<Plane>, name: LogName, from: u64, to: u64) -> impl Stream<Item = Result<Bytes, Error>> {
+/// A part of a log that is stored, read as it is sent.
+pub(crate) fn pieces(
+    plane: Arc<Plane>,
+    name: LogName,
+    from: u64,
+    to: u64,
+) -> impl Stream<Item = Result<Bytes, Error>> {
     stream::try_unfold(from, move |offset| {
         let plane = plane.clone();
         async move {

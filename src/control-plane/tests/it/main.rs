@@ -11,6 +11,8 @@ mod approvals;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod build;
+#[cfg(test)]
 mod compile;
 #[cfg(test)]
 mod contexts;
@@ -34,6 +36,11 @@ mod insights;
 mod leases;
 #[cfg(test)]
 mod logins;
+mod newer;
+#[cfg(test)]
+mod newer_output;
+#[cfg(test)]
+mod newer_runs;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

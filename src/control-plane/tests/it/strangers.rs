@@ -214,6 +214,11 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
         }
         ("POST", "/api/v2/webhook") => ("", WEBHOOK),
         ("GET", "/api/v2/pipeline") => ("?org-slug=gh/acme", ""),
+        ("GET", "/api/v3/runs") => ("?filter[user_id]=me", ""),
+        ("POST", "/api/v3/runs/search") => {
+            ("", r#"{"scope": {"project_ids": ["9fc63dc2-7e4a-8dda-8c85-45f3e8a11d7d"]}}"#)
+        }
+        ("GET", "/api/v3/users") => ("?filter[user_id]=me", ""),
         _ => ("", ""),
     }
 }
@@ -222,8 +227,8 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
 fn subject(mut call: Call) -> Call {
     if call.of == "stated" {
         call.of = match (stated(&call), call.path.as_str()) {
-            (("", ""), _) => "stated",
-            (_, "/api/v3/pipelines" | "/api/v2/webhook") => "project",
+            (("", ""), _) | (_, "/api/v3/runs") => "stated",
+            (_, "/api/v3/pipelines" | "/api/v2/webhook" | "/api/v3/runs/search") => "project",
             (_, "/api/v2/pipeline" | "/api/v3/audit" | "/api/v2/context") => "organization",
             _ => "namespace",
         };

@@ -11,15 +11,17 @@ use protocol::{
     stream::{Acknowledged, Chunk, Item, encode},
 };
 
-const STEP: StepNumber = StepNumber(1);
+pub(crate) const STEP: StepNumber = StepNumber(1);
 
-fn log(offset: u64, text: &str) -> Item {
+/// Bytes of the step's log.
+pub(crate) fn log(offset: u64, text: &str) -> Item {
     let length = u32::try_from(text.len()).unwrap();
     let frame = zstd::bulk::compress(text.as_bytes(), 1).unwrap();
     Item::Log { chunk: Chunk { step: STEP, offset, length }, marks: Marks::default(), frame }
 }
 
-fn records() -> Vec<Item> {
+/// The step begins, succeeds, and the task has.
+pub(crate) fn records() -> Vec<Item> {
     let over = TaskEvent::StepEnded {
         step: STEP,
         status: StepStatus::Success,
@@ -32,7 +34,8 @@ fn records() -> Vec<Item> {
     (0..).zip(events).map(|(seq, event)| Item::Record(Record { seq, at_ms: 7, event })).collect()
 }
 
-fn body(items: &[Item]) -> bytes::Bytes {
+/// Of a call that sends them.
+pub(crate) fn body(items: &[Item]) -> bytes::Bytes {
     let mut body = Vec::new();
     items.iter().for_each(|item| encode(item, &mut body));
     body.into()
@@ -45,7 +48,8 @@ fn acknowledged(next_record: u64, length: u64) -> Acknowledged {
     }
 }
 
-async fn begun(house: &House) -> (Claimed, TaskClient) {
+/// The one task that waits, begun.
+pub(crate) async fn begun(house: &House) -> (Claimed, TaskClient) {
     let (claimed, task) = claim_one(&house.runner().await).await;
     task.begin(claimed.epoch).await.unwrap();
     (claimed, task)
