@@ -53,6 +53,10 @@ impl Driven {
     }
 
     fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.asked(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn asked(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.last += 1;
         let mut order = json!({"id": self.last, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -65,8 +69,8 @@ impl Driven {
             assert!(self.answers.read_until(0, &mut answer).unwrap() > 0, "the browser is gone");
             let answer: Value = serde_json::from_slice(&answer[..answer.len() - 1]).unwrap();
             if answer["id"] == self.last {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                let error = &answer["error"];
+                return if error.is_null() { Ok(answer["result"].clone()) } else { Err(error.clone()) };
             }
         }
     }
@@ -76,11 +80,18 @@ impl Driven {
         self.ask("Page.navigate", json!({"url": url}));
     }
 
-    /// What an expression is in the page; null where it fails, as while the page is on its way.
+    /// What an expression is in the page; null where it fails, or the page goes meanwhile.
     pub(crate) fn look(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let answer = self.ask("Runtime.evaluate", asked);
-        if answer["exceptionDetails"].is_null() { answer["result"]["value"].clone() } else { Value::Null }
+        match self.asked("Runtime.evaluate", asked) {
+            Ok(answer) if answer["exceptionDetails"].is_null() => answer["result"]["value"].clone(),
+            Ok(_) => Value::Null,
+            Err(error) => {
+                let is_leaving = error["message"].as_str().is_some_and(|why| why.contains("navigated"));
+                assert!(is_leaving, "{expression}: {error}");
+                Value::Null
+            }
+        }
     }
 
     /// Waits until an expression is something.
@@ -99,10 +110,11 @@ impl Driven {
         }
     }
 
-    /// Clicks what a selector finds, once it is there.
+    /// Clicks what a selector finds, once it is there: one time, also where the page goes with it.
     pub(crate) fn click(&mut self, selector: &str) {
-        let found = json!(selector);
-        self.until(&format!("(() => {{ const found = document.querySelector({found}); found?.click(); return Boolean(found) }})()"));
+        let found = format!("document.querySelector({})", json!(selector));
+        self.until(&format!("{found} !== null"));
+        self.look(&format!("{found}.click()"));
     }
 
     /// Presses the key of a letter.

@@ -36,6 +36,7 @@ mod insights;
 mod leases;
 #[cfg(test)]
 mod logins;
+#[cfg(test)]
 mod newer;
 #[cfg(test)]
 mod newer_output;

@@ -148,17 +148,7 @@ async fn an_admin_makes_fills_restricts_and_deletes_a_context_by_the_forms_of_th
 
     let text = ada.does(&text, "restrict", &[("kind", "group"), ("value", "deployers")]).await;
     assert!(text.contains("<td>group deployers</td>"), "{text}");
-    let wrong = [("kind", "expression"), ("value", "pipeline.git.branch ==")];
-    let refused = ada.is_refused(&text, "restrict", &wrong, 400, "cannot be read").await;
-    assert!(refused.contains("value=\"pipeline.git.branch ==\""), "what was typed is kept: {refused}");
-    assert!(refused.contains("<option value=\"expression\" selected>"), "{refused}");
-    let nobodys = [("kind", "project"), ("value", "gh/other/app")];
-    ada.is_refused(&text, "restrict", &nobodys, 400, "has no project `gh/other/app`").await;
-    ada.is_refused(&text, "restrict", &[("kind", "stars"), ("value", "x")], 400, "`stars` are not offered")
-        .await;
-    let unnamed = [("name", "1A"), ("value", "hunter23")];
-    let refused = ada.is_refused(&text, "set_variable", &unnamed, 400, "no name of a variable").await;
-    assert!(refused.contains("value=\"1A\"") && !refused.contains("hunter23"), "but no secret: {refused}");
+    refuses_with_what_was_typed(&ada, &text).await;
 
     let restriction =
         form(&text, "unrestrict", "").fields.into_iter().find(|(name, _)| name == "restriction");
@@ -187,12 +177,25 @@ async fn an_admin_makes_fills_restricts_and_deletes_a_context_by_the_forms_of_th
     house.running.stop().await;
 }
 
+/// On the page of an opened context.
+async fn refuses_with_what_was_typed(ada: &Visitor<'_>, text: &str) {
+    let wrong = [("kind", "expression"), ("value", "pipeline.git.branch ==")];
+    let refused = ada.is_refused(text, "restrict", &wrong, 400, "cannot be read").await;
+    assert!(refused.contains("value=\"pipeline.git.branch ==\""), "what was typed is kept: {refused}");
+    assert!(refused.contains("<option value=\"expression\" selected>"), "{refused}");
+    let nobodys = [("kind", "project"), ("value", "gh/other/app")];
+    ada.is_refused(text, "restrict", &nobodys, 400, "has no project `gh/other/app`").await;
+    ada.is_refused(text, "restrict", &[("kind", "stars"), ("value", "x")], 400, "`stars` are not offered")
+        .await;
+    let unnamed = [("name", "1A"), ("value", "hunter23")];
+    let refused = ada.is_refused(text, "set_variable", &unnamed, 400, "no name of a variable").await;
+    assert!(refused.contains("value=\"1A\"") && !refused.contains("hunter23"), "but no secret: {refused}");
+}
+
 #[actix_web::test]
-async fn an_admin_sets_a_projects_variables_and_its_part_in_the_queue_and_gives_and_takes_roles_on_the_page()
-{
+async fn an_admin_sets_a_projects_variables_and_its_part_in_the_queue_on_the_page() {
     let house = House::new().await;
     house.pipeline(CONFIG).await;
-    person(&house, "eve", &[]).await;
     let ada = person(&house, "ada", &[("gh/acme", "admin")]).await;
     let ada = Visitor::new(&house, &ada).await;
     let text = ada.read(&format!("{PAGE}?project=gh/acme/shop")).await;
@@ -220,6 +223,26 @@ async fn an_admin_sets_a_projects_variables_and_its_part_in_the_queue_and_gives_
     let text = ada.loses(&text, "remove_variable", "TOKEN", "Remove the variable TOKEN").await;
     assert!(!text.contains("<td>TOKEN</td>"), "{text}");
 
+    let told = acts(&house).await;
+    let told: Vec<_> = told.iter().map(|(action, subject)| format!("{action} {subject}")).collect();
+    let wanted = [
+        "variable.set gh/acme/shop: TOKEN",
+        "project.queue gh/acme/shop",
+        "project.queue gh/acme/shop",
+        "variable.remove gh/acme/shop: TOKEN",
+    ];
+    assert_eq!(told, wanted);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn an_admin_gives_and_takes_roles_on_the_page() {
+    let house = House::new().await;
+    house.pipeline(CONFIG).await;
+    person(&house, "eve", &[]).await;
+    let ada = person(&house, "ada", &[("gh/acme", "admin")]).await;
+    let ada = Visitor::new(&house, &ada).await;
+    let text = ada.read(PAGE).await;
     let text = ada.does(&text, "give_role", &[("login", "eve"), ("role", "member")]).await;
     assert!(text.contains("<td>eve</td><td class=\"fit dim\">member</td>"), "{text}");
     let nobody = [("login", "mallory"), ("role", "admin")];
@@ -228,17 +251,8 @@ async fn an_admin_sets_a_projects_variables_and_its_part_in_the_queue_and_gives_
     ada.is_refused(&text, "give_role", &[("login", "eve"), ("role", "king")], 400, "`king` is no role").await;
     let text = ada.loses(&text, "take_role", "eve", "Take the role of eve in gh/acme away").await;
     assert!(!text.contains("<td>eve</td>"), "{text}");
-    let told = acts(&house).await;
-    let told: Vec<_> = told.iter().map(|(action, subject)| format!("{action} {subject}")).collect();
-    let wanted = [
-        "variable.set gh/acme/shop: TOKEN",
-        "project.queue gh/acme/shop",
-        "project.queue gh/acme/shop",
-        "variable.remove gh/acme/shop: TOKEN",
-        "role.give eve: member",
-        "role.take eve",
-    ];
-    assert_eq!(told, wanted);
+    let told = acts(&house).await.into_iter().map(|(action, subject)| format!("{action} {subject}"));
+    assert_eq!(told.collect::<Vec<_>>(), ["role.give eve: member", "role.take eve"]);
     house.running.stop().await;
 }
 
@@ -335,16 +349,8 @@ async fn a_visitor_says_on_the_page_how_a_release_ended() {
     house.running.stop().await;
 }
 
-#[actix_web::test]
-async fn a_browser_makes_a_context_stores_a_variable_deletes_it_and_ends_a_release_by_the_pages_own_buttons()
-{
-    let house = House::new().await;
-    let pipeline = house.pipeline(RELEASES).await.id;
-    let origin = format!("http://{}", house.running.address);
-    let url = format!("{origin}{PAGE}?token=operator%27s%20token");
-    let Some(mut tab) = actix_web::web::block(move || Driven::open(&url)).await.unwrap() else {
-        return eprintln!("skipped: there is no Chromium on this machine");
-    };
+/// What is typed, what is clicked then, and what is seen after that.
+fn of_a_context() -> Vec<(String, String, String)> {
     let fill = |form: &str, field: &str, value: &str| {
         format!(
             "(() => {{ const form = document.querySelector('form:has([value={form}])'); \
@@ -353,7 +359,7 @@ async fn a_browser_makes_a_context_stores_a_variable_deletes_it_and_ends_a_relea
     };
     let button = |form: &str| format!("form:has([value={form}]) button");
     let has = |text: &str| format!("document.querySelector('main')?.innerText.includes({text:?})");
-    let steps = [
+    vec![
         (fill("make_context", "name", "deploy"), button("make_context"), has("The context deploy")),
         (fill("set_variable", "name", "1KEY"), button("set_variable"), has("no name of a variable")),
         (
@@ -374,10 +380,22 @@ async fn a_browser_makes_a_context_stores_a_variable_deletes_it_and_ends_a_relea
             "button.sure".to_owned(),
             format!("location.search === '' && !({})", has("deploy")),
         ),
-    ];
+    ]
+}
+
+#[actix_web::test]
+async fn a_browser_makes_a_context_stores_a_variable_deletes_it_and_ends_a_release_by_the_pages_own_buttons()
+{
+    let house = House::new().await;
+    let pipeline = house.pipeline(RELEASES).await.id;
+    let origin = format!("http://{}", house.running.address);
+    let url = format!("{origin}{PAGE}?token=operator%27s%20token");
+    let Some(mut tab) = actix_web::web::block(move || Driven::open(&url)).await.unwrap() else {
+        return eprintln!("skipped: there is no Chromium on this machine");
+    };
     let page = format!("{origin}/pipelines/{pipeline}");
     actix_web::web::block(move || {
-        for (typed, clicked, seen) in steps {
+        for (typed, clicked, seen) in of_a_context() {
             tab.until(&typed);
             tab.click(&clicked);
             tab.until(&seen);
