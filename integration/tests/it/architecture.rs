@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("snapshot", &["archive"]),
     ("compiler", &["protocol", "yaml"]),
     ("orbs", &["compiler", "yaml"]),
+    ("policies", &["protocol", "yaml"]),
     ("client", &["protocol"]),
     ("store", &["protocol", "failpoints"]),
     ("blobs", &["protocol", "failpoints"]),
@@ -29,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "launch-agent",
         &["protocol", "yaml", "client", "supervise", "sandbox", "containers", "archive", "failpoints"],
     ),
-    ("control-plane", &["protocol", "masking", "compiler", "store", "blobs", "failpoints"]),
+    ("control-plane", &["protocol", "masking", "compiler", "policies", "store", "blobs", "failpoints"]),
     ("fakes", &["protocol", "sandbox"]),
 ];
 
@@ -42,6 +43,7 @@ const LANGUAGES: &[(&str, &[&str])] = &[
     ("actix", &["supervise", "launch-agent"]),
     ("nix", &["sandbox"]),
     ("granit-parser", &["yaml"]),
+    ("regorus", &["policies"]),
     ("clap", &["roundhouse"]),
     ("indicatif", &["roundhouse"]),
 ];

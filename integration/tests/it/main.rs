@@ -27,6 +27,7 @@ mod orphans;
 mod outgoing;
 mod own_config;
 mod people;
+mod policies;
 mod refusals;
 mod reload;
 mod remote_docker;

@@ -22,6 +22,7 @@ mod file;
 mod messenger;
 mod operator;
 mod people;
+mod policies;
 mod proxy;
 mod registry;
 mod runner;

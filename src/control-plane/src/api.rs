@@ -21,6 +21,7 @@ mod orbs;
 mod outgoing;
 mod paging;
 mod people;
+mod policies;
 mod project;
 pub(crate) mod queue;
 mod rerun;
@@ -79,6 +80,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(trends::organization_route)
         .configure(audit::routes)
         .configure(contexts::routes)
+        .configure(policies::routes)
         .configure(keys::routes)
         .configure(queue::routes)
         .configure(trigger::routes)

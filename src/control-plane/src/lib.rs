@@ -33,6 +33,7 @@ mod outgoing;
 mod people;
 mod pipelines;
 mod plane;
+mod policies;
 mod ranges;
 mod rates;
 mod refusal;
@@ -49,6 +50,7 @@ mod tls;
 mod triggers;
 mod web;
 
+pub use ::policies::Judge;
 pub use backup::{BackedUp, BackupError, backup};
 pub use check::{CheckError, Checked, check};
 pub use outbound::{Answering, Ask, Outbound, Post, Reply};

@@ -9,6 +9,7 @@ mod hidden;
 mod identity;
 pub(crate) mod occasion;
 pub(crate) mod orbs;
+mod policed;
 pub(crate) mod processed;
 pub(crate) mod rerun;
 mod spec;

@@ -140,6 +140,8 @@ pub(crate) struct Rules {
     pub(crate) retention: Retention,
     /// Where orbs are found that did not come with a pipeline.
     pub(crate) orbs: Option<Arc<dyn Orbs>>,
+    /// Through whom policies are asked, where there are any.
+    pub(crate) judge: Option<policies::Judge>,
     /// Lines of `known_hosts` for tasks that use SSH.
     pub(crate) known_hosts: String,
     /// Where the key's file is, if there is one.

@@ -5,6 +5,7 @@ use crate::{
     plane::clock::{SystemWall, Wall},
     tls::Tls,
 };
+use ::policies::Judge;
 use compiler::orb::Orbs;
 use protocol::ResourceClass;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
@@ -47,6 +48,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Where orbs are found that did not come with a pipeline.
     pub orbs: Option<Arc<dyn Orbs>>,
+    /// Through whom policies are asked; none: there are none, and they decide about nothing.
+    pub judge: Option<Judge>,
     /// By which others are called; none: nobody is.
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Lines of `known_hosts` for tasks that use SSH, beside those of the hosts that everybody uses.
@@ -179,6 +182,7 @@ impl Settings {
             only_class: None,
             retention: Retention::SERVER,
             orbs: None,
+            judge: None,
             outbound: None,
             known_hosts: String::new(),
             insecure_fetch: false,

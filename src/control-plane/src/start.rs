@@ -265,6 +265,7 @@ fn rules(settings: &Settings, page: Option<String>, agent: Content) -> Rules {
         agent,
         retention: settings.retention,
         orbs: settings.orbs.clone(),
+        judge: settings.judge.clone(),
         known_hosts: settings.known_hosts.clone(),
         key_directory: matches!(settings.key, KeySource::File).then(|| settings.data_dir.clone()),
         outbound: settings.outbound.clone(),

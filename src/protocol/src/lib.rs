@@ -28,6 +28,7 @@ pub mod marks;
 pub mod outgoing;
 pub mod people;
 pub mod pipeline;
+pub mod policies;
 pub mod queue;
 pub mod repository;
 pub mod run;

@@ -9,6 +9,7 @@ mod operator;
 mod orb;
 mod orb_store;
 mod people;
+mod policy;
 mod project;
 mod rerun;
 mod schedule;
@@ -29,6 +30,7 @@ pub(crate) use operator::{
 pub(crate) use orb::{Orb, OrbCommand, Publishing};
 pub(crate) use orb_store::{OrbStore, Prefix};
 pub(crate) use people::{Audit, IdentityOf, UserCommand, Users};
+pub(crate) use policy::{OfOrganization, Policies, PolicyCommand, PolicyLogs, StatusName};
 pub(crate) use project::{AppOptions, Project, ProjectCommand, ProjectQueue};
 pub(crate) use rerun::Rerun;
 pub(crate) use schedule::{NewScheduleOptions, ScheduleCommand, Schedules};
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     User(Users),
     /// Make contexts, give them variables and say who may use them
     Context(Box<Contexts>),
+    /// Push policies that decide about configurations, ask them, and show what they decided
+    Policy(Box<Policies>),
     /// Show who did what on a control plane, the newest last
     Audit(Audit),
     /// Make, list and delete the tokens with which launch-agents claim, and people and programs call
@@ -95,6 +99,9 @@ pub(crate) enum Command {
     Config(Config),
     /// Check, pack, publish and fetch orbs
     Orb(Orb),
+    /// What a control plane starts to ask policies in
+    #[command(name = policies::ARGUMENT, hide = true)]
+    Judge,
 }
 
 /// `roundhouse run`.

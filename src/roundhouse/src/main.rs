@@ -19,6 +19,7 @@ mod orders;
 mod outbound;
 mod people;
 mod pipeline;
+mod policies;
 mod program;
 mod projects;
 mod report;
@@ -39,7 +40,7 @@ mod webhooks;
 
 use arguments::{Arguments, Command, ConfigCommand, PipelineCommand};
 use clap::Parser;
-use failure::Failure;
+use failure::{Failure, OrFail};
 use protocol::exit;
 use std::process::ExitCode;
 
@@ -81,6 +82,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
         }
         Command::User(users) => people::users(&users.command).map(|()| exit::SUCCESS),
         Command::Context(contexts) => contexts::contexts(&contexts.command).map(|()| exit::SUCCESS),
+        Command::Policy(policies) => policies::policies(&policies.command),
         Command::Audit(options) => people::audit(options).map(|()| exit::SUCCESS),
         Command::Token(tokens) => tokens::token(&tokens.command).map(|()| exit::SUCCESS),
         Command::Project(project) => projects::projects(&project.command).map(|()| exit::SUCCESS),
@@ -96,6 +98,7 @@ fn dispatch(command: &Command) -> Result<u8, Failure> {
             ConfigCommand::Graph(options) => graph::graph(options).map(|()| exit::SUCCESS),
             ConfigCommand::Pack(options) => validate::pack(options).map(|()| exit::SUCCESS),
         },
+        Command::Judge => ::policies::judge().or_machinery("cannot ask policies").map(|()| exit::SUCCESS),
         Command::Orb(orb) => orb::orb(&orb.command).map(|()| exit::SUCCESS),
     }
 }

@@ -25,6 +25,7 @@ mod open;
 mod orbs;
 mod outbox;
 mod people;
+mod policies;
 mod queue;
 mod repositories;
 mod runs;
@@ -55,6 +56,9 @@ pub use look::{LogPlace, Look, NamedContent};
 pub use orbs::OrbRow;
 pub use outbox::Outbox;
 pub use people::{AccountRow, ApiTokenRow, Bearer, IdentityRow, MemberRow, PersonRow, Rights};
+pub use policies::{
+    BundleOfPolicies, DecisionRow, PolicyChange, PolicyRules, PolicyText, PolicyTexts, WantedDecisions,
+};
 pub use repositories::RepositoryRow;
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use schedules::{Fired, ScheduleRow, ScheduledRow};

@@ -5,6 +5,7 @@ mod forgetting;
 mod identities;
 mod looking;
 mod orbs;
+mod policies;
 mod telling;
 mod versions;
 

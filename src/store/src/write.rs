@@ -2,10 +2,10 @@
 
 use crate::{
     AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, EventRow, Fired, InstanceRow, JobRow, LayerRow,
-    OrbRow, Outbox, PipelineRow, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow, Secret, SshKeyRow,
-    StatusRow, TaskRow, TestsRow, TokenRow, WebhookRow, WorkflowRow, access, aside, audit, batch::Batch,
-    forget, kept, logs, outbox, queue, repositories, runs, schedules, sealed, ssh_keys, steps, tasks, tested,
-    webhooks,
+    OrbRow, Outbox, PipelineRow, PolicyChange, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow,
+    Secret, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WebhookRow, WorkflowRow, access, aside, audit,
+    batch::Batch, forget, kept, logs, outbox, queue, repositories, runs, schedules, sealed, ssh_keys, steps,
+    tasks, tested, webhooks,
 };
 use protocol::{
     Actor, Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber,
@@ -196,6 +196,8 @@ pub enum Write {
     Resealed(Box<Resealed>),
     /// A change of contexts and variables.
     Secret(Secret),
+    /// A change of policies, or what they decided.
+    Policy(PolicyChange),
     /// A line of the audit log.
     Audit(AuditRow),
     /// Forgets those of before then, and all but the newest.
@@ -389,6 +391,7 @@ impl Write {
             Self::Rights(change) => change.add_to(batch),
             Self::Resealed(one) => one.add_to(batch),
             Self::Secret(change) => change.add_to(batch),
+            Self::Policy(change) => change.add_to(batch),
             Self::Audit(row) => row.insert(batch),
             Self::SshKey(row) => row.insert(batch),
             Self::RemoveSshKey(project, fingerprint) => ssh_keys::remove(batch, *project, fingerprint),

@@ -8,28 +8,19 @@ use super::{
 };
 use crate::{
     contexts::{Known, Whose},
-    plane::{
-        Plane,
-        clock::rfc3339,
-        people::{Who, canonical},
-        projects::stable_id,
-    },
+    plane::{Plane, clock::rfc3339, people::canonical, projects::stable_id},
     refusal::Refusal,
 };
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query, ServiceConfig, delete, get, post, put, resource},
 };
-use protocol::{
-    contexts::{
-        Context, ContextOwner, ContextVariable, NewContext, NewRestriction, ProjectVariable, Restriction,
-        RestrictionKind, Value as Given, masked,
-    },
-    people::organization,
+use protocol::contexts::{
+    Context, ContextOwner, ContextVariable, NewContext, NewRestriction, ProjectVariable, Restriction,
+    RestrictionKind, Value as Given, masked,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use store::{ContextRow, Owner, RestrictionRow, VariableRow};
 use uuid::Uuid;
 
@@ -76,7 +67,7 @@ struct Owned {
 }
 
 /// The organization that is meant, among those that the caller knows of.
-async fn owner(plane: &Plane, who: &Who, owner: ContextOwner) -> Result<String, Refusal> {
+async fn owner(plane: &Plane, owner: ContextOwner) -> Result<String, Refusal> {
     if owner.kind.as_deref().is_some_and(|kind| kind != "organization") {
         return Err(Refusal::Bad("contexts are of organizations: `type` is `organization`".to_owned()));
     }
@@ -84,16 +75,8 @@ async fn owner(plane: &Plane, who: &Who, owner: ContextOwner) -> Result<String, 
         return Ok(canonical(&slug));
     }
     let id = owner.id.ok_or_else(|| Refusal::Bad("say whose: give the owner's slug or id".to_owned()))?;
-    let projects = plane.store.projects("", PROJECTS).await?;
-    let mut known: BTreeSet<String> = projects.iter().map(|name| organization(name).to_owned()).collect();
-    known.extend(plane.contexts.organizations());
-    if let Who::Person(somebody) = who {
-        known.extend(somebody.roles.keys().cloned());
-    }
-    let found = known.iter().find(|name| stable_id(name).to_string() == id);
-    found
-        .map(|name| canonical(name))
-        .ok_or_else(|| Refusal::Missing(format!("there is no organization {id}")))
+    let missing = || Refusal::Missing(format!("there is no organization {id}"));
+    slug::organization_of_id(plane, id.parse().map_err(|_| missing())?).await?.ok_or_else(missing)
 }
 
 async fn contexts(
@@ -102,7 +85,7 @@ async fn contexts(
     which: Query<Owned>,
 ) -> Result<Json<Page<Context>>, Refusal> {
     let Owned { slug, id, page } = which.into_inner();
-    let organization = owner(&plane, &caller.who, ContextOwner { slug, id, kind: None }).await?;
+    let organization = owner(&plane, ContextOwner { slug, id, kind: None }).await?;
     caller.within(&plane, &Of::Organization(organization.clone())).await?;
     Ok(Json(page.cut(plane.contexts.of(&organization).into_iter().map(shown))?))
 }
@@ -117,7 +100,7 @@ async fn make(
     new: Json<NewContext>,
 ) -> Result<Json<Context>, Refusal> {
     let NewContext { name, owner: whose } = new.into_inner();
-    let organization = owner(&plane, &caller.who, whose).await?;
+    let organization = owner(&plane, whose).await?;
     caller.within(&plane, &Of::Organization(organization.clone())).await?;
     Ok(Json(shown(plane.make_context(&caller.who, &organization, &name).await?)))
 }

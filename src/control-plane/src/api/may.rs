@@ -3,7 +3,10 @@
 //!
 //! The OpenAPI document has all of it in one table (`x-needs`), which `tests/it/strangers.rs` holds to every call.
 
-use super::auth::{plane, token};
+use super::{
+    auth::{plane, token},
+    slug,
+};
 use crate::{
     bodies::Room,
     plane::{
@@ -107,6 +110,8 @@ subjects! {
         let found = named.id(&["context"]).and_then(|id| named.plane.contexts.by_id(id));
         found.map_or(Of::Nothing, |known| Of::ContextWithin(known.row.organization))
     };
+    /// The organization whose id is in the address.
+    TheOwner: |named| named.id(&["owner"]).map_or(Of::Nothing, Of::Owner);
     /// The schedule in the address.
     TheSchedule: |named| named.belonging(&["id"], Belonging::Schedule);
     /// The webhook in the address that its project has sent.
@@ -165,6 +170,8 @@ pub(crate) enum Of {
     Organization(String),
     /// A context, by its organization: whoever may not see it does not hear which that is.
     ContextWithin(String),
+    /// An organization, by its id.
+    Owner(Uuid),
     /// Of resource classes.
     Namespace(String),
     /// A resource class, by its namespace: the same.
@@ -257,6 +264,10 @@ impl Plane {
             }
             (_, Of::Nothing) => None,
             (_, Of::Organization(name) | Of::ContextWithin(name)) => who.in_organization(name),
+            (_, Of::Owner(id)) => {
+                let found = slug::organization_of_id(self, *id).await?;
+                found.and_then(|name| who.in_organization(&name))
+            }
             (_, Of::Namespace(name) | Of::ClassWithin(name)) => who.in_namespace(name),
             (_, Of::Project(name)) => who.in_project(name),
             (_, Of::Belonging(what)) => self.right_over(who, *what).await?,

@@ -1,10 +1,20 @@
 //! What people call a project: `host/organization/repository`, its host also as CircleCI calls it.
 
 use crate::{
-    plane::{Plane, projects::HOSTS},
+    plane::{
+        Plane,
+        people::canonical,
+        projects::{HOSTS, stable_id},
+    },
     refusal::Refusal,
 };
+use protocol::people::EVERYWHERE;
 pub(super) use protocol::people::organization;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// So many projects are looked at for the name of one's organization.
+const PROJECTS: u32 = 10_000;
 
 /// A name as it was given, and then with each other name of its host.
 fn names(asked: &str) -> impl Iterator<Item = String> {
@@ -33,6 +43,17 @@ pub(super) async fn projects_of(plane: &Plane, asked: &str) -> Result<String, Re
         }
     }
     Err(Refusal::Missing(format!("no project of the organization {asked} is known")))
+}
+
+/// The organization of an id, among all that something is known of: it has projects, people, contexts or policies.
+pub(super) async fn organization_of_id(plane: &Plane, id: Uuid) -> Result<Option<String>, Refusal> {
+    let projects = plane.store.projects("", PROJECTS).await?;
+    let mut known: BTreeSet<String> = projects.iter().map(|name| organization(name).to_owned()).collect();
+    known.extend(plane.contexts.organizations());
+    known.extend(plane.store.organizations_with_policies().await?);
+    known.extend(plane.access.people().iter().flat_map(|somebody| somebody.roles.keys().cloned()));
+    let found = known.iter().find(|name| *name != EVERYWHERE && stable_id(name) == id);
+    Ok(found.map(|name| canonical(name)))
 }
 
 /// Its last part.

@@ -125,7 +125,7 @@ fn total(runs: &[Ran]) -> u64 {
 }
 
 /// A date, perhaps with a time in UTC behind it, in milliseconds since 1970.
-fn moment(text: &str) -> Option<i64> {
+pub(super) fn moment(text: &str) -> Option<i64> {
     let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00:00Z"));
     let numbers = |text: &str, between: char| -> Option<[i64; 3]> {
         let all: Option<Vec<i64>> = text.split(between).map(|part| part.parse().ok()).collect();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     engine::workflow::Event,
-    pipelines::{credentials, hidden},
+    pipelines::{credentials, hidden, policed::Case},
     plane::{
         Plane, Written,
         live::{Change, Pipeline},
@@ -128,6 +128,10 @@ impl Plane {
         // Its jobs find their passwords behind those of the setup jobs.
         let passwords = credentials::take(&mut compiled, new.native, pipeline.variables.passwords.clone());
         let variables = Variables { passwords, ..pipeline.variables.clone() };
+        let masker = hidden::masker(&pipeline.variables);
+        let case = Case { new: &new, number: pipeline.number, compiled: &text, masker: &masker };
+        let passed = self.police(case).await?;
+        warnings.extend(passed.warnings);
         let began_with = self.configuration(pipeline.id).await?.unwrap_or_default();
         let texts = began_with.continued(&new.config, text, &variables).write(&self.vault, pipeline.id);
         let pipeline = Arc::new(Pipeline { variables, ..Pipeline::clone(pipeline) });
@@ -147,7 +151,8 @@ impl Plane {
             classes,
             project,
         };
-        let along = vec![texts, continued(pipeline.id, PipelineState::Created, Vec::new(), *call)];
+        let mut along = vec![texts, continued(pipeline.id, PipelineState::Created, Vec::new(), *call)];
+        along.extend(passed.along);
         self.begin_joining(&pipeline, compiled, plan, along, (numbers, next))?.on_disk().await
     }
 

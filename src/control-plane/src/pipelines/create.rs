@@ -12,6 +12,7 @@ use crate::{
         credentials::{self, Passwords},
         forks, hidden,
         occasion::{self, Occasion},
+        policed::Case,
         texts::Texts,
     },
     plane::{
@@ -67,6 +68,10 @@ impl Plane {
         let classes = self.classes_of(&new, &compiled)?;
         warnings.extend(self.missing_contexts(&new, &compiled));
         warnings.extend(occasion::too_many(&compiled, &new.config_path));
+        let masker = hidden::masker(&Default::default());
+        let case = Case { new: &new, number: numbers.pipeline, compiled: &text, masker: &masker };
+        let passed = self.police(case).await?;
+        warnings.extend(passed.warnings);
         let number = numbers.pipeline;
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
@@ -74,6 +79,7 @@ impl Plane {
         let plan =
             Plan { id, number, first_job: numbers.job, first_place: 0, is_setup, classes, project: &project };
         let mut along = occasion.writes(project.id, &compiled, self.clock.wall_ms());
+        along.extend(passed.along);
         along.push(Texts::new(&new.config, text).write(&self.vault, id));
         let branch = redundant::replaced(&new);
         let given = Given { new, passwords, ssh_keys, along };

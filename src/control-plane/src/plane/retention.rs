@@ -8,7 +8,7 @@
 //! A file goes only after its rows: whatever is read between finds its bytes.
 
 use super::{Plane, clock::wall_ms};
-use crate::{audit, refusal::Refusal};
+use crate::{audit, policies::MOST_DECISIONS, refusal::Refusal};
 use blobs::{BlobError, Folder, Scope};
 use protocol::{Digest, PipelineId};
 use slog::{info, warn};
@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use store::{Keep, Write};
+use store::{Keep, PolicyChange, Write};
 
 /// Pipelines that are looked for at once, and tasks that are forgotten in one write: others' writes come between.
 const PIPELINES: u32 = 64;
@@ -89,7 +89,9 @@ impl Plane {
         let keep = Keep { since_ms: rules.pipelines_for.map(before), newest: rules.newest };
         let pipelines = self.forget_pipelines(keep).await?;
         let told = Write::ForgetAudit { before_ms: before(rules.audit_for), most: audit::MOST };
-        self.write(vec![Write::ForgetSecrets(before(rules.reruns_for)), told]).await?;
+        let decided = PolicyChange::Forget { before_ms: before(rules.audit_for), most: MOST_DECISIONS };
+        let decided = Write::Policy(decided);
+        self.write(vec![Write::ForgetSecrets(before(rules.reruns_for)), told, decided]).await?;
         let (unused_since_ms, most_bytes) = (before(rules.caches_for), rules.cache_bytes);
         let caches = self.write(vec![Write::ForgetCaches { unused_since_ms, most_bytes }]).await?;
         self.write(vec![Write::ForgetInstances(now_ms - INSTANCES_MS)]).await?;

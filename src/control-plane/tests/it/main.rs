@@ -58,6 +58,8 @@ mod people;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 mod queue;

@@ -15,6 +15,8 @@ const APPROVER: &str = "approver's token";
 /// The project whose things are asked for, and its organization.
 const PROJECT: &str = "gh/acme/shop";
 const ORGANIZATION: &str = "gh/acme";
+/// The organization's id.
+const OWNER: &str = "19c611f4-f43d-847f-bc67-721e7c76b7be";
 
 /// What somebody may, as the document writes it, from the least on.
 const RIGHTS: [&str; 4] = ["status", "view", "act", "administer"];
@@ -79,7 +81,7 @@ impl Call {
                 "stated" | "approvals" => true,
                 "anything" => !matches!(reach, Reach::Project(_) | Reach::ElsewhereProject),
                 "person" => caller.name.starts_with("ada"),
-                "organization" | "class" | "class token" | "namespace" | "context" => {
+                "organization" | "owner" | "class" | "class token" | "namespace" | "context" => {
                     matches!(reach, Reach::Organization(right) if is_enough(right))
                 }
                 "project" | "pipeline" | "workflow" | "approval" | "job" | "task" | "schedule"
@@ -109,6 +111,7 @@ async fn things(house: &House) -> Things {
         ("workflow", workflow.id.to_string()),
         ("approval", workflow.id.to_string()),
         ("job", job.id.to_string()),
+        ("owner", OWNER.to_owned()),
         ("task", job.tasks[0].id.to_string()),
     ]);
     renew(house, &mut things).await;
@@ -208,6 +211,11 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
         ("POST", "/api/v2/context") => ("", r#"{"name": "deploy", "owner": {"slug": "gh/acme"}}"#),
         ("GET", "/api/v3/audit") => ("?organization=gh/acme", ""),
         ("POST", "/api/v2/project/{slug}/schedule") => ("", SCHEDULE),
+        ("POST", "/api/v2/owner/{owner}/context/{context}/policy-bundle") => ("", r#"{"policies": {}}"#),
+        ("POST", "/api/v2/owner/{owner}/context/{context}/decision") => ("", r#"{"input": ""}"#),
+        ("PATCH", "/api/v2/owner/{owner}/context/{context}/decision/settings") => {
+            ("", r#"{"enabled": false}"#)
+        }
         ("PATCH", "/api/v2/schedule/{id}") | ("PUT", "/api/v2/webhook/{id}") => ("", "{}"),
         ("GET", "/api/v2/webhook") => {
             ("?scope-id=9fc63dc2-7e4a-8dda-8c85-45f3e8a11d7d&scope-type=project", "")
