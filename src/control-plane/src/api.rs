@@ -7,6 +7,8 @@ pub(crate) mod base64;
 mod build;
 mod compile;
 mod contexts;
+mod definitions;
+mod graphql;
 mod health;
 mod insights;
 mod job;
@@ -18,21 +20,28 @@ mod newer;
 mod openapi;
 mod operator;
 mod orbs;
+mod organizations;
 mod outgoing;
 mod paging;
 mod people;
 mod policies;
 mod project;
+mod projects;
 pub(crate) mod queue;
+mod registry;
+mod releases;
 mod rerun;
 mod runner;
 mod schedules;
+mod settled;
 mod slug;
 mod ssh_keys;
 mod tagged;
 mod task;
 mod trends;
 mod trigger;
+mod unoffered;
+mod v3;
 mod webhooks;
 mod well_known;
 mod workflow;
@@ -65,6 +74,13 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(admin::routes)
         .configure(operator::routes)
         .configure(orbs::routes)
+        .configure(registry::routes)
+        .configure(graphql::routes)
+        .configure(organizations::routes)
+        .configure(projects::routes)
+        .configure(definitions::routes)
+        .configure(releases::routes)
+        .configure(unoffered::routes)
         .configure(ssh_keys::routes)
         .configure(webhooks::routes)
         .configure(workflow::routes)

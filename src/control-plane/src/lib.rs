@@ -37,6 +37,7 @@ mod policies;
 mod ranges;
 mod rates;
 mod refusal;
+mod registry;
 mod rotation;
 mod schedules;
 mod secrets;

@@ -11,6 +11,7 @@ pub(crate) mod instances;
 pub(crate) mod keeper;
 pub(crate) mod leases;
 pub(crate) mod live;
+pub(crate) mod names;
 mod overdue;
 pub(crate) mod people;
 pub(crate) mod progress;
@@ -50,6 +51,7 @@ use core::Core;
 use feed::Feeds;
 use instances::Instances;
 use live::{Change, Live};
+use names::Names;
 use projects::Projects;
 use protocol::{PipelineId, ResourceClass, TaskId, WorkflowId, feed::News, transfer::Content};
 use queue::QueueRules;
@@ -85,6 +87,7 @@ pub(crate) struct Plane {
     pub(crate) instances: Instances,
     pub(crate) feeds: Feeds,
     pub(crate) projects: Projects,
+    names: Names,
     pub(crate) rules: Rules,
     pub(crate) clock: Clock,
     pub(crate) bodies: Bodies,
@@ -209,6 +212,7 @@ impl Plane {
             instances: parts.instances,
             feeds: Feeds::new(life),
             projects: Projects::default(),
+            names: Names::default(),
             rules: parts.rules,
             clock: Clock::new(parts.wall),
             bodies: Bodies::new(),

@@ -34,6 +34,9 @@ pub(crate) enum Refusal {
     /// There is no such thing.
     #[error("{0}")]
     Missing(String),
+    /// Others offer it, and this control plane does not.
+    #[error("{0}")]
+    NotOffered(String),
     /// A configuration that is wrong.
     #[error("{}", .0.message)]
     Diagnosed(Refused),
@@ -73,6 +76,16 @@ impl Refusal {
         Self::Missing(format!("no identity tokens are issued here: {NO_ISSUER}"))
     }
 
+    /// All that there is to say, where an answer has one place for it.
+    pub(crate) fn in_full(&self) -> String {
+        match self {
+            Self::Diagnosed(refused) if !refused.diagnostics.is_empty() => {
+                format!("{}:\n{}", refused.message, refused.diagnostics.join("\n").trim_end())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// A task that its caller holds no longer.
     pub(crate) fn fenced() -> Self {
         Self::Fenced("the lease is over: somebody else holds the task, or nobody wants it".to_owned())
@@ -107,6 +120,7 @@ impl ResponseError for Refusal {
             Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
+            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -27,6 +27,7 @@ mod outbox;
 mod people;
 mod policies;
 mod queue;
+mod registry;
 mod repositories;
 mod runs;
 mod schedules;
@@ -59,6 +60,7 @@ pub use people::{AccountRow, ApiTokenRow, Bearer, IdentityRow, MemberRow, Person
 pub use policies::{
     BundleOfPolicies, DecisionRow, PolicyChange, PolicyRules, PolicyText, PolicyTexts, WantedDecisions,
 };
+pub use registry::{NamespaceRow, PackageRow, Shelf, VersionRow};
 pub use repositories::RepositoryRow;
 pub use runs::{JobRow, LiveWorkflow, PipelineRow, PipelineRows, ProjectId, WorkflowRow};
 pub use schedules::{Fired, ScheduleRow, ScheduledRow};

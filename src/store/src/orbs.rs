@@ -1,6 +1,6 @@
 //! Published orbs: a version is written once, a development version as often as its author likes.
 
-use crate::{Store, StoreError, batch::Batch, columns::digest};
+use crate::{Store, StoreError, batch::Batch, columns::digest, registry};
 use protocol::Digest;
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -22,11 +22,13 @@ pub struct OrbRow {
 impl OrbRow {
     /// Changes no row where the version is there with another source.
     pub(crate) fn publish(&self, batch: &mut Batch) {
-        const SQL: &str = "INSERT INTO orbs (name, version, digest, source, published_ms) VALUES (?, ?, ?, ?, ?) \
+        const SQL: &str = "INSERT INTO orbs (name, version, digest, source, published_ms, id) \
+                           VALUES (?, ?, ?, ?, ?, randomblob(16)) \
                            ON CONFLICT (name, version) DO UPDATE SET digest = excluded.digest, \
                            source = excluded.source, published_ms = \
                            iif(digest = excluded.digest, published_ms, excluded.published_ms) \
                            WHERE digest = excluded.digest OR version LIKE 'dev:%'";
+        registry::package(batch, &self.name, self.published_ms);
         batch
             .statement(SQL)
             .bind(&self.name)

@@ -1,7 +1,7 @@
 //! Pipelines and jobs, found by what people call them: their project, their number, their branch.
 
 use crate::{
-    PipelineRow, Store, StoreError,
+    PipelineRow, ProjectId, Store, StoreError,
     columns::{bytes, int, json, structure, uuid},
 };
 use protocol::{Actor, JobId, PipelineId, transfer::TestCase};
@@ -93,6 +93,18 @@ impl Store {
     /// Whether there is a project of this name.
     pub async fn has_project(&self, name: &str) -> Result<bool, StoreError> {
         Ok(self.project(name).await?.is_some())
+    }
+
+    /// The projects that were made behind this one, oldest first, at most that many: none is ever taken away.
+    pub async fn projects_behind(
+        &self,
+        last: Option<ProjectId>,
+        most: u32,
+    ) -> Result<Vec<(ProjectId, String)>, StoreError> {
+        const SQL: &str = "SELECT id, name FROM projects WHERE id > ? ORDER BY id LIMIT ?";
+        let query = sqlx::query(SQL).bind(last.map_or(0, |last| last.0)).bind(most);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((ProjectId(row.try_get("id")?), row.try_get("name")?))).collect()
     }
 
     /// The names of projects that begin like this, at most that many.

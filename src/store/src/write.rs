@@ -4,7 +4,7 @@ use crate::{
     AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, EventRow, Fired, InstanceRow, JobRow, LayerRow,
     OrbRow, Outbox, PipelineRow, PolicyChange, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow,
     Secret, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WebhookRow, WorkflowRow, access, aside, audit,
-    batch::Batch, forget, kept, logs, outbox, queue, repositories, runs, schedules, sealed, ssh_keys, steps,
+    batch::Batch, forget, kept, logs, outbox, queue, registry, repositories, runs, schedules, sealed, ssh_keys, steps,
     tasks, tested, webhooks,
 };
 use protocol::{
@@ -250,6 +250,19 @@ pub enum Write {
     Trim(Outbox, u64),
     /// Publishes an orb; its number is 0 where the version is there with another source.
     Orb(Box<OrbRow>),
+    /// There is an orb of this name, from this time on, and its namespace; its number is 0 where it was there before.
+    Package(String, i64),
+    /// The same of a namespace alone.
+    Namespace(String, i64),
+    /// Gives a namespace to an organization, and makes it where it is not there; its number is 0 where it is somebody's.
+    OwnNamespace {
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        organization: String,
+        /// From when on.
+        created_ms: i64,
+    },
     /// A runner instance was seen.
     Instance(ResourceClass, InstanceRow),
     /// Forgets runner instances that were not seen since then.
@@ -405,6 +418,11 @@ impl Write {
             Self::RemoveRepository(project) => repositories::remove(batch, *project),
             Self::Delivered(project, hash, at_ms) => repositories::delivered(batch, *project, hash, *at_ms),
             Self::Orb(row) => row.publish(batch),
+            Self::Package(name, created_ms) => registry::package(batch, name, *created_ms),
+            Self::Namespace(name, created_ms) => registry::namespace(batch, name, *created_ms),
+            Self::OwnNamespace { name, organization, created_ms } => {
+                registry::own_namespace(batch, name, organization, *created_ms)
+            }
             Self::Instance(class, row) => row.upsert(batch, class),
             other => other.add_to_the_past(batch),
         }

@@ -20,6 +20,9 @@ use actix_web::{
 use protocol::{ResourceClass, http::Lease};
 use std::{future::Future, pin::Pin, sync::Arc};
 
+/// Where `Authorization` may be a token and nothing else.
+const GRAPHQL: &str = "/graphql-unstable";
+
 /// A caller without a token: what it may do is in what it sends.
 #[derive(Debug)]
 pub(crate) struct Anybody {
@@ -65,7 +68,11 @@ fn token_of_headers(request: &HttpRequest) -> Option<String> {
     if let Some(token) = header("Circle-Token") {
         return Some(token.to_owned());
     }
-    let (scheme, credentials) = header(AUTHORIZATION.as_str())?.split_once(' ')?;
+    let authorization = header(AUTHORIZATION.as_str())?;
+    let Some((scheme, credentials)) = authorization.split_once(' ') else {
+        // As the older command line sends it with GraphQL, and with nothing else.
+        return (request.path() == GRAPHQL).then(|| authorization.to_owned());
+    };
     let credentials = credentials.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(credentials.to_owned());

@@ -66,7 +66,7 @@ struct Owned {
     page: PageQuery,
 }
 
-/// The organization that is meant, among those that the caller knows of.
+/// The organization that is meant.
 async fn owner(plane: &Plane, owner: ContextOwner) -> Result<String, Refusal> {
     if owner.kind.as_deref().is_some_and(|kind| kind != "organization") {
         return Err(Refusal::Bad("contexts are of organizations: `type` is `organization`".to_owned()));
@@ -76,7 +76,8 @@ async fn owner(plane: &Plane, owner: ContextOwner) -> Result<String, Refusal> {
     }
     let id = owner.id.ok_or_else(|| Refusal::Bad("say whose: give the owner's slug or id".to_owned()))?;
     let missing = || Refusal::Missing(format!("there is no organization {id}"));
-    slug::organization_of_id(plane, id.parse().map_err(|_| missing())?).await?.ok_or_else(missing)
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    Ok(canonical(&slug::organization_of_id(plane, id).await?))
 }
 
 async fn contexts(

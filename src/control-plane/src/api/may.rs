@@ -89,8 +89,12 @@ subjects! {
     Stated: |_| Of::Stated;
     /// The project in the address.
     TheProject: |named| Of::Project(named.place(&["slug", "project"]));
+    /// The project whose id the address has.
+    TheProjectOfId: |named| named.id(&["id"]).map_or(Of::Nothing, Of::ProjectOfId);
     /// The organization in the address.
     TheOrganization: |named| Of::Organization(named.place(&["organization"]));
+    /// The organization whose id the address has.
+    TheOrganizationOfId: |named| named.id(&["owner", "id"]).map_or(Of::Nothing, Of::OrganizationOfId);
     /// The person in the address.
     ThePerson: |named| Of::Person(named.place(&["login"]));
     /// The pipeline in the address, by its id or by that of a workflow.
@@ -110,8 +114,6 @@ subjects! {
         let found = named.id(&["context"]).and_then(|id| named.plane.contexts.by_id(id));
         found.map_or(Of::Nothing, |known| Of::ContextWithin(known.row.organization))
     };
-    /// The organization whose id is in the address.
-    TheOwner: |named| named.id(&["owner"]).map_or(Of::Nothing, Of::Owner);
     /// The schedule in the address.
     TheSchedule: |named| named.belonging(&["id"], Belonging::Schedule);
     /// The webhook in the address that its project has sent.
@@ -168,10 +170,12 @@ pub(crate) enum Of {
     Project(String),
     /// By its name.
     Organization(String),
+    /// By its id.
+    ProjectOfId(Uuid),
+    /// By its id.
+    OrganizationOfId(Uuid),
     /// A context, by its organization: whoever may not see it does not hear which that is.
     ContextWithin(String),
-    /// An organization, by its id.
-    Owner(Uuid),
     /// Of resource classes.
     Namespace(String),
     /// A resource class, by its namespace: the same.
@@ -264,12 +268,12 @@ impl Plane {
             }
             (_, Of::Nothing) => None,
             (_, Of::Organization(name) | Of::ContextWithin(name)) => who.in_organization(name),
-            (_, Of::Owner(id)) => {
-                let found = slug::organization_of_id(self, *id).await?;
-                found.and_then(|name| who.in_organization(&name))
-            }
             (_, Of::Namespace(name) | Of::ClassWithin(name)) => who.in_namespace(name),
             (_, Of::Project(name)) => who.in_project(name),
+            (_, Of::ProjectOfId(id)) => self.project_of_id(*id).await?.and_then(|name| who.in_project(&name)),
+            (_, Of::OrganizationOfId(id)) => {
+                self.organization_of_id(*id).await?.and_then(|name| who.in_organization(&name))
+            }
             (_, Of::Belonging(what)) => self.right_over(who, *what).await?,
             (_, Of::Approval(id)) => self.right_over(who, Belonging::Workflow(*id)).await?,
         };
@@ -306,6 +310,8 @@ fn missing(of: &Of) -> Refusal {
     Refusal::Missing(match of {
         Of::Project(name) => format!("there is no project {name}"),
         Of::Organization(name) => format!("no project of the organization {name} is known"),
+        Of::ProjectOfId(id) => format!("there is no project {id}"),
+        Of::OrganizationOfId(id) => format!("there is no organization {id}"),
         Of::Namespace(name) => format!("there is no namespace {name}"),
         Of::Belonging(Belonging::Pipeline(id)) => format!("there is no pipeline {id}"),
         Of::Belonging(Belonging::Workflow(id)) | Of::Approval(id) => format!("there is no workflow {id}"),

@@ -16,7 +16,7 @@ mod shapes;
 mod users;
 mod workflows;
 
-pub(super) use envelope::told;
+pub(super) use envelope::{error, told};
 pub(super) use jobs::{action, command};
 
 use actix_web::web::ServiceConfig;

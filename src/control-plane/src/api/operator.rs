@@ -2,14 +2,17 @@
 
 use super::{
     auth::Anybody,
-    json,
+    definitions, json,
     may::{Act, May, Of, Stated, ThePipeline, TheProject},
+    unoffered,
+    v3::enveloped,
 };
 use crate::web::session::Reading;
-use crate::{audit::Deed, plane::Plane, refusal::Refusal};
+use crate::{audit::Deed, bodies::MAX_JSON, plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path, Payload, Query, ServiceConfig, get, post, put, resource},
+    middleware::from_fn,
+    web::{Bytes, Data, Json, Path, Payload, PayloadConfig, Query, ServiceConfig, get, post, put, resource},
 };
 use blobs::Scope;
 use futures_util::StreamExt;
@@ -19,12 +22,17 @@ use protocol::{
     feed::Feed,
     http::ErrorBody,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use store::Belonging;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/pipelines").route(post().to(create)))
+        .service(
+            resource("/api/v3/pipelines")
+                .app_data(PayloadConfig::new(MAX_JSON))
+                .route(get().to(definitions::listed).wrap(from_fn(enveloped)))
+                .route(post().to(create)),
+        )
         .service(resource("/api/v3/pipelines/{id}").route(get().to(view)))
         .service(resource("/api/v3/pipelines/{id}/feed").route(get().to(feed)))
         .service(resource("/api/v3/pipelines/{id}/cancel").route(post().to(cancel)))
@@ -36,12 +44,26 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v3/source/{project:.+}/{digest:[0-9a-f]{64}}").route(put().to(put_source)));
 }
 
+/// What others make by the same call: a definition of pipelines, in an envelope.
+#[derive(Deserialize)]
+struct Definition {
+    #[serde(rename = "data")]
+    _data: IgnoredAny,
+}
+
 async fn create(
     caller: May<Act, Stated>,
     plane: Data<Plane>,
-    new: Json<NewPipeline>,
+    body: Result<Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Refusal> {
-    let mut new = new.into_inner();
+    let body = body.map_err(|error| Refusal::Bad(format!("the body: {error}")))?;
+    let mut new: NewPipeline = match serde_json::from_slice(&body) {
+        Ok(new) => new,
+        Err(_) if serde_json::from_slice::<Definition>(&body).is_ok() => {
+            return Ok(unoffered::definition_told());
+        }
+        Err(error) => return Err(Refusal::Bad(format!("the body: {error}"))),
+    };
     caller.within(&plane, &Of::Project(new.project.clone())).await?;
     new.actor = caller.who.actor();
     let created = plane.create_pipeline(new).await?;

@@ -5,10 +5,7 @@ use super::{
     may::{Administer, May, Of, Stated, TheWebhook},
     paging::{Page, PageQuery},
 };
-use crate::{
-    plane::{Plane, projects::stable_id},
-    refusal::Refusal,
-};
+use crate::{plane::Plane, refusal::Refusal};
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query, ServiceConfig, delete, get, post, put, resource},
@@ -16,9 +13,6 @@ use actix_web::{
 use protocol::outgoing::{NewWebhook, ScopeKind, Webhook, WebhookChange};
 use serde::Deserialize;
 use uuid::Uuid;
-
-/// So many projects are looked at for the name of one.
-const PROJECTS: u32 = 10_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -51,8 +45,7 @@ struct Scoped {
 /// The project of this id; whoever may not see it hears no name of it.
 async fn project(plane: &Plane, caller: &May<Administer, Stated>, id: Uuid) -> Result<String, Refusal> {
     let missing = || Refusal::Missing(format!("there is no project {id}"));
-    let known = plane.store.projects("", PROJECTS).await?;
-    let name = known.into_iter().find(|name| stable_id(name) == id).ok_or_else(missing)?;
+    let name = plane.project_of_id(id).await?.ok_or_else(missing)?;
     match caller.within(plane, &Of::Project(name.clone())).await {
         Err(Refusal::Missing(_)) => Err(missing()),
         allowed => allowed.map(|()| name),

@@ -2,12 +2,17 @@
 
 use super::{
     json as json_config,
-    may::{Act, Administer, May, TheOwner, View},
+    may::{Act, Administer, May, TheOrganizationOfId, View},
     paging::MOST,
     slug,
     trends::moment,
 };
-use crate::{bodies::MAX_JSON, plane::Plane, policies::shown, refusal::Refusal};
+use crate::{
+    bodies::MAX_JSON,
+    plane::{Plane, people::canonical},
+    policies::shown,
+    refusal::Refusal,
+};
 use actix_web::{
     HttpResponse, ResponseError,
     body::BoxBody,
@@ -95,9 +100,7 @@ async fn organization(plane: &Plane, owner: Uuid, context: &str) -> Result<Strin
         return Err(Refusal::Bad(format!("there is no context `{context}` of policies: it is `{CONTEXT}`")));
     }
     plane.judge()?;
-    slug::organization_of_id(plane, owner)
-        .await?
-        .ok_or_else(|| Refusal::Missing("there is no such thing".to_owned()))
+    Ok(canonical(&slug::organization_of_id(plane, owner).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,7 +110,7 @@ struct Dry {
 }
 
 async fn push(
-    caller: May<Administer, TheOwner>,
+    caller: May<Administer, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String)>,
     dry: Query<Dry>,
@@ -122,7 +125,7 @@ async fn push(
 }
 
 async fn bundle(
-    _: May<View, TheOwner>,
+    _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String)>,
 ) -> Result<Json<BTreeMap<String, Policy>>, Said> {
@@ -131,7 +134,7 @@ async fn bundle(
 }
 
 async fn policy(
-    _: May<View, TheOwner>,
+    _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String, String)>,
 ) -> Result<Json<Policy>, Said> {
@@ -171,7 +174,7 @@ impl Which {
 }
 
 async fn decisions(
-    _: May<View, TheOwner>,
+    _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String)>,
     which: Query<Which>,
@@ -186,7 +189,7 @@ async fn decisions(
 }
 
 async fn decide(
-    _: May<Act, TheOwner>,
+    _: May<Act, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String)>,
     asked: Json<Asked>,
@@ -204,7 +207,7 @@ async fn row(plane: &Plane, path: Path<(Uuid, String, String)>) -> Result<Decisi
 }
 
 async fn decision(
-    _: May<View, TheOwner>,
+    _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String, String)>,
 ) -> Result<Json<Decided>, Said> {
@@ -213,7 +216,7 @@ async fn decision(
 }
 
 async fn bundle_of(
-    _: May<View, TheOwner>,
+    _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String, String)>,
 ) -> Result<Json<BTreeMap<String, Policy>>, Said> {
@@ -222,7 +225,7 @@ async fn bundle_of(
 }
 
 async fn settings(
-    _: May<View, TheOwner>,
+    _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String)>,
 ) -> Result<Json<Enforcement>, Said> {
@@ -231,7 +234,7 @@ async fn settings(
 }
 
 async fn enforce(
-    caller: May<Administer, TheOwner>,
+    caller: May<Administer, TheOrganizationOfId>,
     plane: Data<Plane>,
     path: Path<(Uuid, String)>,
     given: Json<Enforcement>,

@@ -238,13 +238,18 @@ async fn project(
     slug: Path<String>,
 ) -> Result<Tagged<Value>, Refusal> {
     let slug = slug::project(&plane, &slug).await?;
-    let newest = plane.store.pipelines(Wanted { project: Some(&slug), ..Wanted::default() }, 1).await?;
+    Ok(Tagged(described(&plane, &slug).await?))
+}
+
+/// A project by its own name.
+pub(super) async fn described(plane: &Plane, slug: &str) -> Result<Value, Refusal> {
+    let newest = plane.store.pipelines(Wanted { project: Some(slug), ..Wanted::default() }, 1).await?;
     let git = newest.into_iter().next().map(|(_, row)| row.git).unwrap_or_default();
-    let (url, organization) = (git.url.as_deref().map(without_password), slug::organization(&slug));
-    Ok(Tagged(json!({
-        "id": stable_id(&slug),
+    let (url, organization) = (git.url.as_deref().map(without_password), slug::organization(slug));
+    Ok(json!({
+        "id": stable_id(slug),
         "slug": slug,
-        "name": slug::last(&slug),
+        "name": slug::last(slug),
         "organization_name": slug::last(organization),
         "organization_slug": organization,
         "organization_id": stable_id(organization),
@@ -253,7 +258,7 @@ async fn project(
             "provider": provider(url.as_deref().unwrap_or_default()),
             "default_branch": git.default_branch,
         },
-    })))
+    }))
 }
 
 fn no_pipeline(id: PipelineId) -> Refusal {

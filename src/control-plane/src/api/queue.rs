@@ -128,9 +128,14 @@ fn shown(rules: ProjectRules, repository: Option<&RepositoryRow>) -> Value {
         "disable_ssh": true,
         "forks_receive_secret_env_vars": false,
         "oss": false,
-        "set_github_status": has(|row| row.statuses != Statuses::Nothing),
+        "set_github_status": has(tells_statuses),
         "setup_workflows": true,
         "write_settings_requires_admin": true,
         "pr_only_branch_overrides": [],
     }})
+}
+
+/// Whether the provider is told how commits stand.
+pub(super) fn tells_statuses(row: &RepositoryRow) -> bool {
+    row.statuses != Statuses::Nothing
 }

@@ -3,18 +3,12 @@
 use crate::{
     plane::{
         Plane,
-        people::canonical,
         projects::{HOSTS, stable_id},
     },
     refusal::Refusal,
 };
-use protocol::people::EVERYWHERE;
 pub(super) use protocol::people::organization;
-use std::collections::BTreeSet;
 use uuid::Uuid;
-
-/// So many projects are looked at for the name of one's organization.
-const PROJECTS: u32 = 10_000;
 
 /// A name as it was given, and then with each other name of its host.
 fn names(asked: &str) -> impl Iterator<Item = String> {
@@ -34,6 +28,28 @@ pub(super) async fn project(plane: &Plane, asked: &str) -> Result<String, Refusa
     Err(Refusal::Missing(format!("there is no project {asked}")))
 }
 
+/// The own name of the project of this id.
+pub(super) async fn project_of_id(plane: &Plane, id: Uuid) -> Result<String, Refusal> {
+    let missing = || Refusal::Missing(format!("there is no project {id}"));
+    plane.project_of_id(id).await?.ok_or_else(missing)
+}
+
+/// The same of an organization.
+pub(super) async fn organization_of_id(plane: &Plane, id: Uuid) -> Result<String, Refusal> {
+    let missing = || Refusal::Missing(format!("there is no organization {id}"));
+    plane.organization_of_id(id).await?.ok_or_else(missing)
+}
+
+/// The own name of the organization that is asked for, if anything is known of it.
+pub(super) async fn known_organization(plane: &Plane, asked: &str) -> Result<Option<String>, Refusal> {
+    for name in names(asked) {
+        if plane.organization_of_id(stable_id(&name)).await?.is_some() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// What the own names of an organization's projects begin with.
 pub(super) async fn projects_of(plane: &Plane, asked: &str) -> Result<String, Refusal> {
     for name in names(asked) {
@@ -43,17 +59,6 @@ pub(super) async fn projects_of(plane: &Plane, asked: &str) -> Result<String, Re
         }
     }
     Err(Refusal::Missing(format!("no project of the organization {asked} is known")))
-}
-
-/// The organization of an id, among all that something is known of: it has projects, people, contexts or policies.
-pub(super) async fn organization_of_id(plane: &Plane, id: Uuid) -> Result<Option<String>, Refusal> {
-    let projects = plane.store.projects("", PROJECTS).await?;
-    let mut known: BTreeSet<String> = projects.iter().map(|name| organization(name).to_owned()).collect();
-    known.extend(plane.contexts.organizations());
-    known.extend(plane.store.organizations_with_policies().await?);
-    known.extend(plane.access.people().iter().flat_map(|somebody| somebody.roles.keys().cloned()));
-    let found = known.iter().find(|name| *name != EVERYWHERE && stable_id(name) == id);
-    Ok(found.map(|name| canonical(name)))
 }
 
 /// Its last part.

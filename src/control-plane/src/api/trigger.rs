@@ -1,7 +1,9 @@
 //! Having pipelines made by a call, and what they were made of, in the shapes of the public API v2.
 
 use super::{
-    MAX_WORDS, json as json_config,
+    MAX_WORDS,
+    definitions::definition_id,
+    json as json_config,
     may::{Act, May, ThePipeline, TheProject, View},
     slug,
 };
@@ -17,7 +19,7 @@ use actix_web::{
     web::{Data, Json, Path, ServiceConfig, get, post, resource},
 };
 use protocol::{PipelineId, repository};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use store::PipelineRow;
@@ -57,6 +59,8 @@ struct Newer {
 struct Where {
     branch: Option<String>,
     tag: Option<String>,
+    /// Of a configuration that is sent along.
+    content: Option<IgnoredAny>,
 }
 
 impl Where {
@@ -65,6 +69,10 @@ impl Where {
             if let Some(name) = name.as_ref().filter(|name| !repository::is_reference(name)) {
                 return Err(Refusal::Bad(format!("`{name}` is no name of a {what}")));
             }
+        }
+        if self.content.is_some() {
+            let why = "`content` is not taken: `roundhouse pipeline run` starts a pipeline of a configuration at hand";
+            return Err(Refusal::Bad(why.to_owned()));
         }
         if self.branch.is_some() && self.tag.is_some() {
             return Err(Refusal::Bad("a pipeline is of a `branch` or of a `tag`, not of both".to_owned()));
@@ -80,7 +88,7 @@ pub(super) async fn older(
     body: Option<Json<Older>>,
 ) -> Result<HttpResponse, Refusal> {
     let Older { branch, tag, parameters } = body.map(Json::into_inner).unwrap_or_default();
-    let at = Where { branch, tag }.at()?;
+    let at = Where { branch, tag, content: None }.at()?;
     let wanted = Asked { config: at.clone(), checkout: at, parameters: texts_of(parameters)? };
     run(&caller, &plane, &asked, wanted).await
 }
@@ -92,12 +100,22 @@ async fn newer(
     body: Json<Newer>,
 ) -> Result<HttpResponse, Refusal> {
     let Newer { definition_id, config, checkout, parameters } = body.into_inner();
-    if definition_id.is_some() {
-        let why = "a project has one definition here, that of its repository: leave `definition_id` out";
-        return Err(Refusal::Bad(why.to_owned()));
+    if let Some(wanted) = definition_id {
+        check_definition(&slug::project(&plane, &asked).await?, &wanted)?;
     }
     let wanted = Asked { config: config.at()?, checkout: checkout.at()?, parameters: texts_of(parameters)? };
     run(&caller, &plane, &asked, wanted).await
+}
+
+/// A project has one definition, that of its repository.
+fn check_definition(project: &str, wanted: &Value) -> Result<(), Refusal> {
+    let own = definition_id(project).to_string();
+    if wanted.as_str() == Some(&own) {
+        return Ok(());
+    }
+    Err(Refusal::Bad(format!(
+        "{project} has one definition here, that of its repository, {own}: give that one, or leave `definition_id` out"
+    )))
 }
 
 async fn run(

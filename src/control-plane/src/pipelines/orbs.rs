@@ -19,7 +19,7 @@ use store::{OrbRow, Store, StoreError, Write};
 use tokio::runtime::Handle;
 
 /// The largest source of an orb.
-const MAX_SOURCE: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_SOURCE: usize = 4 * 1024 * 1024;
 
 impl Plane {
     /// Publishes an orb, once it is right. A version that is there with the same source stays as it is.
@@ -72,22 +72,28 @@ impl Plane {
     }
 
     async fn check_orb(&self, reference: &Reference, source: &str) -> Result<(), Refusal> {
+        let refused = |diagnostics| {
+            let message = format!("{reference} is no valid orb");
+            Refusal::Diagnosed(Refused { message, diagnostics })
+        };
+        self.examined_orb(reference.to_string(), source.to_owned()).await?.map_err(refused)
+    }
+
+    /// Whether an orb is right, called so in what is said of it: else each error with its place.
+    pub(crate) async fn examined_orb(
+        &self,
+        name: String,
+        source: String,
+    ) -> Result<Result<(), Vec<String>>, Refusal> {
         let inputs = Inputs { orbs: Some(self.orbs_beside(Vec::new())), ..Inputs::default() };
-        let (name, source) = (reference.to_string(), source.to_owned());
         let checking = tokio::task::spawn_blocking(move || {
             let trial = compiler::examine_orb(&name, &source, &inputs);
             let all = trial.said.iter().chain(&trial.missed).filter(|one| one.is_error());
-            let rendered: Vec<String> = all.map(|one| trial.sources.render(one)).collect();
-            (trial.expanded.is_some(), rendered)
+            let rendered = || all.map(|one| trial.sources.render(one)).collect();
+            trial.expanded.is_some().then_some(()).ok_or_else(rendered)
         });
         let broken = |_| Refusal::Unavailable("the compiler failed: please report this orb".to_owned());
-        match checking.await.map_err(broken)? {
-            (true, _) => Ok(()),
-            (false, diagnostics) => {
-                let message = format!("{reference} is no valid orb");
-                Err(Refusal::Diagnosed(Refused { message, diagnostics }))
-            }
-        }
+        checking.await.map_err(broken)
     }
 }
 

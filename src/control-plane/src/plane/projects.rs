@@ -1,5 +1,7 @@
 //! Projects: their keys, and the numbers that their next pipeline and job get.
 
+use super::{Plane, people::Who};
+use crate::{audit::Deed, refusal::Refusal};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError},
@@ -47,6 +49,27 @@ impl Projects {
         let project = Project { id, numbers: Arc::new(Mutex::new(Numbers { pipeline, job })) };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(known.entry(name.to_owned()).or_insert_with(|| Arc::new(project)).clone())
+    }
+}
+
+/// The longest name of a project that is made before anything runs of it.
+const LONGEST: usize = 100;
+
+impl Plane {
+    /// Makes a project known of which nothing has run yet.
+    pub(crate) async fn make_project(&self, by: &Who, organization: &str, name: &str) -> Result<(), Refusal> {
+        let fits = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+        if name.is_empty() || name.len() > LONGEST || name.starts_with('.') || !name.chars().all(fits) {
+            let message = format!("a project's name wants 1 to {LONGEST} letters, digits, `-`, `_` and `.`");
+            return Err(Refusal::Bad(message));
+        }
+        if organization.split('/').any(str::is_empty) {
+            let message = format!("`{organization}` is no organization: write host/organization");
+            return Err(Refusal::Bad(message));
+        }
+        let project = format!("{organization}/{name}");
+        self.projects.get(&self.store, &project).await?;
+        self.tell_of_project(by, Deed::ProjectMade, (&project, "")).await
     }
 }
 

@@ -19,12 +19,16 @@ mod contexts;
 #[cfg(test)]
 mod continuation;
 #[cfg(test)]
+mod definitions;
+#[cfg(test)]
 mod driven;
 #[cfg(test)]
 mod forks;
 mod former;
 #[cfg(test)]
 mod github_app;
+#[cfg(test)]
+mod graphql;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
@@ -36,6 +40,7 @@ mod insights;
 mod leases;
 #[cfg(test)]
 mod logins;
+mod named;
 #[cfg(test)]
 mod newer;
 #[cfg(test)]
@@ -63,6 +68,8 @@ mod policies;
 mod provider;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod registry;
 #[cfg(test)]
 mod releases;
 #[cfg(test)]

@@ -15,8 +15,9 @@ const APPROVER: &str = "approver's token";
 /// The project whose things are asked for, and its organization.
 const PROJECT: &str = "gh/acme/shop";
 const ORGANIZATION: &str = "gh/acme";
-/// The organization's id.
-const OWNER: &str = "19c611f4-f43d-847f-bc67-721e7c76b7be";
+/// As ids.
+const PROJECT_ID: &str = "9fc63dc2-7e4a-8dda-8c85-45f3e8a11d7d";
+const ORGANIZATION_ID: &str = "19c611f4-f43d-847f-bc67-721e7c76b7be";
 
 /// What somebody may, as the document writes it, from the least on.
 const RIGHTS: [&str; 4] = ["status", "view", "act", "administer"];
@@ -81,11 +82,11 @@ impl Call {
                 "stated" | "approvals" => true,
                 "anything" => !matches!(reach, Reach::Project(_) | Reach::ElsewhereProject),
                 "person" => caller.name.starts_with("ada"),
-                "organization" | "owner" | "class" | "class token" | "namespace" | "context" => {
+                "organization" | "organization id" | "class" | "class token" | "namespace" | "context" => {
                     matches!(reach, Reach::Organization(right) if is_enough(right))
                 }
-                "project" | "pipeline" | "workflow" | "approval" | "job" | "task" | "schedule"
-                | "webhook" => {
+                "project" | "project id" | "pipeline" | "workflow" | "approval" | "job" | "task"
+                | "schedule" | "webhook" => {
                     matches!(reach, Reach::Organization(right) | Reach::Project(right) if is_enough(right))
                 }
                 "everything" => false,
@@ -111,8 +112,9 @@ async fn things(house: &House) -> Things {
         ("workflow", workflow.id.to_string()),
         ("approval", workflow.id.to_string()),
         ("job", job.id.to_string()),
-        ("owner", OWNER.to_owned()),
         ("task", job.tasks[0].id.to_string()),
+        ("project id", PROJECT_ID.to_owned()),
+        ("organization id", ORGANIZATION_ID.to_owned()),
     ]);
     renew(house, &mut things).await;
     things
@@ -217,6 +219,9 @@ fn stated(call: &Call) -> (&'static str, &'static str) {
             ("", r#"{"enabled": false}"#)
         }
         ("PATCH", "/api/v2/schedule/{id}") | ("PUT", "/api/v2/webhook/{id}") => ("", "{}"),
+        ("GET", "/api/v3/pipelines" | "/api/v3/triggers") => {
+            ("?filter%5Bproject_id%5D=9fc63dc2-7e4a-8dda-8c85-45f3e8a11d7d", "")
+        }
         ("GET", "/api/v2/webhook") => {
             ("?scope-id=9fc63dc2-7e4a-8dda-8c85-45f3e8a11d7d&scope-type=project", "")
         }
@@ -236,7 +241,9 @@ fn subject(mut call: Call) -> Call {
     if call.of == "stated" {
         call.of = match (stated(&call), call.path.as_str()) {
             (("", ""), _) | (_, "/api/v3/runs") => "stated",
-            (_, "/api/v3/pipelines" | "/api/v2/webhook" | "/api/v3/runs/search") => "project",
+            (_, "/api/v3/pipelines" | "/api/v3/triggers" | "/api/v2/webhook" | "/api/v3/runs/search") => {
+                "project"
+            }
             (_, "/api/v2/pipeline" | "/api/v3/audit" | "/api/v2/context") => "organization",
             _ => "namespace",
         };
@@ -246,7 +253,17 @@ fn subject(mut call: Call) -> Call {
 
 /// Whether an answer is what those get who may not call.
 fn turned_away(call: &Call, (status, body): &(u16, String)) -> bool {
-    let hidden = ["project", "pipeline", "workflow", "job", "task", "schedule", "webhook", "namespace"];
+    let hidden = [
+        "project",
+        "organization",
+        "pipeline",
+        "workflow",
+        "job",
+        "task",
+        "schedule",
+        "webhook",
+        "namespace",
+    ];
     // And not a word about it.
     let hidden = hidden.iter().any(|kind| {
         let named = body.split_once(&format!("there is no {kind} "));

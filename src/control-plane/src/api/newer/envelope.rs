@@ -4,6 +4,7 @@ use crate::refusal::Refusal;
 use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
     middleware::Next,
 };
 use serde_json::{Value, json};
@@ -21,7 +22,8 @@ pub(in crate::api) async fn told(
     })
 }
 
-fn error(status: actix_web::http::StatusCode, refusal: &Refusal) -> Value {
-    let (title, detail) = (status.canonical_reason().unwrap_or_default(), refusal.to_string());
+/// A refusal in both shapes.
+pub(in crate::api) fn error(status: StatusCode, refusal: &Refusal) -> Value {
+    let (title, detail) = (status.canonical_reason().unwrap_or_default(), refusal.in_full());
     json!({ "message": detail, "error": { "title": title, "detail": detail } })
 }
