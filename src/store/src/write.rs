@@ -4,8 +4,8 @@ use crate::{
     AuditRow, BundleRow, CacheRow, ChunkRow, ClassRow, EventRow, Fired, InstanceRow, JobRow, LayerRow,
     OrbRow, Outbox, PipelineRow, PolicyChange, ProjectId, RepositoryRow, Resealed, Rights, ScheduleRow,
     Secret, SshKeyRow, StatusRow, TaskRow, TestsRow, TokenRow, WebhookRow, WorkflowRow, access, aside, audit,
-    batch::Batch, forget, kept, logs, outbox, queue, registry, repositories, runs, schedules, sealed, ssh_keys, steps,
-    tasks, tested, webhooks,
+    batch::Batch, forget, kept, logs, outbox, queue, registry, repositories, runs, schedules, sealed,
+    ssh_keys, steps, tasks, tested, webhooks,
 };
 use protocol::{
     Actor, Epoch, JobId, JobStatus, Outcome, PipelineId, PipelineState, ResourceClass, StepNumber,

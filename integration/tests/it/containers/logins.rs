@@ -35,7 +35,7 @@ jobs:
       - run:
           name: it
           command: |
-            cat f; git show HEAD~1:f; git fetch -q origin && echo fetched
+            cat f; git show HEAD~1:f 2>/dev/null; git fetch -q origin && echo fetched
             stat -c '%a %u' ~/.roundhouse/login; cat ~/.roundhouse/login; env
 workflows: {all: {jobs: [only]}}
 "#;
@@ -75,8 +75,10 @@ async fn a_job_in_a_container_is_let_in_to_a_private_repository_in_each_of_its_s
     let log = fleet.log(&view, "only", "Checkout code").await;
     assert_eq!(job(&view, "only").status, JobStatus::Success, "{log}");
     let it = fleet.log(&view, "only", "it").await;
-    let expected = "two\none\nfetched\n600 3434\nusername=x-access-token\npassword=****\n";
-    assert!(it.starts_with(expected) && !it.contains(TOKEN), "{it}");
+    for line in ["two", "one", "fetched", "600 3434", "username=x-access-token", "password=****"] {
+        assert!(it.lines().any(|said| said.trim_end() == line), "{line}: {it}");
+    }
+    assert!(!it.contains(TOKEN), "{it}");
     nowhere_in(&fleet.rig.path("agent"));
     is_swept(&podman);
 }

@@ -24,6 +24,7 @@ mod definitions;
 mod driven;
 #[cfg(test)]
 mod forks;
+#[cfg(test)]
 mod former;
 #[cfg(test)]
 mod github_app;
@@ -35,11 +36,13 @@ mod health;
 mod house;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
 mod insights;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod logins;
+#[cfg(test)]
 mod named;
 #[cfg(test)]
 mod newer;
@@ -55,6 +58,7 @@ mod orbs;
 mod outgoing;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
 mod page_acts;
 #[cfg(test)]
 mod page_settings;
