@@ -3,10 +3,7 @@
 //!
 //! The OpenAPI document has all of it in one table (`x-needs`), which `tests/it/strangers.rs` holds to every call.
 
-use super::{
-    auth::{plane, token},
-    slug,
-};
+use super::auth::{plane, token};
 use crate::{
     bodies::Room,
     plane::{
