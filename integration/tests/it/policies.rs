@@ -1,7 +1,5 @@
 //! Config policies with the real programs: pushed from a folder, and deciding what runs.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use client::ClientError;
 use integration::{
     fleet::{CLASS, Fleet},

@@ -120,7 +120,7 @@ impl ResponseError for Refusal {
             Self::Fenced(_) | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
-            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::NotOffered(_) => StatusCode::BAD_REQUEST,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

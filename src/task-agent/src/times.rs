@@ -17,6 +17,8 @@ const SPACING: Duration = Duration::from_millis(100);
 /// and twice as far with each so many that the task has. So five hours of unbroken output make 36,000 marks (570 KiB), a week
 /// 77,000, and none is ever the last.
 const DOUBLED_BY: u64 = 8192;
+/// So many bytes of a disk are left to the output.
+const LAST: u64 = 64 * 1024;
 /// As many as readers read.
 const MOST: u64 = MAX_NOTED / NOTED_LENGTH as u64;
 
@@ -66,7 +68,7 @@ impl State {
         let (noted, spacing) = (self.noted, self.spacing());
         let (Some(file), Some(step)) = (&mut self.file, self.steps.get_mut(&number)) else { return };
         let is_due = |(marked, at): (u64, Instant)| offset > marked && now.duration_since(at) >= spacing;
-        if noted >= MOST || !step.last.is_none_or(is_due) {
+        if noted >= MOST || !step.last.is_none_or(is_due) || !has_room(file) {
             return;
         }
         let ms = u32::try_from(now.duration_since(step.began).as_millis()).unwrap_or(u32::MAX);
@@ -85,6 +87,11 @@ impl State {
         let doubled = u32::try_from(self.noted / DOUBLED_BY).unwrap_or(u32::MAX);
         SPACING.saturating_mul(2_u32.saturating_pow(doubled))
     }
+}
+
+/// Whether more than the last blocks of its disk are free: these are for the output itself.
+fn has_room(file: &File) -> bool {
+    rustix::fs::fstatvfs(file).is_ok_and(|disk| disk.f_bavail * disk.f_frsize >= LAST)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the `circleci` command lines ask for and nobody here does: each call says so by name. It is answered 501, of which
+//! What the `circleci` command lines ask for and nobody here does: each call says so by name. It is answered 400, of which
 //! they show the words and which they do not try again.
 
 use super::{

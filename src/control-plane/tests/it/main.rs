@@ -24,7 +24,6 @@ mod definitions;
 mod driven;
 #[cfg(test)]
 mod forks;
-#[cfg(test)]
 mod former;
 #[cfg(test)]
 mod github_app;

@@ -122,18 +122,23 @@ async fn a_job_is_read_with_its_steps_artifacts_and_tests() {
         "started_at": "1970-01-01T00:00:00.007Z", "ended_at": "1970-01-01T00:00:00.012Z", "command": "make" });
     assert_eq!(steps[1], step);
 
-    let artifacts = read(&house, &format!("{path}/artifacts")).await;
+    has_artifacts_and_tests(&house, &path).await;
+    house.running.stop().await;
+}
+
+/// Of that job, at its address.
+async fn has_artifacts_and_tests(house: &House, path: &str) {
+    let artifacts = read(house, &format!("{path}/artifacts")).await;
     let artifact = &artifacts["data"][0]["attributes"];
     assert_eq!((&artifact["path"], &artifact["execution"]), (&json!("out/a b.txt"), &json!(0)));
     let address = artifact["url"].as_str().unwrap().trim_start_matches("http://x");
-    assert_eq!(get(&house, address, TOKEN).await, (200, "bytes".to_owned()));
-    let tests = page::get(&house, &format!("{path}/tests"), "Circle-Token: operator's token\r\n").await;
+    assert_eq!(get(house, address, TOKEN).await, (200, "bytes".to_owned()));
+    let tests = page::get(house, &format!("{path}/tests"), "Circle-Token: operator's token\r\n").await;
     let test =
         json!({ "classname": "c", "name": "n", "result": "failure", "run_time": 0.0, "message": "no\nhow" });
     assert_eq!(tests.text(), format!("{test}\n"));
-    let told = refused(&house, &format!("{path}/resource-usage"), 404).await;
+    let told = refused(house, &format!("{path}/resource-usage"), 404).await;
     assert!(told.contains("is not measured here"), "{told}");
-    house.running.stop().await;
 }
 
 #[actix_web::test]

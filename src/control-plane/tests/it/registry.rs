@@ -62,7 +62,7 @@ async fn a_namespace_and_an_orb_are_made_once_by_those_who_may_do_everything() {
         ("namespaces", json!({"name": "a/b", "org_id": organization}), 400),
         ("namespaces", json!({"name": "b", "org_id": namespace["id"]}), 404),
         ("orb/packages", package("tools", false, &namespace["id"]), 409),
-        ("orb/packages", package("acme/more", true, &namespace["id"]), 501),
+        ("orb/packages", package("acme/more", true, &namespace["id"]), 400),
         ("orb/packages", package("more", false, &json!(organization)), 404),
     ] {
         let path = format!("/api/v3/{path}");

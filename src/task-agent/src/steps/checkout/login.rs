@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_the_job_sets_up_itself_is_asked_first() {
+    fn what_the_job_sets_up_itself_to_let_git_in_is_asked_first() {
         let root = tempfile::tempdir().unwrap();
         LoggedIn::at(&place(root.path()), URL, &shown(), &mut Vec::new()).unwrap().unwrap();
         let mine = "!f() { printf 'username=me\\npassword=mine\\n'; }; f";
