@@ -22,6 +22,7 @@
 //! Everything that came from a job or a configuration is escaped, and no foreign script, style or frame is let in.
 
 mod acts;
+mod address;
 mod graph;
 mod insights;
 mod job;

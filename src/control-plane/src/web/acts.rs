@@ -1,6 +1,7 @@
 //! What visitors do on the page: forms, each answered by leading back to the pipeline's page.
 
 use super::{
+    address::Address,
     response::NoPage,
     session::{Nothing, Posted},
 };
@@ -48,25 +49,25 @@ fn back(pipeline: PipelineId) -> HttpResponse {
 pub(crate) async fn cancel(
     Posted { who, .. }: Posted<ThePipeline, Nothing>,
     plane: web::Data<Plane>,
-    id: web::Path<PipelineId>,
+    Address(id): Address<PipelineId>,
 ) -> Result<HttpResponse, NoPage> {
-    if !plane.store.has_pipeline(*id).await.map_err(Refusal::from)? {
+    if !plane.store.has_pipeline(id).await.map_err(Refusal::from)? {
         return Err(Refusal::Missing("there is no such pipeline".to_owned()).into());
     }
-    plane.cancel(*id).await?;
+    plane.cancel(id).await?;
     plane.tell_of_run(&who, Deed::Canceled, Belonging::Pipeline(id.0)).await?;
-    Ok(back(*id))
+    Ok(back(id))
 }
 
 /// `POST /workflows/{id}/cancel`.
 pub(crate) async fn cancel_workflow(
     Posted { who, .. }: Posted<TheWorkflow, Nothing>,
     plane: web::Data<Plane>,
-    id: web::Path<WorkflowId>,
+    Address(id): Address<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
-    let pipeline = pipeline_of(&plane, *id).await?;
+    let pipeline = pipeline_of(&plane, id).await?;
     // One that is over stays as it is, and its page says so.
-    plane.cancel_workflow(*id).await?;
+    plane.cancel_workflow(id).await?;
     plane.tell_of_run(&who, Deed::Canceled, Belonging::Workflow(id.0)).await?;
     Ok(back(pipeline))
 }
@@ -75,11 +76,11 @@ pub(crate) async fn cancel_workflow(
 pub(crate) async fn rerun(
     Posted { who, form, .. }: Posted<TheWorkflow, RerunForm>,
     plane: web::Data<Plane>,
-    id: web::Path<WorkflowId>,
+    Address(id): Address<WorkflowId>,
 ) -> Result<HttpResponse, NoPage> {
-    let pipeline = pipeline_of(&plane, *id).await?;
+    let pipeline = pipeline_of(&plane, id).await?;
     let order = Order { which: form.from.which(), variables: None, by: By::Hand(who.actor()) };
-    plane.rerun(*id, order).await?;
+    plane.rerun(id, order).await?;
     plane.tell_of_run(&who, Deed::RunAgain, Belonging::Workflow(id.0)).await?;
     Ok(back(pipeline))
 }
@@ -88,9 +89,8 @@ pub(crate) async fn rerun(
 pub(crate) async fn approve(
     Posted { who, .. }: Posted<TheApproval, Nothing>,
     plane: web::Data<Plane>,
-    path: web::Path<(WorkflowId, JobId)>,
+    Address((workflow, job)): Address<(WorkflowId, JobId)>,
 ) -> Result<HttpResponse, NoPage> {
-    let (workflow, job) = path.into_inner();
     let pipeline = pipeline_of(&plane, workflow).await?;
     plane.answer((workflow, job), Answer::Approved, (&who, None)).await?;
     plane.tell_of_run(&who, Deed::Approved, Belonging::Job(job.0)).await?;
@@ -110,9 +110,8 @@ pub(crate) struct ReleaseForm {
 pub(crate) async fn release(
     Posted { who, form, .. }: Posted<TheApproval, ReleaseForm>,
     plane: web::Data<Plane>,
-    path: web::Path<(WorkflowId, JobId)>,
+    Address((workflow, job)): Address<(WorkflowId, JobId)>,
 ) -> Result<HttpResponse, NoPage> {
-    let (workflow, job) = path.into_inner();
     let pipeline = pipeline_of(&plane, workflow).await?;
     let answer = Answer::Released(form.status, form.reason);
     plane.answer((workflow, job), answer, (&who, None)).await?;

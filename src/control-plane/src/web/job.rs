@@ -1,6 +1,7 @@
 //! A job's page: one of its tasks with its steps, and the log of one of them.
 
 use super::{
+    address::Address,
     response::{NoPage, Sheet, page as html},
     session::Visitor,
     words::{between, duration, size, status, without_colors},
@@ -98,7 +99,7 @@ struct Log {
 /// What the address names; what it leaves out is chosen.
 #[derive(Deserialize)]
 pub(crate) struct Place {
-    job: String,
+    job: JobId,
     task: Option<u32>,
     step: Option<u32>,
 }
@@ -108,7 +109,7 @@ pub(crate) async fn page(
     _: Visitor<TheJob>,
     request: HttpRequest,
     plane: web::Data<Plane>,
-    place: web::Path<Place>,
+    Address(place): Address<Place>,
 ) -> Result<HttpResponse, NoPage> {
     let sheet = &Sheet::of(&request);
     let found = find(&plane, &place).await?;
@@ -131,7 +132,7 @@ struct Found {
 
 async fn find(plane: &Plane, place: &Place) -> Result<Found, Refusal> {
     let missing = || Refusal::Missing("there is no such job or task".to_owned());
-    let id: JobId = place.job.parse().map_err(|_| missing())?;
+    let id = place.job;
     let (_, pipeline, _) = plane.store.job(id).await?.ok_or_else(missing)?;
     let pipeline = plane.view_with(pipeline, id).await?.ok_or_else(missing)?;
     let of_workflow = |jobs: &[JobView]| jobs.iter().position(|job| job.id == id);

@@ -3,7 +3,7 @@
 
 mod timed;
 
-use super::{response::NoPage, session::Visitor};
+use super::{address::Address, response::NoPage, session::Visitor};
 use crate::{
     api::may::TheTask,
     logs::{LogName, Logs, Range},
@@ -18,7 +18,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use protocol::StepNumber;
+use protocol::{StepNumber, TaskId};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
@@ -40,12 +40,11 @@ pub(crate) struct Part {
 pub(crate) async fn log(
     _: Visitor<TheTask>,
     plane: web::Data<Plane>,
-    path: web::Path<(String, u32)>,
+    Address((task, step)): Address<(TaskId, u32)>,
     part: web::Query<Part>,
 ) -> Result<HttpResponse, NoPage> {
     let missing = || Refusal::Missing("there is no such task".to_owned());
-    let task = path.0.parse().map_err(|_| missing())?;
-    let name = LogName { task, step: StepNumber(path.1) };
+    let name = LogName { task, step: StepNumber(step) };
     let nothing = Range { offset: u64::MAX, limit: 0 };
     let known =
         plane.logs.read(name, nothing, Duration::ZERO).await.map_err(Refusal::from)?.ok_or_else(missing)?;
@@ -54,7 +53,7 @@ pub(crate) async fn log(
     let mut answer = HttpResponse::Ok();
     answer
         .content_type("text/plain; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, format!("inline; filename=\"{task}-{}.log\"", path.1)))
+        .insert_header((header::CONTENT_DISPOSITION, format!("inline; filename=\"{task}-{step}.log\"")))
         .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "same-origin"));

@@ -9,7 +9,7 @@
 //! `allow-same-origin`), so it has no cookie; what it loads comes by the key in its own address, and it reaches no other
 //! part of this control plane.
 
-use super::{job::in_url, response::NoPage, session::Visitor};
+use super::{address::Address, job::in_url, response::NoPage, session::Visitor};
 use crate::{
     api::may::TheJob,
     blob_routes::{ArtifactName, shown},
@@ -34,7 +34,7 @@ const GOOD_MS: i64 = 12 * 60 * 60 * 1000;
 pub(crate) async fn open(
     _: Visitor<TheJob>,
     plane: web::Data<Plane>,
-    name: web::Path<ArtifactName>,
+    Address(name): Address<ArtifactName>,
 ) -> Result<HttpResponse, NoPage> {
     let until = wall_ms() + GOOD_MS;
     let (key, path) = (key(&plane, until, &name), in_url(&name.path));

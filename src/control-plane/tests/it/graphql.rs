@@ -235,10 +235,7 @@ async fn changes_are_for_those_who_may_do_everything_and_what_is_not_offered_say
         ),
     ] {
         let told = asked(&house, &boss, query, json!({"id": id})).await[field]["errors"][0].clone();
-        assert!(
-            told["type"] == "Bad Request" && told["message"].as_str().unwrap().contains(words),
-            "{told}"
-        );
+        assert!(told["type"] == "Bad Request" && told["message"].as_str().unwrap().contains(words), "{told}");
     }
     let mallory = person(&house, "mallory", &[("gh/other", "admin")]).await;
     let organization = json!({"orgName": "acme", "vcsType": "GITHUB"});

@@ -196,6 +196,22 @@ async fn a_token_in_the_address_becomes_a_cookie_that_only_reads() {
 }
 
 #[actix_web::test]
+async fn an_address_that_names_nothing_is_answered_by_a_page() {
+    let house = House::new().await;
+    let (_, _, job, _) = begun(&house).await;
+    let cookie = signed_in(&house).await;
+    let job = job.id;
+    let beside = [format!("/jobs/{job}/x"), format!("/jobs/{job}/0/-1"), format!("/jobs/{job}/7")];
+    for path in ["/jobs/x", "/jobs/x/0", "/tasks/x/steps/0/raw"].map(str::to_owned).iter().chain(&beside) {
+        let answer = get(&house, path, &cookie).await;
+        let told = (answer.status, answer.header("content-type"));
+        assert_eq!(told, (404, Some("text/html; charset=utf-8")), "{path}");
+        assert!(answer.text().contains("there is no such"), "{path}: {}", answer.text());
+    }
+    house.running.stop().await;
+}
+
+#[actix_web::test]
 async fn what_a_job_says_is_shown_and_never_run() {
     let house = House::new().await;
     let (claimed, task, job, pipeline) = begun(&house).await;
