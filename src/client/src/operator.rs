@@ -10,8 +10,8 @@ use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use protocol::{
     api::{
-        Approve, Created, Entity, FoundOrb, Items, KnownSshKey, NewOrb, NewPipeline, NewSshKey, OnHold,
-        PipelineView, PublishedOrb, Refused, Released, Rerun, Resource, Token,
+        Approve, Created, Entity, FoundOrb, Items, KnownSshKey, Named, NewOrb, NewPipeline, NewSshKey,
+        OnHold, PipelineView, PublishedOrb, Refused, Released, Rerun, Resource, Token,
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
@@ -195,7 +195,7 @@ impl Operator {
     /// Runs a workflow again: the id of the new one.
     pub async fn rerun(&self, id: WorkflowId, rerun: &Rerun) -> Result<WorkflowId, ClientError> {
         let call = self.create(&format!("/api/v3/workflows/{id}/rerun")).json(rerun);
-        Ok(call.send(&self.link).await?.read::<Entity<WorkflowId>>()?.data.id)
+        Ok(call.send(&self.link).await?.read::<Entity<Named<WorkflowId>>>()?.data.id)
     }
 
     /// The jobs that wait for somebody's approval, or for the end of their release.

@@ -279,11 +279,11 @@ pub struct Rerun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entity<T> {
     /// The thing.
-    pub data: Named<T>,
+    pub data: T,
 }
 
 /// What a thing is called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named<T> {
     /// Its name.
     pub id: T,

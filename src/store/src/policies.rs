@@ -194,13 +194,6 @@ impl Store {
         Ok(row.try_get("found")?)
     }
 
-    /// The organizations that were ever given any, by name.
-    pub async fn organizations_with_policies(&self) -> Result<Vec<String>, StoreError> {
-        const SQL: &str = "SELECT organization FROM policy_rules ORDER BY organization";
-        let rows = sqlx::query(SQL).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok(row.try_get("organization")?)).collect()
-    }
-
     /// An upload by its id.
     pub async fn policy_bundle(&self, id: Uuid) -> Result<Option<PolicyTexts>, StoreError> {
         let query = sqlx::query("SELECT policies FROM policy_bundles WHERE id = ?").bind(bytes(&id));

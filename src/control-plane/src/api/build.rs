@@ -4,14 +4,12 @@ mod output;
 mod shapes;
 
 use super::{
-    job::Found,
+    job::{Found, numbered, stop},
     may::{Act, May, TheProject, View},
     rerun::order_rerun,
-    slug,
     tagged::Tagged,
 };
 use crate::{
-    audit::Deed,
     pipelines::rerun::{By, Order, Which},
     plane::Plane,
     refusal::Refusal,
@@ -22,7 +20,6 @@ use actix_web::{
 };
 use protocol::{JobId, WorkflowId};
 use shapes::{Build, Places};
-use store::Belonging;
 
 /// Behind all that is longer: its pattern takes any path that ends with a number.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -84,11 +81,8 @@ async fn cancel(
     path: Path<(String, u64)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    let project = slug::project(&plane, &path.0).await?;
-    let found = plane.store.job_by_number(&project, path.1).await?;
-    let (id, _) = found.ok_or_else(|| Refusal::Missing(format!("{project} has no job {}", path.1)))?;
-    plane.cancel_job(id).await?;
-    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Job(id.0)).await?;
+    let (id, _) = numbered(&plane, &path.0, path.1).await?;
+    stop(&plane, &caller.who, id).await?;
     let build = build(&plane, &Found::by_id(&plane, id).await?, &request);
     Ok(HttpResponse::Ok().json(build))
 }

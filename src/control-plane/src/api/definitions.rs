@@ -5,7 +5,7 @@ use super::{
     may::{May, Of, Stated, TheProjectOfId, View},
     paging::Page,
     slug, unoffered,
-    v3::{enveloped, page, thing},
+    v3::{List, Thing, enveloped},
 };
 use crate::{
     plane::{Plane, clock::rfc3339, projects::stable_id},
@@ -75,7 +75,7 @@ impl Defined {
         format!("of {}", without_password(&self.repository.url))
     }
 
-    fn newer(&self) -> Value {
+    fn newer(&self) -> Thing {
         let vcs = json!({ "provider": self.repository.provider.name(), "repo_full_name": self.full_name() });
         let attributes = json!({
             "name": slug::last(&self.project),
@@ -84,7 +84,8 @@ impl Defined {
             "config": { "type": "vcs", "file_path": PATH, "vcs": vcs },
             "checkout": { "type": "vcs", "vcs": vcs },
         });
-        thing(self.id(), attributes, json!({ "project": { "id": stable_id(&self.project) } }))
+        let references = json!({ "project": { "id": stable_id(&self.project) } });
+        Thing { id: self.id(), attributes, references }
     }
 
     fn older(&self) -> Value {
@@ -131,7 +132,7 @@ struct Trigger {
 }
 
 impl Trigger {
-    fn newer(&self, of: &Defined) -> Value {
+    fn newer(&self, of: &Defined) -> Thing {
         let event = match &self.schedule {
             Some(name) => json!({ "type": "schedule", "schedule": { "name": name } }),
             None => json!({
@@ -143,7 +144,7 @@ impl Trigger {
         let attributes = json!({ "is_disabled": false, "created_at": self.created_at, "event": event });
         let references =
             json!({ "project": { "id": stable_id(&of.project) }, "pipeline": { "id": of.id() } });
-        thing(self.id, attributes, references)
+        Thing { id: self.id, attributes, references }
     }
 
     fn older(&self, of: &Defined) -> Value {
@@ -200,19 +201,19 @@ pub(super) async fn listed(
     caller: May<View, Stated>,
     plane: Data<Plane>,
     filter: Query<Filter>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<List<Thing>>, Refusal> {
     let defined = filter.defined(&caller, &plane).await?;
-    Ok(Json(page(defined.iter().map(Defined::newer).collect(), None)))
+    Ok(Json(List::whole(defined.iter().map(Defined::newer))))
 }
 
 async fn triggers(
     caller: May<View, Stated>,
     plane: Data<Plane>,
     filter: Query<Filter>,
-) -> Result<Json<Value>, Refusal> {
-    let Some(defined) = filter.defined(&caller, &plane).await? else { return Ok(Json(page(vec![], None))) };
+) -> Result<Json<List<Thing>>, Refusal> {
+    let Some(defined) = filter.defined(&caller, &plane).await? else { return Ok(Json(List::whole([]))) };
     let triggers = defined.triggers(&plane).await?;
-    Ok(Json(page(triggers.iter().map(|trigger| trigger.newer(&defined)).collect(), None)))
+    Ok(Json(List::whole(triggers.iter().map(|trigger| trigger.newer(&defined)))))
 }
 
 async fn older_listed(

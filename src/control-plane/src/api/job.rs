@@ -12,7 +12,7 @@ use super::{
 use crate::{
     audit::Deed,
     pipelines::view::view,
-    plane::{Plane, clock::rfc3339, projects::stable_id},
+    plane::{Plane, clock::rfc3339, people::Who, projects::stable_id},
     refusal::Refusal,
     web::in_url,
 };
@@ -46,6 +46,23 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// A job by its number, as a path names it.
 type Numbered = Path<(String, u64)>;
 
+/// The job of a project's that has this number, and its pipeline.
+pub(super) async fn numbered(
+    plane: &Plane,
+    asked: &str,
+    number: u64,
+) -> Result<(JobId, PipelineId), Refusal> {
+    let project = slug::project(plane, asked).await?;
+    let missing = || Refusal::Missing(format!("{project} has no job {number}"));
+    plane.store.job_by_number(&project, number).await?.ok_or_else(missing)
+}
+
+/// Cancels a job, on somebody's word.
+pub(super) async fn stop(plane: &Data<Plane>, who: &Who, id: JobId) -> Result<(), Refusal> {
+    plane.cancel_job(id).await?;
+    plane.tell_of_run(who, Deed::Canceled, Belonging::Job(id.0)).await
+}
+
 /// A job as it stands and as it was written, where it belongs.
 pub(super) struct Found {
     pub(super) pipeline: PipelineView,
@@ -61,8 +78,7 @@ pub(super) struct Found {
 impl Found {
     pub(super) async fn by_number(plane: &Plane, asked: &str, number: u64) -> Result<Self, Refusal> {
         let missing = || Refusal::Missing(format!("{asked} has no job {number}"));
-        let project = slug::project(plane, asked).await?;
-        let (id, pipeline) = plane.store.job_by_number(&project, number).await?.ok_or_else(missing)?;
+        let (id, pipeline) = numbered(plane, asked, number).await?;
         Self::of(plane, pipeline, id).await?.ok_or_else(missing)
     }
 
@@ -158,11 +174,8 @@ async fn cancel(
     plane: Data<Plane>,
     path: Numbered,
 ) -> Result<HttpResponse, Refusal> {
-    let project = slug::project(&plane, &path.0).await?;
-    let found = plane.store.job_by_number(&project, path.1).await?;
-    let (id, _) = found.ok_or_else(|| Refusal::Missing(format!("{project} has no job {}", path.1)))?;
-    plane.cancel_job(id).await?;
-    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Job(id.0)).await?;
+    let (id, _) = numbered(&plane, &path.0, path.1).await?;
+    stop(&plane, &caller.who, id).await?;
     Ok(accepted())
 }
 
@@ -171,8 +184,7 @@ async fn cancel_by_id(
     plane: Data<Plane>,
     id: Path<JobId>,
 ) -> Result<HttpResponse, Refusal> {
-    plane.cancel_job(*id).await?;
-    plane.tell_of_run(&caller.who, Deed::Canceled, Belonging::Job(id.0)).await?;
+    stop(&plane, &caller.who, *id).await?;
     Ok(accepted())
 }
 
@@ -243,10 +255,7 @@ async fn cases(
     behind: u64,
     most: u32,
 ) -> Result<Vec<TestCase>, Refusal> {
-    let (asked, number) = path;
-    let project = slug::project(plane, asked).await?;
-    let missing = || Refusal::Missing(format!("{project} has no job {number}"));
-    let (job, _) = plane.store.job_by_number(&project, *number).await?.ok_or_else(missing)?;
+    let (job, _) = numbered(plane, &path.0, path.1).await?;
     Ok(plane.store.test_cases(job, behind, most).await?)
 }
 

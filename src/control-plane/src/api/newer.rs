@@ -6,7 +6,6 @@
 //! ```
 
 mod condensed;
-mod envelope;
 mod filter;
 mod jobs;
 mod output;
@@ -16,7 +15,6 @@ mod shapes;
 mod users;
 mod workflows;
 
-pub(super) use envelope::{error, told};
 pub(super) use jobs::{action, command};
 
 use actix_web::web::ServiceConfig;

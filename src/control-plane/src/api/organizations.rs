@@ -6,7 +6,7 @@ use super::{
     project,
     settled::{Change, settled},
     slug,
-    v3::{enveloped, one, page, thing},
+    v3::{Entity, List, Thing, enveloped},
 };
 use crate::{
     plane::{
@@ -56,14 +56,14 @@ async fn listed(
     caller: May<View, Stated>,
     plane: Data<Plane>,
     wanted: Query<Wanted>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<List<Thing>>, Refusal> {
     let found = match (&wanted.slug, wanted.id) {
         (Some(slug), None) => slug::known_organization(&plane, slug).await?,
         (None, Some(id)) => plane.organization_of_id(id).await?,
         _ => return Err(Refusal::Bad("say which: `filter[slug]` or `filter[id]`".to_owned())),
     };
     let seen = found.filter(|name| is_seen(&caller.who, name));
-    Ok(Json(page(seen.iter().map(|name| shown(name)).collect(), None)))
+    Ok(Json(List::whole(seen.iter().map(|name| shown(name)))))
 }
 
 /// Whether somebody may know of an organization.
@@ -71,19 +71,19 @@ pub(super) fn is_seen(who: &Who, organization: &str) -> bool {
     who.in_organization(organization) >= Some(Right::View)
 }
 
-fn shown(name: &str) -> Value {
+fn shown(name: &str) -> Thing {
     let (host, _) = name.split_once('/').unwrap_or(("", name));
     let attributes = json!({ "name": slug::last(name), "slug": name, "vcs_type": host });
-    thing(stable_id(name), attributes, json!({}))
+    Thing::alone(stable_id(name), attributes)
 }
 
 async fn settings(
     _: May<View, TheOrganizationOfId>,
     plane: Data<Plane>,
     id: Path<Uuid>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Entity<Thing>>, Refusal> {
     slug::organization_of_id(&plane, *id).await?;
-    Ok(Json(one(thing(*id, as_they_are(), json!({})))))
+    Ok(Json(Entity { data: Thing::alone(*id, as_they_are()) }))
 }
 
 /// None of them is changed by a call: each has to be as it is.
@@ -92,11 +92,11 @@ async fn change(
     plane: Data<Plane>,
     id: Path<Uuid>,
     change: Json<Change>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Entity<Thing>>, Refusal> {
     slug::organization_of_id(&plane, *id).await?;
     let now = as_they_are();
     settled(&now, change.iter(), "an organization has no settings of its own here")?;
-    Ok(Json(one(thing(*id, now, json!({})))))
+    Ok(Json(Entity { data: Thing::alone(*id, now) }))
 }
 
 /// What every organization may here, and nobody can change.

@@ -7,7 +7,7 @@ use super::{
     queue,
     settled::{Change, settled},
     slug,
-    v3::{enveloped, one, page, thing},
+    v3::{Entity, List, Reference, Thing, enveloped},
 };
 use crate::{
     plane::{
@@ -62,7 +62,7 @@ async fn listed(
     caller: May<View, Stated>,
     plane: Data<Plane>,
     wanted: Query<Wanted>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<List<Thing>>, Refusal> {
     let asked = match wanted.into_inner() {
         Wanted { slug: Some(slug), organization: None, name: None } => Some(slug),
         Wanted { slug: None, organization: Some(id), name: Some(name) } => {
@@ -78,7 +78,7 @@ async fn listed(
         None => None,
     };
     let seen = found.filter(|name| caller.who.sees(name));
-    Ok(Json(page(seen.iter().map(|name| shown(name)).collect(), None)))
+    Ok(Json(List::whole(seen.iter().map(|name| shown(name)))))
 }
 
 async fn known(plane: &Plane, asked: &str) -> Result<Option<String>, Refusal> {
@@ -88,28 +88,31 @@ async fn known(plane: &Plane, asked: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn shown(name: &str) -> Value {
-    let organization = slug::organization(name);
-    let attributes = json!({ "name": slug::last(name), "slug": name });
-    thing(stable_id(name), attributes, json!({ "org": { "id": stable_id(organization) } }))
+fn shown(name: &str) -> Thing {
+    let organization = Reference { id: stable_id(slug::organization(name)) };
+    Thing {
+        id: stable_id(name),
+        attributes: json!({ "name": slug::last(name), "slug": name }),
+        references: json!({ "org": organization }),
+    }
 }
 
 async fn project(
     _: May<View, TheProjectOfId>,
     plane: Data<Plane>,
     id: Path<Uuid>,
-) -> Result<Json<Value>, Refusal> {
-    Ok(Json(one(shown(&slug::project_of_id(&plane, *id).await?))))
+) -> Result<Json<Entity<Thing>>, Refusal> {
+    Ok(Json(Entity { data: shown(&slug::project_of_id(&plane, *id).await?) }))
 }
 
 async fn settings(
     _: May<View, TheProjectOfId>,
     plane: Data<Plane>,
     id: Path<Uuid>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Entity<Thing>>, Refusal> {
     let name = slug::project_of_id(&plane, *id).await?;
     let (rules, repository) = (plane.rules_of(&name).await?, plane.store.repository(&name).await?);
-    Ok(Json(one(thing(*id, attributes(rules, repository.as_ref()), json!({})))))
+    Ok(Json(Entity { data: Thing::alone(*id, attributes(rules, repository.as_ref())) }))
 }
 
 /// The setting of [`ProjectRules::cancel_redundant`].
@@ -121,7 +124,7 @@ async fn change(
     plane: Data<Plane>,
     id: Path<Uuid>,
     change: Json<Change>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Entity<Thing>>, Refusal> {
     let name = slug::project_of_id(&plane, *id).await?;
     let (mut rules, repository) = (plane.rules_of(&name).await?, plane.store.repository(&name).await?);
     let others = change.iter().filter(|(setting, _)| *setting != AUTOCANCEL);
@@ -131,7 +134,7 @@ async fn change(
         rules.cancel_redundant = wanted.as_bool().ok_or_else(no_boolean)?;
         queue::ruled(&plane, &caller.who, &name, rules).await?;
     }
-    Ok(Json(one(thing(*id, attributes(rules, repository.as_ref()), json!({})))))
+    Ok(Json(Entity { data: Thing::alone(*id, attributes(rules, repository.as_ref())) }))
 }
 
 fn attributes(rules: ProjectRules, repository: Option<&RepositoryRow>) -> Value {

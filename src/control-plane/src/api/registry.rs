@@ -5,7 +5,7 @@ use super::{
     auth::Operator,
     may::{Anything, May, View},
     slug, unoffered,
-    v3::{enveloped, one, page, thing},
+    v3::{Described, Entity, List, Plain, Reference, Thing, enveloped},
 };
 use crate::{
     plane::{Plane, clock::rfc3339},
@@ -27,7 +27,8 @@ use uuid::Uuid;
 const MOST: u32 = 100;
 
 type Anyone = May<View, Anything>;
-type Answer = Result<Json<Value>, Refusal>;
+type One = Result<Json<Entity<Thing>>, Refusal>;
+type Page = Result<Json<List<Thing>>, Refusal>;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -102,16 +103,16 @@ impl Wanted {
     }
 }
 
-fn shown_namespace(row: &NamespaceRow) -> Value {
-    thing(row.id, json!({ "name": row.name, "created_at": rfc3339(row.created_ms) }), json!({}))
+fn shown_namespace(row: &NamespaceRow) -> Thing {
+    Thing::alone(row.id, json!({ "name": row.name, "created_at": rfc3339(row.created_ms) }))
 }
 
-async fn namespace(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Answer {
+async fn namespace(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> One {
     let name = wanted.into_inner().name;
     let name = name.ok_or_else(|| Refusal::Bad("say which: `filter[name]`".to_owned()))?;
     let missing = || Refusal::Missing(format!("there is no namespace {name}"));
     let row = plane.store.namespace(&name).await?.ok_or_else(missing)?;
-    Ok(Json(one(shown_namespace(&row))))
+    Ok(Json(Entity { data: shown_namespace(&row) }))
 }
 
 async fn found_namespace(plane: &Plane, id: Uuid) -> Result<NamespaceRow, Refusal> {
@@ -119,8 +120,8 @@ async fn found_namespace(plane: &Plane, id: Uuid) -> Result<NamespaceRow, Refusa
     plane.store.namespace_by_id(id).await?.ok_or_else(missing)
 }
 
-async fn namespace_of_id(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> Answer {
-    Ok(Json(one(shown_namespace(&found_namespace(&plane, *id).await?))))
+async fn namespace_of_id(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> One {
+    Ok(Json(Entity { data: shown_namespace(&found_namespace(&plane, *id).await?) }))
 }
 
 /// One that is to be made.
@@ -138,46 +139,46 @@ async fn make_namespace(
 ) -> Result<HttpResponse, Refusal> {
     let organization = slug::organization_of_id(&plane, new.organization).await?;
     let row = plane.make_namespace(&caller.who, &new.name, Some(&organization)).await?;
-    Ok(HttpResponse::Created().json(one(shown_namespace(&row))))
+    Ok(HttpResponse::Created().json(Entity { data: shown_namespace(&row) }))
 }
 
 /// Orbs with the newest version of each.
-async fn shown_packages(plane: &Plane, rows: &[PackageRow]) -> Result<Vec<Value>, Refusal> {
+async fn shown_packages(plane: &Plane, rows: &[PackageRow]) -> Result<Vec<Thing>, Refusal> {
     let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
     let all = plane.store.versions(&names).await?;
     let of = |name: &str| all.iter().filter(|row| row.name == name).cloned().collect::<Vec<_>>();
     Ok(rows.iter().map(|row| shown_package(row, newest_of(&of(&row.name)))).collect())
 }
 
-fn shown_package(row: &PackageRow, newest: Option<&VersionRow>) -> Value {
+fn shown_package(row: &PackageRow, newest: Option<&VersionRow>) -> Thing {
     let attributes = json!({
         "name": row.name,
         "is_private": false,
         "is_listed": true,
         "created_at": rfc3339(row.created_ms),
     });
-    let newest = newest.map(|row| json!({ "id": row.id, "attributes": version_attributes(row) }));
+    let newest = newest.map(|row| Plain { id: row.id, attributes: version_attributes(row) });
     let references = json!({
-        "namespace": { "id": row.namespace.id, "attributes": { "name": row.namespace.name } },
+        "namespace": Plain { id: row.namespace.id, attributes: json!({ "name": row.namespace.name }) },
         "orb_versions": newest.into_iter().collect::<Vec<_>>(),
         "orb_categories": [],
     });
-    thing(row.id, attributes, references)
+    Thing { id: row.id, attributes, references }
 }
 
 /// All are published by those who may do everything, so asking for certified ones narrows nothing; private ones there are none.
-async fn packages(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Answer {
+async fn packages(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Page {
     if wanted.visibility.as_deref() == Some("private") {
-        return Ok(Json(page(Vec::new(), None)));
+        return Ok(Json(List::whole([])));
     }
     if let Some(name) = &wanted.name {
         let found = plane.store.package(name).await?;
-        return Ok(Json(page(shown_packages(&plane, found.as_slice()).await?, None)));
+        return Ok(Json(List::page(shown_packages(&plane, found.as_slice()).await?, None)));
     }
     let namespace = match wanted.namespace {
         Some(id) => match plane.store.namespace_by_id(id).await? {
             Some(row) => Some(row.name),
-            None => return Ok(Json(page(Vec::new(), None))),
+            None => return Ok(Json(List::whole([]))),
         },
         None => None,
     };
@@ -185,7 +186,7 @@ async fn packages(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Answe
     let shelf = Shelf { namespace: namespace.as_deref(), after };
     let (rows, is_last) = plane.packages(shelf, wanted.most()).await?;
     let next = rows.last().filter(|_| !is_last).map(|row| row.name.clone());
-    Ok(Json(page(shown_packages(&plane, &rows).await?, next)))
+    Ok(Json(List::page(shown_packages(&plane, &rows).await?, next)))
 }
 
 async fn found_package(plane: &Plane, id: Uuid) -> Result<PackageRow, Refusal> {
@@ -193,16 +194,10 @@ async fn found_package(plane: &Plane, id: Uuid) -> Result<PackageRow, Refusal> {
     plane.store.package_by_id(id).await?.ok_or_else(missing)
 }
 
-async fn package(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> Answer {
+async fn package(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> One {
     let row = found_package(&plane, *id).await?;
-    let shown = shown_packages(&plane, &[row]).await?;
-    Ok(Json(json!({ "data": shown.first() })))
-}
-
-/// A body in the envelope.
-#[derive(Debug, Deserialize)]
-struct Enveloped<T> {
-    data: T,
+    let versions = plane.store.versions(&[&row.name]).await?;
+    Ok(Json(Entity { data: shown_package(&row, newest_of(&versions)) }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,23 +215,18 @@ struct NewPackageAttributes {
 
 #[derive(Debug, Deserialize)]
 struct NewPackageReferences {
-    namespace: Referred,
-}
-
-#[derive(Debug, Deserialize)]
-struct Referred {
-    id: Uuid,
+    namespace: Reference,
 }
 
 async fn make_package(
     caller: Operator,
     plane: Data<Plane>,
-    new: Json<Enveloped<NewPackage>>,
+    new: Json<Entity<NewPackage>>,
 ) -> Result<HttpResponse, Refusal> {
     let NewPackage { attributes, references } = new.into_inner().data;
     let namespace = found_namespace(&plane, references.namespace.id).await?;
     let row = plane.make_package(&caller.who, &namespace, &attributes.name, attributes.is_private).await?;
-    Ok(HttpResponse::Created().json(one(shown_package(&row, None))))
+    Ok(HttpResponse::Created().json(Entity { data: shown_package(&row, None) }))
 }
 
 /// Whose it is makes no difference here.
@@ -245,39 +235,43 @@ struct Source {
     yaml: String,
 }
 
-async fn process(_: Anyone, plane: Data<Plane>, source: Json<Source>) -> Answer {
+async fn process(
+    _: Anyone,
+    plane: Data<Plane>,
+    source: Json<Source>,
+) -> Result<Json<Entity<Described<Value>>>, Refusal> {
     let processed = plane.process_orb(source.into_inner().yaml).await?;
     let (output, errors) = match processed {
         Ok(output) => (output, Vec::new()),
         Err(errors) => (String::new(), errors),
     };
     let attributes = json!({ "is_valid": errors.is_empty(), "output_yaml": output, "errors": errors });
-    Ok(Json(one(json!({ "attributes": attributes }))))
+    Ok(Json(Entity { data: Described { attributes } }))
 }
 
 fn version_attributes(row: &VersionRow) -> Value {
     json!({ "version": row.version, "created_at": rfc3339(row.published_ms) })
 }
 
-fn shown_version(row: &VersionRow, of: &PackageRow) -> Value {
-    let package = json!({ "id": of.id, "attributes": { "name": of.name } });
-    thing(row.id, version_attributes(row), json!({ "orb_package": package }))
+fn shown_version(row: &VersionRow, of: &PackageRow) -> Thing {
+    let package = Plain { id: of.id, attributes: json!({ "name": of.name }) };
+    Thing { id: row.id, attributes: version_attributes(row), references: json!({ "orb_package": package }) }
 }
 
-async fn answered_version(plane: &Plane, row: &VersionRow) -> Result<Value, Refusal> {
+async fn answered_version(plane: &Plane, row: &VersionRow) -> Result<Thing, Refusal> {
     let missing = || Refusal::Missing(format!("there is no orb {}", row.name));
     let of = plane.store.package(&row.name).await?.ok_or_else(missing)?;
     Ok(shown_version(row, &of))
 }
 
-async fn versions(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Answer {
+async fn versions(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Page {
     match (&wanted.reference, wanted.orb) {
         (Some(reference), None) => {
             let shown = match plane.version(reference).await? {
                 Some(row) => vec![answered_version(&plane, &row).await?],
                 None => Vec::new(),
             };
-            Ok(Json(page(shown, None)))
+            Ok(Json(List::page(shown, None)))
         }
         (None, Some(orb)) => versions_of(&plane, &found_package(&plane, orb).await?, &wanted).await,
         _ => Err(Refusal::Bad("say which: `filter[orb_id]` or `filter[ref]`".to_owned())),
@@ -285,7 +279,7 @@ async fn versions(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Answe
 }
 
 /// The cursor is a place in the list.
-async fn versions_of(plane: &Plane, of: &PackageRow, wanted: &Wanted) -> Answer {
+async fn versions_of(plane: &Plane, of: &PackageRow, wanted: &Wanted) -> Page {
     let start: usize = match &wanted.cursor {
         Some(cursor) => {
             let no_page =
@@ -300,7 +294,7 @@ async fn versions_of(plane: &Plane, of: &PackageRow, wanted: &Wanted) -> Answer 
     let next = start.saturating_add(most);
     let next = (next < rows.len()).then(|| next.to_string());
     let shown = rows.iter().skip(start).take(most).map(|row| shown_version(row, of));
-    Ok(Json(page(shown.collect(), next)))
+    Ok(Json(List::page(shown.collect(), next)))
 }
 
 async fn found_version(plane: &Plane, id: Uuid) -> Result<VersionRow, Refusal> {
@@ -308,9 +302,9 @@ async fn found_version(plane: &Plane, id: Uuid) -> Result<VersionRow, Refusal> {
     plane.store.version_by_id(id).await?.ok_or_else(missing)
 }
 
-async fn version(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> Answer {
+async fn version(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> One {
     let row = found_version(&plane, *id).await?;
-    Ok(Json(one(answered_version(&plane, &row).await?)))
+    Ok(Json(Entity { data: answered_version(&plane, &row).await? }))
 }
 
 async fn source(_: Anyone, plane: Data<Plane>, id: Path<Uuid>) -> Result<HttpResponse, Refusal> {
@@ -333,13 +327,13 @@ struct NewVersionAttributes {
 async fn publish(
     caller: Operator,
     plane: Data<Plane>,
-    new: Json<Enveloped<NewVersion>>,
+    new: Json<Entity<NewVersion>>,
 ) -> Result<HttpResponse, Refusal> {
     let NewVersionAttributes { orb_id, yaml, version } = new.into_inner().data.attributes;
     let of = found_package(&plane, orb_id).await?;
     let new = NewOrb { reference: format!("{}@{version}", of.name), source: yaml, is_imported: false };
     let row = plane.publish_version(&caller.who, new).await?;
-    Ok(HttpResponse::Created().json(one(shown_version(&row, &of))))
+    Ok(HttpResponse::Created().json(Entity { data: shown_version(&row, &of) }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -355,10 +349,10 @@ async fn promote(
 ) -> Result<HttpResponse, Refusal> {
     let development = found_version(&plane, *id).await?;
     let row = plane.promote(&caller.who, &development, promotion.segment).await?;
-    Ok(HttpResponse::Created().json(one(answered_version(&plane, &row).await?)))
+    Ok(HttpResponse::Created().json(Entity { data: answered_version(&plane, &row).await? }))
 }
 
 /// There are none.
-async fn categories(_: Anyone, _: Query<Wanted>) -> Answer {
-    Ok(Json(page(Vec::new(), None)))
+async fn categories(_: Anyone, _: Query<Wanted>) -> Page {
+    Ok(Json(List::whole([])))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     auth::Anybody,
-    v3::{enveloped, page, thing},
+    v3::{List, Thing, enveloped},
 };
 use crate::{plane::projects::stable_id, refusal::Refusal};
 use actix_web::{
@@ -10,7 +10,7 @@ use actix_web::{
     web::{Json, Query, ServiceConfig, get, resource},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// As it is asked for.
 const OURS: &str = "roundhouse";
@@ -26,7 +26,7 @@ struct Wanted {
 }
 
 /// The command line that asks for its own newest release takes a 400 for «nobody here knows», and says nothing of it.
-async fn newest(_: Anybody, wanted: Query<Wanted>) -> Result<Json<Value>, Refusal> {
+async fn newest(_: Anybody, wanted: Query<Wanted>) -> Result<Json<List<Thing>>, Refusal> {
     let tool = wanted.into_inner().tool;
     let tool = tool.ok_or_else(|| Refusal::Bad("`filter[tool]` is wanted: which tool?".to_owned()))?;
     if tool != OURS {
@@ -34,5 +34,5 @@ async fn newest(_: Anybody, wanted: Query<Wanted>) -> Result<Json<Value>, Refusa
         return Err(Refusal::Bad(message));
     }
     let attributes = json!({ "tool": OURS, "version": env!("CARGO_PKG_VERSION") });
-    Ok(Json(page(vec![thing(stable_id(OURS), attributes, json!({}))], None)))
+    Ok(Json(List::whole([Thing::alone(stable_id(OURS), attributes)])))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     may::{Act, May, TheWorkflow},
-    newer::told,
+    v3::enveloped,
 };
 use crate::{
     audit::Deed,
@@ -25,7 +25,7 @@ use store::Belonging;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/workflows/{id}/rerun").wrap(from_fn(told)).route(post().to(newer)))
+        .service(resource("/api/v3/workflows/{id}/rerun").wrap(from_fn(enveloped)).route(post().to(newer)))
         .service(resource("/api/v2/workflow/{id}/rerun").route(post().to(older)));
 }
 

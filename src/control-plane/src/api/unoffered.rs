@@ -3,8 +3,7 @@
 
 use super::{
     may::{May, Stated, View},
-    newer::error,
-    v3::enveloped,
+    v3::{enveloped, error},
 };
 use crate::refusal::Refusal;
 use actix_web::{

@@ -2,8 +2,8 @@
 
 use crate::{
     api::{
+        job::numbered,
         may::{May, TheProject, View},
-        slug,
     },
     logs::{LogName, Range},
     plane::{Plane, clock::rfc3339},
@@ -27,9 +27,7 @@ pub(super) async fn of_step(
     path: Path<(String, u64, u32, u32)>,
 ) -> Result<HttpResponse, Refusal> {
     let (asked, number, step, index) = path.into_inner();
-    let project = slug::project(&plane, &asked).await?;
-    let no_job = || Refusal::Missing(format!("{project} has no job {number}"));
-    let (job, _) = plane.store.job_by_number(&project, number).await?.ok_or_else(no_job)?;
+    let (job, _) = numbered(&plane, &asked, number).await?;
     let missing =
         || Refusal::Missing(format!("step {step} of the job {number} has not begun in its run {index}"));
     let step = StepNumber(step);

@@ -1,18 +1,15 @@
 //! Jobs: those of a workflow, one with the steps of its executions, their artifacts and tests.
 
 use super::{
-    envelope::told,
     phases::{of_job, of_step},
-    shapes::{
-        Artifact, Entity, Execution, Job, JobAttributes, JobReferences, List, Plain, Reference, Step, Test,
-        Thing,
-    },
+    shapes::{Artifact, Execution, Job, JobAttributes, JobReferences, Step, Test},
     users::user,
 };
 use crate::{
     api::{
         job::{Found, addresses},
         may::{May, Of, Stated, TheJob, View},
+        v3::{Entity, List, Plain, Reference, Thing, enveloped},
         workflow::found,
     },
     plane::{Plane, clock::rfc3339, projects::stable_id},
@@ -40,11 +37,13 @@ const TESTS: u32 = 1000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/jobs").wrap(from_fn(told)).route(get().to(listed)))
-        .service(resource("/api/v3/jobs/{id}").wrap(from_fn(told)).route(get().to(one)))
-        .service(resource("/api/v3/jobs/{id}/artifacts").wrap(from_fn(told)).route(get().to(artifacts)))
-        .service(resource("/api/v3/jobs/{id}/tests").wrap(from_fn(told)).route(get().to(tests)))
-        .service(resource("/api/v3/jobs/{id}/resource-usage").wrap(from_fn(told)).route(get().to(usage)));
+        .service(resource("/api/v3/jobs").wrap(from_fn(enveloped)).route(get().to(listed)))
+        .service(resource("/api/v3/jobs/{id}").wrap(from_fn(enveloped)).route(get().to(one)))
+        .service(resource("/api/v3/jobs/{id}/artifacts").wrap(from_fn(enveloped)).route(get().to(artifacts)))
+        .service(resource("/api/v3/jobs/{id}/tests").wrap(from_fn(enveloped)).route(get().to(tests)))
+        .service(
+            resource("/api/v3/jobs/{id}/resource-usage").wrap(from_fn(enveloped)).route(get().to(usage)),
+        );
 }
 
 /// Of which workflow.

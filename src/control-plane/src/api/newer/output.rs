@@ -2,9 +2,12 @@
 //!
 //! A step writes to one terminal, so that it has one stream: its `stdout` is all of that, in order, and its `stderr` is empty.
 
-use super::{condensed::condensed, envelope::told};
+use super::condensed::condensed;
 use crate::{
-    api::may::{May, TheJob, View},
+    api::{
+        may::{May, TheJob, View},
+        v3::enveloped,
+    },
     logs::{LogName, Range},
     plane::Plane,
     ranges::Asked,
@@ -26,9 +29,11 @@ const CONDENSED: usize = 1024 * 1024;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/jobs/{id}/stdout").wrap(from_fn(told)).route(get().to(stdout)))
-        .service(resource("/api/v3/jobs/{id}/stdout/condensed").wrap(from_fn(told)).route(get().to(gist)))
-        .service(resource("/api/v3/jobs/{id}/stderr").wrap(from_fn(told)).route(get().to(stderr)));
+        .service(resource("/api/v3/jobs/{id}/stdout").wrap(from_fn(enveloped)).route(get().to(stdout)))
+        .service(
+            resource("/api/v3/jobs/{id}/stdout/condensed").wrap(from_fn(enveloped)).route(get().to(gist)),
+        )
+        .service(resource("/api/v3/jobs/{id}/stderr").wrap(from_fn(enveloped)).route(get().to(stderr)));
 }
 
 /// Of which step.

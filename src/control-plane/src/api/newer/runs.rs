@@ -1,13 +1,9 @@
 //! Runs: one's own, those of projects that an expression fits, and one by its id.
 
 use super::{
-    envelope::told,
     filter::Filter,
     phases::{Phase, RunStatus, Verdict},
-    shapes::{
-        Author, Commit, Described, Entity, Event, EventSource, List, Reference, Run, RunAttributes, RunError,
-        RunReferences, Thing, Trigger, Vcs,
-    },
+    shapes::{Author, Commit, Event, EventSource, Run, RunAttributes, RunError, RunReferences, Trigger, Vcs},
     users::user,
 };
 use crate::{
@@ -16,6 +12,7 @@ use crate::{
         may::{May, Stated, ThePipeline, View},
         paging::{after, place},
         project::without_password,
+        v3::{Described, Entity, List, Reference, Thing, enveloped},
     },
     plane::{
         Plane,
@@ -52,14 +49,14 @@ const PROJECTS: u32 = 10_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/runs").wrap(from_fn(told)).route(get().to(mine)))
+        .service(resource("/api/v3/runs").wrap(from_fn(enveloped)).route(get().to(mine)))
         .service(
             resource("/api/v3/runs/search")
-                .wrap(from_fn(told))
+                .wrap(from_fn(enveloped))
                 .app_data(json(MAX_WORDS))
                 .route(post().to(search)),
         )
-        .service(resource("/api/v3/runs/{id}").wrap(from_fn(told)).route(get().to(one)));
+        .service(resource("/api/v3/runs/{id}").wrap(from_fn(enveloped)).route(get().to(one)));
 }
 
 /// Which of the runs that whoever calls has had made are wanted.

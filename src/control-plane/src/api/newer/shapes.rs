@@ -1,67 +1,8 @@
-//! The shapes of the public API v3: things with their attributes and what they refer to, in lists with pages.
+//! The shapes of runs, workflows, jobs and users in the public API v3.
 
 use super::phases::{Phase, Verdict};
+use crate::api::v3::{Described, Reference, Thing};
 use serde::Serialize;
-use uuid::Uuid;
-
-/// One thing.
-#[derive(Debug, Serialize)]
-pub(super) struct Entity<T> {
-    pub(super) data: T,
-}
-
-/// A page of things.
-#[derive(Debug, Serialize)]
-pub(super) struct List<T> {
-    data: Vec<T>,
-    page: Pages,
-}
-
-/// The pages around one. Nobody is led back: `prev` is null.
-#[derive(Debug, Serialize)]
-struct Pages {
-    next: Option<String>,
-    prev: Option<String>,
-}
-
-impl<T> List<T> {
-    /// A page, and the cursor of the one that follows.
-    pub(super) fn page(data: Vec<T>, next: Option<String>) -> Self {
-        Self { data, page: Pages { next, prev: None } }
-    }
-
-    /// All of them.
-    pub(super) fn whole(data: impl IntoIterator<Item = T>) -> Self {
-        Self::page(data.into_iter().collect(), None)
-    }
-}
-
-/// A thing that refers to others.
-#[derive(Debug, Serialize)]
-pub(super) struct Thing<A, R> {
-    pub(super) id: Uuid,
-    pub(super) attributes: A,
-    pub(super) references: R,
-}
-
-/// A thing that refers to none.
-#[derive(Debug, Serialize)]
-pub(super) struct Plain<A> {
-    pub(super) id: Uuid,
-    pub(super) attributes: A,
-}
-
-/// What is referred to, by its id.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Reference {
-    pub(super) id: Uuid,
-}
-
-/// What is referred to, by what is known of it.
-#[derive(Debug, Serialize)]
-pub(super) struct Described<A> {
-    pub(super) attributes: A,
-}
 
 pub(super) type Run = Thing<RunAttributes, RunReferences>;
 pub(super) type Workflow = Thing<WorkflowAttributes, WorkflowReferences>;

@@ -1,13 +1,11 @@
 //! Users: whoever calls, and others by their ids.
 
-use super::{
-    envelope::told,
-    shapes::{List, Plain, Reference, User},
-};
+use super::shapes::User;
 use crate::{
     api::{
         may::{Anything, May, View},
         me,
+        v3::{List, Plain, Reference, enveloped},
     },
     plane::{Plane, people::OPERATOR, projects::stable_id},
     refusal::Refusal,
@@ -20,7 +18,7 @@ use protocol::{Actor, people::ME};
 use serde::Deserialize;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/api/v3/users").wrap(from_fn(told)).route(get().to(users)));
+    config.service(resource("/api/v3/users").wrap(from_fn(enveloped)).route(get().to(users)));
 }
 
 /// Who.

@@ -1,14 +1,14 @@
 //! Workflows: those of a run, one by its id, and their cancel.
 
 use super::{
-    envelope::told,
     phases::of_workflow,
-    shapes::{Entity, List, Reference, Thing, Workflow, WorkflowAttributes, WorkflowReferences},
+    shapes::{Workflow, WorkflowAttributes, WorkflowReferences},
     users::user,
 };
 use crate::{
     api::{
         may::{Act, May, Of, Stated, TheWorkflow, View},
+        v3::{Entity, List, Reference, Thing, enveloped},
         workflow::stop,
     },
     plane::{Plane, clock::rfc3339, projects::stable_id},
@@ -19,16 +19,16 @@ use actix_web::{
     middleware::from_fn,
     web::{Data, Json, Path, Query, ServiceConfig, get, post, resource},
 };
-use protocol::{PipelineId, WorkflowId, api};
+use protocol::{PipelineId, WorkflowId, api::Named};
 use serde::Deserialize;
 use store::{Belonging, Standing, StandingWorkflow};
 use uuid::Uuid;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v3/workflows").wrap(from_fn(told)).route(get().to(listed)))
-        .service(resource("/api/v3/workflows/{id}").wrap(from_fn(told)).route(get().to(one)))
-        .service(resource("/api/v3/workflows/{id}/cancel").wrap(from_fn(told)).route(post().to(cancel)));
+        .service(resource("/api/v3/workflows").wrap(from_fn(enveloped)).route(get().to(listed)))
+        .service(resource("/api/v3/workflows/{id}").wrap(from_fn(enveloped)).route(get().to(one)))
+        .service(resource("/api/v3/workflows/{id}/cancel").wrap(from_fn(enveloped)).route(post().to(cancel)));
 }
 
 /// Of which run.
@@ -69,7 +69,7 @@ async fn cancel(
     id: Path<WorkflowId>,
 ) -> Result<HttpResponse, Refusal> {
     stop(&plane, &caller.who, *id).await?;
-    Ok(HttpResponse::Accepted().json(api::Entity { data: api::Named { id: *id } }))
+    Ok(HttpResponse::Accepted().json(Entity { data: Named { id: *id } }))
 }
 
 fn shown(run: &Standing, workflow: &StandingWorkflow) -> Workflow {
