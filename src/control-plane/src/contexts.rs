@@ -26,11 +26,16 @@ use protocol::{
     task::Variable,
 };
 use std::sync::{PoisonError, RwLock};
-use store::{ContextRow, Owner, ProjectId, RestrictionRow, Secret, Store, StoreError, VariableRow, Write};
+use store::{
+    Command, ContextRow, Owner, ProjectId, RestrictionRow, Secret, Store, StoreError, VariableRow, Write,
+};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// The longest expression, in bytes.
 const LONGEST_EXPRESSION: usize = 4096;
+/// Somebody else was there first.
+const GONE: &str = "it is gone meanwhile";
 /// The longest name of a group, in bytes.
 const LONGEST_GROUP: usize = 300;
 
@@ -145,12 +150,20 @@ impl Plane {
     ) -> Result<(), Refusal> {
         let (deed, organization, subject) = told;
         let writes = vec![Write::Secret(change.clone()), line(by, deed, organization, subject)];
-        match self.store.write(None, writes).await {
-            Err(StoreError::Conflict(_)) => return Err(Refusal::Conflict(twice.to_owned())),
-            Err(error) => return Err(error.into()),
-            Ok(_) => self.contexts.apply(&change),
+        let (tell, told) = oneshot::channel();
+        let contexts = self.contexts.clone();
+        // In the order in which they lie on disk, and in force before anybody is answered.
+        let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
+            if result.is_ok() {
+                contexts.apply(&change);
+            }
+            let _ = tell.send(result);
+        });
+        self.store.submit(Command { guard: None, writes, done });
+        match told.await.unwrap_or(Err(StoreError::Stopped)) {
+            Err(StoreError::Conflict(_)) => Err(Refusal::Conflict(twice.to_owned())),
+            other => Ok(other.map(drop)?),
         }
-        Ok(())
     }
 
     /// Makes a context, with no variables yet, for all of its organization.
@@ -182,7 +195,7 @@ impl Plane {
     /// Removes a context with all that it has.
     pub(crate) async fn remove_context(&self, by: &Who, known: &Known) -> Result<(), Refusal> {
         let told = (Deed::ContextRemoved, known.row.organization.as_str(), known.row.name.as_str());
-        self.change_secrets(by, Secret::RemoveContext(known.row.id), told, "").await
+        self.change_secrets(by, Secret::RemoveContext(known.row.id), told, GONE).await
     }
 
     /// Has a context used only where something holds.
@@ -212,7 +225,7 @@ impl Plane {
         let row = found.ok_or_else(|| Refusal::Missing(format!("the context has no restriction {id}")))?;
         let subject = format!("{}: {} {}", known.row.name, row.kind.name(), row.value);
         let told = (Deed::ContextUnrestricted, known.row.organization.as_str(), subject.as_str());
-        self.change_secrets(by, Secret::RemoveRestriction(id), told, "").await
+        self.change_secrets(by, Secret::RemoveRestriction(id), told, GONE).await
     }
 
     /// Gives a variable a value, in the place of the one that it has.
@@ -245,7 +258,7 @@ impl Plane {
         };
         let subject = format!("{}: {name}", whose.name);
         let told = (Deed::VariableSet, whose.organization.as_str(), subject.as_str());
-        self.change_secrets(by, Secret::Variable(row.clone()), told, "").await?;
+        self.change_secrets(by, Secret::Variable(row.clone()), told, GONE).await?;
         Ok(row)
     }
 
@@ -257,7 +270,7 @@ impl Plane {
         }
         let subject = format!("{}: {name}", whose.name);
         let told = (Deed::VariableRemoved, whose.organization.as_str(), subject.as_str());
-        self.change_secrets(by, Secret::RemoveVariable(whose.owner, name.to_owned()), told, "").await
+        self.change_secrets(by, Secret::RemoveVariable(whose.owner, name.to_owned()), told, GONE).await
     }
 
     /// The variables of a context or a project with their values.

@@ -22,6 +22,9 @@ mod check;
 mod contexts;
 mod data_dir;
 mod engine;
+mod finish;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod github_app;
 mod insights;
 mod logins;

@@ -6,7 +6,7 @@ use crate::{
     plane::{
         Plane,
         clock::wall_ms,
-        people::{Somebody, Who, canonical},
+        people::{OPERATOR, Somebody, Who, canonical},
         token,
     },
     refusal::Refusal,
@@ -21,6 +21,8 @@ const MOST_PEOPLE: usize = 10_000;
 const MOST_TOKENS: usize = 100;
 /// The most accounts of one person.
 const MOST_ACCOUNTS: usize = 20;
+/// What [`Actor::login`] says of those who are no persons, and what others take for a name of theirs.
+const RESERVED: [&str; 4] = [OPERATOR, "approver", "system-actor", "unknown"];
 /// The most letters of a name.
 const LONGEST_NAME: usize = 100;
 /// How tokens of people and of projects begin.
@@ -111,6 +113,9 @@ impl Plane {
             return Err(Refusal::Bad(format!("`{named}` is no account: write gh/ada")));
         };
         let (somebody, account) = (self.somebody(login)?, account(&format!("{host}/{name}")));
+        if somebody.accounts.contains(&account) {
+            return Ok(somebody);
+        }
         if somebody.accounts.len() >= MOST_ACCOUNTS {
             return Err(Refusal::Conflict(format!("{login} has {MOST_ACCOUNTS} accounts already")));
         }
@@ -210,6 +215,9 @@ fn person_row(new: NewPerson) -> Result<PersonRow, Refusal> {
         return Err(Refusal::Bad(format!(
             "`{login}` is no login: it wants 1 to {LONGEST_LOGIN} letters, digits, and `.`, `-`, `_`, `@` between them"
         )));
+    }
+    if RESERVED.contains(&&*login) {
+        return Err(Refusal::Bad(format!("`{login}` is what is told where no person had something done")));
     }
     let name = plain(name.as_deref().unwrap_or(&login), "`name`")?;
     Ok(PersonRow { id: Uuid::now_v7(), login, name, created_ms: wall_ms() })

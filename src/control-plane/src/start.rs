@@ -3,7 +3,9 @@
 use crate::{
     api, blob_routes,
     contexts::Contexts,
-    data_dir, logs,
+    data_dir,
+    finish::finished,
+    logs,
     oidc::Issuer,
     plane::{Parts, Plane, Rules, access::Access, instances::Instances, queue::QueueRules, token},
     secrets::{KeyError, Vault},
@@ -353,6 +355,7 @@ fn serve(plane: Arc<Plane>, doors: Doors) -> io::Result<(ServerHandle, JoinHandl
         App::new()
             .app_data(shared.clone())
             .wrap(from_fn(counted))
+            .wrap(from_fn(finished))
             .configure(api::routes)
             .configure(blob_routes::routes)
             .configure(web::routes)

@@ -46,6 +46,14 @@ const LONGEST: usize = 1024;
 /// Webhooks that are being worked on.
 pub(crate) type Working = std::sync::Mutex<HashSet<(i64, [u8; 32])>>;
 
+/// What fuzzing reaches of this.
+#[cfg(fuzzing)]
+pub(crate) fn fuzzed(provider: protocol::webhook::Provider, event: &str, body: &str) {
+    let headers = ["x-github-event", "x-gitea-event", "x-gitlab-event", "x-event-key"];
+    let told = Told::new(headers.map(|header| (header, event.to_owned())), body.as_bytes().to_vec());
+    let _ = provider::read(provider, &told);
+}
+
 impl Plane {
     /// Names the repository of a project, in the place of the one it has.
     pub(crate) async fn name_repository(
@@ -267,7 +275,10 @@ impl Drop for Done<'_> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a provider that hangs up does not end what its webhook began")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a provider that waits no longer does not end what its webhook began"
+)]
 pub(crate) fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> tokio::task::JoinHandle<T> {
     actix_web::rt::spawn(future)
 }
@@ -352,6 +363,7 @@ pub(crate) fn pipeline(
             url: Some(url.clone()),
             commit: Default::default(),
             trigger,
+            is_claimed: false,
         },
         source: Source::Git { url, revision, branch, tag },
         environment: Vec::new(),

@@ -271,7 +271,7 @@ pub struct Rerun {
     pub is_failed_tests: bool,
     /// Only these jobs, and what depends on them.
     pub jobs: Vec<JobId>,
-    /// In place of the variables that came with the pipeline.
+    /// In place of the variables that came with the pipeline, where those are kept no more. Only an admin gives any.
     pub variables: Option<Variables>,
 }
 
@@ -320,6 +320,9 @@ pub struct GitValues {
     /// What told of it, where a webhook did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Trigger>,
+    /// Whether all this is only what somebody says who may not decide over the project: nothing opens by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_claimed: bool,
 }
 
 /// The webhook or the schedule that a pipeline was made for.

@@ -110,7 +110,7 @@ fn git_values(git: snapshot::Git) -> GitValues {
     let tag = tag.filter(|_| branch.is_none());
     let snapshot::Commit { subject, body, author_name, author_email } = commit;
     let commit = CommitValues { subject, body, author_name, author_email };
-    GitValues { revision, branch, tag, default_branch, url, commit, trigger: None }
+    GitValues { revision, branch, tag, default_branch, url, commit, trigger: None, is_claimed: false }
 }
 
 #[cfg(test)]

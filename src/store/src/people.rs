@@ -146,6 +146,10 @@ impl Rights {
 
 /// The person last: their row's is the number.
 fn remove_person(batch: &mut Batch, id: Uuid) {
+    // Whoever has this login later did not make them.
+    const SCHEDULES: &str =
+        "UPDATE schedules SET actor = 'system' WHERE login = (SELECT login FROM people WHERE id = ?)";
+    batch.statement(SCHEDULES).bind(bytes(&id));
     batch.statement("DELETE FROM api_tokens WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM members WHERE person = ?").bind(bytes(&id));
     batch.statement("DELETE FROM identities WHERE person = ?").bind(bytes(&id));

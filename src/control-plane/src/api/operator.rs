@@ -8,7 +8,15 @@ use super::{
     v3::enveloped,
 };
 use crate::web::session::Reading;
-use crate::{audit::Deed, bodies::MAX_JSON, plane::Plane, refusal::Refusal};
+use crate::{
+    audit::Deed,
+    bodies::MAX_JSON,
+    plane::{
+        Plane,
+        people::{Right, Who},
+    },
+    refusal::Refusal,
+};
 use actix_web::{
     HttpResponse,
     middleware::from_fn,
@@ -66,8 +74,17 @@ async fn create(
     };
     caller.within(&plane, &Of::Project(new.project.clone())).await?;
     new.actor = caller.who.actor();
+    as_claimed(&caller.who, &mut new);
     let created = plane.create_pipeline(new).await?;
     Ok(HttpResponse::Created().json(created))
+}
+
+/// What is said of the commit is only that, unless an admin of the project says it, who could open all that it opens.
+fn as_claimed(who: &Who, new: &mut NewPipeline) {
+    new.git.is_claimed = who.in_project(&new.project) < Some(Right::Administer);
+    if new.git.is_claimed {
+        new.git.trigger = None;
+    }
 }
 
 async fn view(

@@ -1,13 +1,16 @@
 //! Calls that run a workflow again, in the newer and in the older public shape.
 
 use super::{
-    may::{Act, May, TheWorkflow},
+    may::{Act, May, Of, TheWorkflow},
     v3::enveloped,
 };
 use crate::{
     audit::Deed,
     pipelines::rerun::{By, Order, Which},
-    plane::{Plane, people::Who},
+    plane::{
+        Plane,
+        people::{Right, Who},
+    },
     refusal::Refusal,
 };
 use actix_web::{
@@ -36,6 +39,10 @@ async fn newer(
     body: Bytes,
 ) -> Result<HttpResponse, Refusal> {
     let Rerun { is_from_failed, is_failed_tests, jobs, variables } = read(&body)?;
+    if variables.is_some() {
+        // All workflows of the pipeline have them from then on, also those that others run again.
+        plane.allow(&caller.who, Right::Administer, &Of::Belonging(Belonging::Workflow(id.0))).await?;
+    }
     let part = [(is_from_failed, "is_from_failed"), (is_failed_tests, "is_failed_tests")];
     let order = Order { which: which(part, jobs)?, variables, by: By::Hand(caller.who.actor()) };
     let id = order_rerun(&plane, &caller.who, *id, order).await?;

@@ -101,6 +101,11 @@ fn elsewhere(restrictions: &[RestrictionRow], pipeline: &Pipeline) -> Option<Str
     if projects.peek().is_some() && !projects.any(|row| own.contains(&row.value)) {
         return Some(format!("it is for other projects than {name}"));
     }
+    let mut expressions = of(RestrictionKind::Expression).peekable();
+    if pipeline.git.is_claimed && expressions.peek().is_some() {
+        let why = "it is for pipelines of some branches or tags, and which this is of is only what its maker says, who is no admin";
+        return Some(why.to_owned());
+    }
     let inputs = Inputs {
         id: Some(pipeline.id),
         number: pipeline.number,
@@ -108,9 +113,41 @@ fn elsewhere(restrictions: &[RestrictionRow], pipeline: &Pipeline) -> Option<Str
         git: pipeline.git.clone(),
         ..Inputs::default()
     };
-    of(RestrictionKind::Expression).find_map(|row| match compiler::holds(&row.value, &inputs) {
+    expressions.find_map(|row| match compiler::holds(&row.value, &inputs) {
         Ok(true) => None,
         Ok(false) => Some(format!("`{}` does not hold", row.value)),
         Err(wrong) => Some(format!("`{}` cannot be read: {wrong}", row.value)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::{IdentityRow, PersonRow};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_group_counts_for_thirty_days_after_the_sign_in_that_named_it() {
+        let person = Uuid::now_v7();
+        let identity = |signed_in_ms| IdentityRow {
+            person,
+            issuer: "https://id.example".to_owned(),
+            subject: Some("1".to_owned()),
+            email: None,
+            groups: vec!["deployers".to_owned()],
+            signed_in_ms,
+        };
+        let row = PersonRow { id: person, login: "ada".to_owned(), name: "Ada".to_owned(), created_ms: 0 };
+        let with =
+            |signed_in_ms| Somebody { identity: Some(identity(signed_in_ms)), ..Somebody::of(row.clone()) };
+        for (somebody, group, is_in) in [
+            (with(Some(1)), "deployers", true),
+            (with(Some(0)), "deployers", false),
+            (with(None), "deployers", false),
+            (with(Some(1)), "all", false),
+            (Somebody::of(row.clone()), "deployers", false),
+        ] {
+            assert_eq!(is_in_group(&somebody, group, GROUPS_MS), is_in, "{somebody:?} {group}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 use compiler::Inputs;
 use protocol::{
-    PipelineId, PipelineState,
+    Actor, PipelineId, PipelineState,
     api::{Continuation, Continue, NewPipeline, Refused, Variables},
     pipeline::Pipeline as Compiled,
 };
@@ -37,12 +37,18 @@ const PATH: &str = "continued configuration";
 /// What a new setup pipeline keeps.
 pub(super) fn kept_of(new: &NewPipeline, id: PipelineId) -> Continuation {
     Continuation {
-        key: format!("{id}.{}", token::new_token()),
+        key: new_key(id),
         parameters: new.parameters.clone(),
         default_class: new.default_class.clone(),
         native: new.native,
         orbs: new.orbs.clone(),
     }
+}
+
+/// Of a run of its setup workflow: whoever had that run answers for what follows, so what an earlier one was given opens
+/// nothing any more.
+pub(super) fn new_key(id: PipelineId) -> String {
+    format!("{id}.{}", token::new_token())
 }
 
 impl Attempt {
@@ -63,7 +69,7 @@ impl Attempt {
             native: kept.native,
             orbs: kept.orbs.clone(),
             ssh_keys: Vec::new(),
-            actor: pipeline.actor.clone(),
+            actor: self.actor.clone().unwrap_or_else(|| pipeline.actor.clone()),
         }
     }
 }
@@ -72,6 +78,8 @@ impl Attempt {
 struct Attempt {
     pipeline: Arc<Pipeline>,
     kept: Continuation,
+    /// Who had its setup workflow run, where that is not who had the pipeline made.
+    actor: Option<Actor>,
     /// The place of the first workflow that joins.
     place: u32,
     /// Its hash.
@@ -81,7 +89,7 @@ struct Attempt {
 impl Plane {
     /// Lets the workflows of the call's configuration join the pipeline that its key is of.
     pub(crate) async fn continue_pipeline(self: &Arc<Self>, asked: Continue) -> Result<(), Refusal> {
-        let (pipeline, kept) = self.kept_for(&asked.key)?;
+        let (pipeline, kept, actor) = self.kept_for(&asked.key)?;
         let call = hash(&asked);
         let project = self.projects.get(&self.store, &pipeline.project_name).await?;
         // Held until all is on disk, so that of two calls one is the first.
@@ -91,7 +99,7 @@ impl Plane {
             return Ok(());
         }
         let parameters = parameters(asked.parameters, &kept)?;
-        let attempt = Attempt { pipeline, kept, place, call };
+        let attempt = Attempt { pipeline, kept, actor, place, call };
         let joined = self.join(&attempt, (asked.configuration, parameters), &project, numbers).await;
         if let Err(refusal @ (Refusal::Diagnosed(_) | Refusal::Bad(_))) = &joined {
             self.error(&attempt, refusal).await?;
@@ -99,14 +107,16 @@ impl Plane {
         joined
     }
 
-    /// The unfinished pipeline of a key, and what it keeps.
-    fn kept_for(&self, key: &str) -> Result<(Arc<Pipeline>, Continuation), Refusal> {
+    /// The unfinished pipeline of a key, what it keeps, and who had the workflow run that has the key.
+    fn kept_for(&self, key: &str) -> Result<(Arc<Pipeline>, Continuation, Option<Actor>), Refusal> {
         let id = key.split_once('.').and_then(|(id, _)| id.parse().ok()).ok_or_else(no_such_key)?;
-        let pipeline = self.core().pipeline(id)?.ok_or_else(no_such_key)?;
+        let core = self.core();
+        let setup = core.running_of(id)?.ok_or_else(no_such_key)?;
+        let (pipeline, actor) = (setup.pipeline.clone(), setup.actor.clone());
         // As hashes, so that how long it takes says nothing of the key.
         let is_its = |kept: &&Continuation| token::hash(&kept.key) == token::hash(key);
         let kept = pipeline.variables.continuation.as_ref().filter(is_its).cloned();
-        Ok((pipeline, kept.ok_or_else(no_such_key)?))
+        Ok((pipeline, kept.ok_or_else(no_such_key)?, actor))
     }
 
     async fn join(
@@ -116,7 +126,7 @@ impl Plane {
         project: &Project,
         numbers: Giver,
     ) -> Result<(), Refusal> {
-        let Attempt { pipeline, kept, place, call } = attempt;
+        let Attempt { pipeline, kept, actor, place, call } = attempt;
         let new = attempt.request(configuration);
         let inputs = Inputs {
             parameters,
@@ -148,6 +158,7 @@ impl Plane {
             first_job: numbers.job,
             first_place: *place as usize,
             is_setup: false,
+            actor: actor.clone(),
             classes,
             project,
         };

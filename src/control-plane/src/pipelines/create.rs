@@ -28,7 +28,7 @@ use crate::{
 };
 use compiler::Inputs;
 use protocol::{
-    JobId, JobStatus, PipelineId, PipelineState, ResourceClass, WorkflowId,
+    Actor, JobId, JobStatus, PipelineId, PipelineState, ResourceClass, WorkflowId,
     api::{Created, NewPipeline, Refused, Reruns, Variables},
     pipeline::{Executor, Job, Kind, Pipeline as Compiled, Workflow as CompiledWorkflow},
     repository::{self, SshKey},
@@ -76,8 +76,16 @@ impl Plane {
         let jobs: usize = compiled.workflows.iter().map(|workflow| workflow.jobs.len()).sum();
         let next = Numbers { pipeline: number + 1, job: numbers.job + jobs as u64 };
         let is_setup = compiled.is_setup;
-        let plan =
-            Plan { id, number, first_job: numbers.job, first_place: 0, is_setup, classes, project: &project };
+        let plan = Plan {
+            id,
+            number,
+            first_job: numbers.job,
+            first_place: 0,
+            is_setup,
+            actor: None,
+            classes,
+            project: &project,
+        };
         let mut along = occasion.writes(project.id, &compiled, self.clock.wall_ms());
         along.extend(passed.along);
         along.push(Texts::new(&new.config, text).write(&self.vault, id));
@@ -301,6 +309,8 @@ pub(super) struct Plan<'p> {
     pub(super) first_place: usize,
     /// Whether the workflows have the key to continue the pipeline.
     pub(super) is_setup: bool,
+    /// Who has them run, where that is not who had the pipeline made.
+    pub(super) actor: Option<Actor>,
     pub(super) classes: Vec<Classes>,
     pub(super) project: &'p Project,
 }
@@ -368,7 +378,7 @@ impl Plan<'_> {
             status: engine.status(),
             canceled: false,
             reruns,
-            actor: None,
+            actor: self.actor.clone(),
             setup: self.is_setup,
         }));
         let masker = hidden::masker(&pipeline.variables);
@@ -380,8 +390,7 @@ impl Plan<'_> {
             jobs.push(self.job(guard.workflow, jobs.len(), job, class, change));
         }
         let (pipeline, name, first) = (pipeline.clone(), compiled.name, guard.workflow);
-        let is_setup = self.is_setup;
-        let actor = None;
+        let (is_setup, actor) = (self.is_setup, self.actor.clone());
         Ok(Live { guard, pipeline, place, name, reruns, actor, first, is_setup, engine, holds, jobs })
     }
 

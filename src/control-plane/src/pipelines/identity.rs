@@ -100,9 +100,12 @@ fn whom(audience: &[String], organization: &str) -> Value {
     }
 }
 
-/// Repository and branch or tag, as far as they are known.
+/// Repository and branch or tag, as far as they are known to be so.
 fn source(pipeline: &Pipeline) -> Vec<(&'static str, String)> {
     let git = &pipeline.git;
+    if git.is_claimed {
+        return Vec::new();
+    }
     let tag = git.tag.as_ref().map(|tag| format!("refs/tags/{tag}"));
     let reference = tag.or_else(|| git.branch.as_ref().map(|branch| format!("refs/heads/{branch}")));
     let origin = git.url.as_deref().and_then(origin).map(|origin| ("vcs-origin", origin));

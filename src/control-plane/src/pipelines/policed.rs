@@ -95,6 +95,7 @@ fn metadata(case: Case<'_>) -> Value {
             "release_tag": git.tag.clone().unwrap_or_default(),
             "origin_repository_url": origin(git),
             "target_repository_url": git.url.clone().unwrap_or_default(),
+            "is_claimed": git.is_claimed,
         },
     })
 }

@@ -2,6 +2,7 @@
 
 mod choice;
 
+use super::continuation::new_key;
 use crate::{
     contexts::Gate,
     engine::{
@@ -35,7 +36,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) which: Which,
-    /// In place of those that came with the pipeline.
+    /// In place of those that came with the pipeline, which are gone.
     pub(crate) variables: Option<Variables>,
     pub(crate) by: By,
 }
@@ -68,14 +69,7 @@ impl Plane {
         let again = chosen(&rows.jobs, &rows.workflow, &order.which)?;
         let failed_of = self.failed_of(&rows, &order.which).await?;
         let classes = self.classes_again(&rows.jobs, &again)?;
-        let variables = match order.variables {
-            // The key to continue it is the pipeline's own.
-            Some(variables) => {
-                let kept = self.kept_variables(&rows).ok().and_then(|kept| kept.continuation);
-                Variables { continuation: kept, ..variables }
-            }
-            None => self.kept_variables(&rows)?,
-        };
+        let variables = self.variables_again(&rows, order.variables)?;
         let (place, first_job) = (siblings.len(), numbers.job);
         let plan = Plan { rows, place, by: order.by, again, failed_of, classes, first_job };
         let new = WorkflowId(Uuid::now_v7());
@@ -120,6 +114,26 @@ impl Plane {
             "no job of the workflow `{}` failed of tests alone, as far as their stored results say: run it again from failed",
             rows.workflow.name
         )))
+    }
+
+    /// Those that are kept, with another key to continue the pipeline; others only where those are gone, for all workflows of
+    /// the pipeline have the same.
+    fn variables_again(&self, rows: &LiveWorkflow, given: Option<Variables>) -> Result<Variables, Refusal> {
+        let mut variables = match (self.kept_variables(rows), given) {
+            (Ok(kept), None) => kept,
+            (Ok(_), Some(_)) => {
+                return Err(Refusal::Conflict(format!(
+                    "the variables of pipeline {} are kept: run it again without `variables`, or start a new pipeline",
+                    rows.pipeline.number
+                )));
+            }
+            (Err(_), Some(given)) => Variables { continuation: None, ..given },
+            (Err(gone), None) => return Err(gone),
+        };
+        if let Some(continuation) = &mut variables.continuation {
+            continuation.key = new_key(rows.pipeline.id);
+        }
+        Ok(variables)
     }
 
     fn kept_variables(&self, rows: &LiveWorkflow) -> Result<Variables, Refusal> {

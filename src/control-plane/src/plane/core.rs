@@ -4,7 +4,7 @@
 //! same order.
 
 use super::{
-    live::{Change, Live, LiveJob, LiveTask, Pipeline, Place, Want},
+    live::{Change, Live, LiveJob, LiveTask, Place, Want},
     queue::Queue,
     token::TokenHash,
 };
@@ -106,11 +106,10 @@ impl Core {
         self.open.get(&pipeline).into_iter().flatten().copied().collect()
     }
 
-    /// An unfinished pipeline, for what its workflows share.
-    pub(crate) fn pipeline(&self, id: PipelineId) -> Result<Option<Arc<Pipeline>>, Refusal> {
+    /// A workflow that runs of an unfinished pipeline.
+    pub(crate) fn running_of(&self, id: PipelineId) -> Result<Option<&Live>, Refusal> {
         let Some(open) = self.open.get(&id).filter(|open| !open.is_empty()) else { return Ok(None) };
-        let live = open.iter().find_map(|workflow| self.live.get(workflow));
-        live.map(|live| Some(live.pipeline.clone())).ok_or_else(Refusal::being_read)
+        open.iter().find_map(|workflow| self.live.get(workflow)).map(Some).ok_or_else(Refusal::being_read)
     }
 
     /// What rings when a task comes that wants this.

@@ -12,7 +12,7 @@ use protocol::{
     WorkflowId, WorkflowStatus,
     api::{Fork, GitValues, Reruns, Variables},
     feed::News,
-    pipeline::{Executor, Job},
+    pipeline::{Executor, Job, Kind},
     task::Source,
 };
 use std::sync::Arc;
@@ -346,7 +346,9 @@ impl Live {
                 let named = self.jobs.iter().position(|other| other.definition.name == requirement.job);
                 let Some(before) = named.filter(|before| !seen[*before]) else { continue };
                 seen[before] = true;
-                match &self.jobs[before].answered_by {
+                // Who says how a release ended approves of nothing.
+                let job = &self.jobs[before];
+                match job.answered_by.as_ref().filter(|_| job.definition.kind == Kind::Approval) {
                     Some(actor) => found.push(actor),
                     None => left.push(before),
                 }

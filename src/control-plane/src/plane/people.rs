@@ -193,6 +193,8 @@ pub(crate) fn canonical(name: &str) -> String {
 pub(crate) fn id_of(actor: &Actor) -> Uuid {
     match actor {
         Actor::Person { id, .. } => *id,
+        // Anybody may call an account as nobody else is called here.
+        Actor::Account { login } => stable_id(&format!("account {login}")),
         other => stable_id(other.login()),
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn read(provider: Provider, told: &Told) -> Result<Found, String> {
     match found {
         Found::Events(mut events) => {
             let account = account(provider, &body);
-            events.iter_mut().for_each(|event| event.account.clone_from(&account));
+            let own = |event: &Event| account.clone().filter(|_| is_own(provider, event, &body));
+            events.iter_mut().for_each(|event| event.account = own(event));
             checked(events)
         }
         nothing => Ok(nothing),
@@ -60,6 +61,21 @@ fn account(provider: Provider, body: &Value) -> Option<String> {
         Provider::Bitbucket => some(body, "/actor/account_id"),
     };
     name.filter(|name| is_account_name(name))
+}
+
+/// Whether what an event brings is theirs whose account it was: they have pushed it, or the pull request that they open is
+/// theirs.
+fn is_own(provider: Provider, event: &Event, body: &Value) -> bool {
+    const PUSHES: [&str; 4] = ["push", "synchronize", "synchronized", "update"];
+    if event.pull_request.is_none() || PUSHES.contains(&&*event.action) {
+        return true;
+    }
+    let (teller, author) = match provider {
+        Provider::Github | Provider::Gitea => ("/sender/login", "/pull_request/user/login"),
+        Provider::Gitlab => ("/user/id", "/object_attributes/author_id"),
+        Provider::Bitbucket => ("/actor/account_id", "/pullrequest/author/account_id"),
+    };
+    body.pointer(teller).is_some_and(|teller| body.pointer(author) == Some(teller))
 }
 
 /// Names that git takes, and commits by their full ids.
@@ -340,6 +356,47 @@ mod tests {
                 let read = read(provider, &told(header, &event, body.clone()));
                 prop_assert!(read.is_err() || serde_json::from_slice::<Value>(&body).is_ok());
             }
+        }
+    }
+
+    #[test]
+    fn a_pull_request_is_of_the_account_that_pushed_to_it_or_that_it_is_of() {
+        let (one, repo) = ("1".repeat(40), serde_json::json!({"full_name": "acme/app"}));
+        let github = |action: &str, sender: &str| {
+            let end = serde_json::json!({"repo": repo, "ref": "topic", "sha": one});
+            let pull = serde_json::json!({"number": 1, "user": {"login": "ada"}, "head": end, "base": end});
+            serde_json::json!({"action": action, "sender": {"login": sender}, "pull_request": pull})
+        };
+        let gitlab = |action: &str, user: u64| {
+            let ends = serde_json::json!({"action": action, "oldrev": one, "iid": 1, "author_id": 1, "source_branch": "topic",
+                "source_project_id": 7, "target_project_id": 7, "last_commit": {"id": one}});
+            serde_json::json!({"user": {"id": user, "username": "somebody"}, "object_attributes": ends})
+        };
+        let bitbucket = |actor: &str| {
+            let end =
+                serde_json::json!({"repository": repo, "branch": {"name": "topic"}, "commit": {"hash": one}});
+            let pull =
+                serde_json::json!({"author": {"account_id": "ada"}, "source": end, "destination": end});
+            serde_json::json!({"actor": {"account_id": actor}, "pullrequest": pull})
+        };
+        for (which, event, body, account) in [
+            (1, None, github("opened", "ada"), Some("ada")),
+            (1, None, github("opened", "eve"), None),
+            (1, None, github("reopened", "eve"), None),
+            (1, None, github("synchronize", "eve"), Some("eve")),
+            (4, None, gitlab("open", 1), Some("somebody")),
+            (4, None, gitlab("open", 2), None),
+            (4, None, gitlab("update", 2), Some("somebody")),
+            (6, None, bitbucket("ada"), Some("ada")),
+            (6, None, bitbucket("eve"), None),
+            // Also where a title is changed.
+            (6, Some("pullrequest:updated"), bitbucket("eve"), None),
+        ] {
+            let (provider, header, usual) = EVENTS[which];
+            let sent = told(header, event.unwrap_or(usual), body.to_string().into_bytes());
+            let found = read(provider, &sent).unwrap();
+            let Found::Events(events) = found else { panic!("{found:?}") };
+            assert_eq!(events[0].account.as_deref(), account, "{body}");
         }
     }
 

@@ -178,7 +178,7 @@ impl<'s> Page<'s> {
             why: String::new(),
             typed: Change::default(),
             nothing: Change::default(),
-            contexts: contexts(plane, &set.name).await?,
+            contexts: contexts(plane, &set).await?,
             context: opened_context(plane, &set, opened.context).await?,
             more: set.projects.len().saturating_sub(SHOWN),
             people: people(plane, who, &set.name),
@@ -223,18 +223,15 @@ async fn organizations(plane: &Plane, who: &Who) -> Result<BTreeMap<String, BTre
     Ok(all)
 }
 
-async fn contexts(plane: &Plane, organization: &str) -> Result<Vec<Context>, Refusal> {
+async fn contexts(plane: &Plane, set: &Set) -> Result<Vec<Context>, Refusal> {
     let mut contexts = Vec::new();
-    for row in plane.contexts.of(organization) {
+    for row in plane.contexts.of(&set.name) {
         let restrictions = plane.contexts.by_id(row.id).map(|known| known.restrictions).unwrap_or_default();
         contexts.push(Context {
             id: row.id.to_string(),
             name: row.name,
             variables: variables_of(plane, row.id).await?,
-            restrictions: restrictions
-                .iter()
-                .map(|one| format!("{} {}", one.kind.name(), one.value))
-                .collect(),
+            restrictions: restrictions.iter().map(|row| set.told(row)).collect(),
         });
     }
     Ok(contexts)

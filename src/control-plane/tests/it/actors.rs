@@ -14,7 +14,7 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-const GUARDED: &str = "
+pub(crate) const GUARDED: &str = "
 version: 2.1
 jobs: {deploy: {machine: true, resource_class: acme/linux, steps: [run: make]}}
 workflows: {main: {jobs: [deploy: {context: deploy}]}}
@@ -39,7 +39,7 @@ fn read(body: &str) -> Value {
 }
 
 /// A context of the organization that is for some of its people.
-async fn context_for(house: &House, kind: &str, value: &str) -> (u16, String) {
+pub(crate) async fn context_for(house: &House, kind: &str, value: &str) -> (u16, String) {
     let (_, made) =
         post(house, "/api/v2/context", r#"{"name": "deploy", "owner": {"slug": "gh/acme"}}"#).await;
     restrict(house, read(&made)["id"].as_str().unwrap(), kind, value).await
@@ -51,18 +51,18 @@ async fn restrict(house: &House, context: &str, kind: &str, value: &str) -> (u16
 }
 
 /// Makes a pipeline with somebody's token.
-async fn made_by(house: &House, token: &str, config: &str) -> PipelineId {
+pub(crate) async fn made_by(house: &House, token: &str, config: &str) -> PipelineId {
     house.transport.operator(token).create_pipeline(&new_pipeline(config)).await.unwrap().id
 }
 
 /// How the last job of the last workflow stands, and why.
-fn last(view: &PipelineView) -> (JobStatus, String) {
+pub(crate) fn last(view: &PipelineView) -> (JobStatus, String) {
     let job = view.workflows.last().unwrap().jobs.last().unwrap();
     (job.status, job.reason.clone().unwrap_or_default())
 }
 
 /// Somebody who may start and approve, and somebody who may do everything.
-async fn member_and_admin(house: &House) -> [String; 2] {
+pub(crate) async fn member_and_admin(house: &House) -> [String; 2] {
     let ada = person(house, "ada", &[("gh/acme", "member")]).await;
     [ada, person(house, "eve", &[("gh/acme", "admin")]).await]
 }
@@ -179,6 +179,11 @@ async fn what_an_account_pushes_is_its_persons_and_otherwise_the_accounts() {
     assert!(last(&before).0 == JobStatus::Unauthorized && last(&before).1.contains("that Ada-L is not"));
     let (status, told) = account(house, "PUT", "ada", "github.com/ada-l").await;
     assert!(status == 200 && read(&told)["accounts"] == json!(["gh/ada-l"]), "{told}");
+    assert_eq!(
+        account(house, "PUT", "ada", "gh/ada-l").await,
+        (200, told),
+        "to say it again changes nothing"
+    );
     let after = push("two").await;
     assert!(after.actor.login() == "ada" && last(&after).0 == JobStatus::Queued, "{:?}", last(&after));
     let (_, task) = claim_one(&house.runner().await).await;

@@ -1,6 +1,9 @@
 //! Identity tokens: among a job's variables, asked for by its holder, checked against what is published.
 
-use crate::house::{House, ONE_JOB, claim_one, get, new_pipeline};
+use crate::{
+    house::{House, ONE_JOB, claim_one, get, new_pipeline},
+    people::person,
+};
 use client::ClientError;
 use control_plane::{KeySource, Settings};
 use protocol::{
@@ -72,6 +75,24 @@ async fn a_job_has_tokens_that_say_which_it_is() {
     assert_eq!(claims(&task.token(&mint(&["sts.example"])).await.unwrap())["aud"], "sts.example");
     assert_eq!(claims(&task.token(&mint(&["a", "b"])).await.unwrap())["aud"], json!(["a", "b"]));
     assert!(matches!(task.token(&mint(&[""])).await, Err(ClientError::Rejected { status: 400, .. })));
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn no_token_names_a_branch_that_only_its_maker_names() {
+    let house = House::with(known).await;
+    let ada = person(&house, "ada", &[("gh/acme", "member")]).await;
+    let git = GitValues {
+        branch: Some("main".to_owned()),
+        url: Some("git@github.com:acme/shop.git".to_owned()),
+        ..GitValues::default()
+    };
+    let asked = protocol::api::NewPipeline { git, ..new_pipeline(ONE_JOB) };
+    house.transport.operator(&ada).create_pipeline(&asked).await.unwrap();
+    let (_, task) = claim_one(&house.runner().await).await;
+    let token = &variable(&task.config().await.unwrap(), "CIRCLE_OIDC_TOKEN_V2").unwrap().value.clone();
+    let said = claims(token);
+    assert!(!said.to_string().contains("vcs-"), "{said}");
     house.running.stop().await;
 }
 

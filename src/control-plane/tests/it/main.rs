@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod actors;
 #[cfg(test)]
+mod answerable;
+#[cfg(test)]
 mod api_v2;
 #[cfg(test)]
 mod approvals;

@@ -216,7 +216,8 @@ async fn an_admin_sets_a_projects_variables_and_its_part_in_the_queue_on_the_pag
         "{refused}"
     );
     assert!(!refused.contains(" checked>"), "{refused}");
-    ada.is_refused(&text, "rule", &[("priority", "0"), ("max_tasks", "0")], 400, "").await;
+    ada.is_refused(&text, "rule", &[("priority", "0"), ("max_tasks", "0")], 400, "`max_tasks` is at least 1")
+        .await;
     let text = ada.does(&text, "rule", &[("priority", "0"), ("max_tasks", "")]).await;
     let rules = api(&house, "/api/v3/projects/gh/acme/shop/queue").await;
     assert_eq!(rules, serde_json::json!({"priority": 0, "max_tasks": null, "cancel_redundant": false}));

@@ -145,6 +145,7 @@ async fn what_cannot_be_a_login_a_role_or_a_token_is_refused_by_name() {
         ("/api/v3/people", r#"{"login": "ada"}"#, 409, "the login ada is somebody's already"),
         ("/api/v3/people", r#"{"login": "me"}"#, 400, "`me` is no login"),
         ("/api/v3/people", r#"{"login": "a b"}"#, 400, "`a b` is no login"),
+        ("/api/v3/people", r#"{"login": "operator"}"#, 400, "where no person had something done"),
         ("/api/v3/people/ada/tokens", r#"{"name": ""}"#, 400, "1 to 100 letters"),
         ("/api/v3/people/ada/tokens", r#"{"name": "n", "scope": "all"}"#, 400, "no `scope`"),
         ("/api/v3/people/bob/tokens", r#"{"name": "n"}"#, 404, "nobody here has the login bob"),

@@ -290,10 +290,26 @@ async fn a_schedule_starts_as_whoever_said_last_what_it_starts_and_each_change_i
     as_them("PATCH", &path, &eve, &json!({"parameters": {"branch": "main", "deep": true}})).await;
     town.turn(MONDAY + 15 * HOUR + 30 * MINUTE);
     assert_eq!(town.until(2).await["trigger"]["actor"]["login"], "eve");
+    // Who has the login of somebody who has left is another.
+    request(house, "DELETE", "/api/v3/people/eve", operator(), "").await;
+    let eve = person(house, "eve", &[("gh/acme", "admin")]).await;
+    town.turn(MONDAY + 7 * 24 * HOUR + 15 * HOUR);
+    assert_eq!(town.until(3).await["trigger"]["actor"]["login"], "system-actor");
     as_them("DELETE", &path, &eve, &json!({})).await;
     let (_, told) = get(house, "/api/v3/audit?organization=gh/acme", operator()).await;
-    for words in ["schedule.create", "schedule.change", "schedule.delete", "gh/acme/app: the schedule deep"] {
-        assert!(told.contains(words), "{words}: {told}");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    for (deed, login) in [("schedule.create", "ada"), ("schedule.change", "eve"), ("schedule.delete", "eve")]
+    {
+        let is_told = |line: &&Value| {
+            line["action"] == deed && line.to_string().contains("gh/acme/app: the schedule deep")
+        };
+        let line = told["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(is_told)
+            .unwrap_or_else(|| panic!("{deed}: {told}"));
+        assert_eq!(line["actor"], login, "{line}");
     }
     town.place.house.running.stop().await;
 }

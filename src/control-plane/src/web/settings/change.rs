@@ -222,8 +222,8 @@ impl Change {
     }
 
     fn role(&self) -> Result<Role, Refusal> {
-        let found = super::ROLES.into_iter().find(|role| role.name() == self.role);
-        found.ok_or_else(|| Refusal::Bad(format!("`{}` is no role: viewer, member, admin", self.role)))
+        Role::named(&self.role)
+            .ok_or_else(|| Refusal::Bad(format!("`{}` is no role: viewer, member, admin", self.role)))
     }
 
     fn rules(&self) -> Result<ProjectRules, Refusal> {
