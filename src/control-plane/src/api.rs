@@ -57,6 +57,12 @@ use protocol::stream::MAX_BODY;
 /// The largest JSON body of a call that has only a few words to say.
 const MAX_WORDS: usize = 1024 * 1024;
 
+/// What fuzzing reaches of this.
+#[cfg(fuzzing)]
+pub(crate) fn fuzzed(expression: &str) {
+    newer::fuzzed(expression);
+}
+
 /// All routes.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let bad_query =

@@ -19,6 +19,12 @@ pub(super) use jobs::{action, command};
 
 use actix_web::web::ServiceConfig;
 
+/// What fuzzing reaches of this.
+#[cfg(fuzzing)]
+pub(super) fn fuzzed(expression: &str) {
+    let _ = filter::Filter::read(expression);
+}
+
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .configure(runs::routes)
