@@ -69,7 +69,7 @@ impl Plane {
         is_private: bool,
     ) -> Result<PackageRow, Refusal> {
         if is_private {
-            let why = "orbs here are for everybody who has a token: none is private";
+            let why = "all orbs here are seen by every person and every project: none is private";
             return Err(Refusal::NotOffered(why.to_owned()));
         }
         let own = name.strip_prefix(&format!("{}/", namespace.name)).unwrap_or(name);

@@ -71,7 +71,7 @@ pub use standing::{Sought, Standing, StandingWorkflow};
 pub use statuses::{DueStatus, StatusRow};
 pub use steps::{BegunStep, StepRow};
 pub use tasks::{LeaseRow, Phase, TaskRow};
-pub use tested::{Cases, Named, TestsRow};
+pub use tested::{Cases, Named, TestUpload, TestsRow};
 pub use unfinished::UnfinishedTask;
 pub use webhooks::{DueEvent, EventRow, WebhookRow};
 pub use whose::Belonging;

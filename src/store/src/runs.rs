@@ -171,6 +171,10 @@ pub(crate) fn project(batch: &mut Batch, name: &str) {
     batch.statement(SQL).bind(name);
 }
 
+pub(crate) fn new_project(batch: &mut Batch, name: &str) {
+    batch.statement("INSERT INTO projects (name) VALUES (?) ON CONFLICT (name) DO NOTHING").bind(name);
+}
+
 pub(crate) fn next_numbers(batch: &mut Batch, project: ProjectId, pipeline: u64, job: u64) {
     let query = batch.statement("UPDATE projects SET next_pipeline = ?, next_job = ? WHERE id = ?");
     query.bind(int(pipeline)).bind(int(job)).bind(project.0);

@@ -24,6 +24,35 @@ pub struct Wanted<'w> {
     pub before: Option<(i64, PipelineId)>,
 }
 
+/// That a name begins like one of the texts of this parameter and goes on by one part; or that there is no such parameter.
+pub(crate) fn within(name: &str, parameter: &str) -> String {
+    format!(
+        "({parameter} IS NULL OR EXISTS (SELECT 1 FROM json_each({parameter}) b \
+         WHERE substr({name}, 1, length(b.value)) = b.value \
+         AND instr(substr({name}, length(b.value) + 1), '/') = 0))"
+    )
+}
+
+impl Wanted<'_> {
+    /// From a project to its own pipelines, or from the newest pipeline on: which of both tables leads is said, as is that
+    /// none is younger than the cursor, which SQLite does not see by itself.
+    pub(crate) fn sql(&self) -> String {
+        const OF_ONE: &str = "projects j CROSS JOIN pipelines p ON p.project = j.id WHERE j.name = ?1 ";
+        const OF_ALL: &str = "pipelines p CROSS JOIN projects j ON j.id = p.project WHERE ?1 IS NULL ";
+        const NARROWED: &str = "AND p.created_ms <= ?3 AND (?4 IS NULL OR (p.created_ms, p.id) < (?3, ?4)) \
+            AND (?2 IS NULL OR json_extract(p.git, '$.branch') = ?2) \
+            AND (?5 IS NULL OR substr(j.name, 1, length(?5)) = ?5) \
+            AND (?8 IS NULL OR (json_extract(p.actor, '$.kind') = json_extract(?8, '$.kind') \
+            AND json_extract(p.actor, '$.id') IS json_extract(?8, '$.id')))";
+        let of = if self.project.is_some() { OF_ONE } else { OF_ALL };
+        let within = within("j.name", "?7");
+        format!(
+            "SELECT p.*, j.name AS project_name FROM {of} {NARROWED} AND {within} \
+             ORDER BY p.created_ms DESC, p.id DESC LIMIT ?6"
+        )
+    }
+}
+
 impl Store {
     /// The newest pipelines of those wanted with their projects' names, at most that many.
     pub async fn pipelines(
@@ -31,18 +60,9 @@ impl Store {
         wanted: Wanted<'_>,
         most: u32,
     ) -> Result<Vec<(String, PipelineRow)>, StoreError> {
-        const SQL: &str = "SELECT p.*, j.name AS project_name FROM pipelines p JOIN projects j ON j.id = p.project \
-                           WHERE (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR json_extract(p.git, '$.branch') = ?2) \
-                           AND (?3 IS NULL OR (p.created_ms, p.id) < (?3, ?4)) \
-                           AND (?5 IS NULL OR substr(j.name, 1, length(?5)) = ?5) \
-                           AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(?7) b \
-                           WHERE substr(j.name, 1, length(b.value)) = b.value \
-                           AND instr(substr(j.name, length(b.value) + 1), '/') = 0)) \
-                           AND (?8 IS NULL OR (json_extract(p.actor, '$.kind') = json_extract(?8, '$.kind') \
-                           AND json_extract(p.actor, '$.id') IS json_extract(?8, '$.id'))) \
-                           ORDER BY p.created_ms DESC, p.id DESC LIMIT ?6";
         let (time, id) = wanted.before.map(|(time, id)| (time, bytes(&id.0).to_vec())).unzip();
-        let query = sqlx::query(SQL).bind(wanted.project).bind(wanted.branch).bind(time).bind(id);
+        let query = sqlx::query(sqlx::AssertSqlSafe(wanted.sql())).bind(wanted.project);
+        let query = query.bind(wanted.branch).bind(time.unwrap_or(i64::MAX)).bind(id);
         let query = query.bind(wanted.begins).bind(most).bind(wanted.within.as_ref().map(json));
         let query = query.bind(wanted.by.map(json));
         let rows = query.fetch_all(&self.readers).await?;
@@ -105,6 +125,19 @@ impl Store {
         let query = sqlx::query(SQL).bind(last.map_or(0, |last| last.0)).bind(most);
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((ProjectId(row.try_get("id")?), row.try_get("name")?))).collect()
+    }
+
+    /// The names of the projects of those organizations whose projects' names begin with one of these, or of all; at most that
+    /// many.
+    pub async fn projects_within(
+        &self,
+        begins: Option<Vec<String>>,
+        most: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let sql = format!("SELECT name FROM projects WHERE {} ORDER BY name LIMIT ?2", within("name", "?1"));
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(begins.as_ref().map(json)).bind(most);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(row.try_get("name")?)).collect()
     }
 
     /// The names of projects that begin like this, at most that many.

@@ -3,6 +3,7 @@
 use crate::{
     PipelineRow, Store, StoreError,
     columns::{bytes, json, structure},
+    search::within,
 };
 use protocol::{Actor, PipelineId, WorkflowId, WorkflowStatus};
 use serde::Deserialize;
@@ -27,6 +28,32 @@ pub struct Sought {
     pub to_ms: i64,
     /// Only those that are older than the one made at this time, of this name.
     pub before: Option<(i64, PipelineId)>,
+}
+
+impl Sought {
+    /// Where the index of times is gone into: none that is younger is wanted.
+    pub(crate) fn latest_ms(&self) -> i64 {
+        self.before.map_or(self.to_ms, |(time, _)| time.min(self.to_ms))
+    }
+
+    /// From projects to their own pipelines, where those are named; otherwise from the newest pipeline on. Which of both
+    /// tables leads is said, for what SQLite takes to be few is not.
+    pub(crate) fn sql(&self) -> String {
+        const OF_THESE: &str = "projects o CROSS JOIN pipelines q ON q.project = o.id \
+            WHERE o.name IN (SELECT value FROM json_each(?5)) ";
+        const OF_ALL: &str = "pipelines q CROSS JOIN projects o ON o.id = q.project WHERE ?5 IS NULL ";
+        const NARROWED: &str = "AND q.created_ms BETWEEN ?1 AND ?2 AND (?3 IS NULL OR (q.created_ms, q.id) < (?3, ?4)) \
+            AND (?7 IS NULL OR json_extract(q.git, '$.branch') = ?7) \
+            AND (?8 IS NULL OR coalesce(json_extract(q.source, '$.git.revision'), json_extract(q.git, '$.revision')) = ?8) \
+            AND (?9 IS NULL OR (json_extract(q.actor, '$.kind') = json_extract(?9, '$.kind') \
+            AND json_extract(q.actor, '$.id') IS json_extract(?9, '$.id')))";
+        let of = if self.projects.is_some() { OF_THESE } else { OF_ALL };
+        let within = within("o.name", "?6");
+        format!(
+            "{WITH_WORKFLOWS}(SELECT q.*, o.name AS project_name FROM {of} {NARROWED} AND {within} \
+             ORDER BY q.created_ms DESC, q.id DESC LIMIT ?10) p ORDER BY p.created_ms DESC, p.id DESC"
+        )
+    }
 }
 
 /// A pipeline and how its workflows stand.
@@ -83,19 +110,9 @@ impl Standing {
 impl Store {
     /// The newest of those sought, at most that many.
     pub async fn standing_pipelines(&self, sought: &Sought, most: u32) -> Result<Vec<Standing>, StoreError> {
-        const SOUGHT: &str = "(SELECT q.*, o.name AS project_name FROM pipelines q JOIN projects o ON o.id = q.project \
-            WHERE q.created_ms BETWEEN ?1 AND ?2 AND (?3 IS NULL OR (q.created_ms, q.id) < (?3, ?4)) \
-            AND (?5 IS NULL OR o.name IN (SELECT value FROM json_each(?5))) \
-            AND (?6 IS NULL OR EXISTS (SELECT 1 FROM json_each(?6) b WHERE substr(o.name, 1, length(b.value)) = b.value \
-            AND instr(substr(o.name, length(b.value) + 1), '/') = 0)) \
-            AND (?7 IS NULL OR json_extract(q.git, '$.branch') = ?7) \
-            AND (?8 IS NULL OR coalesce(json_extract(q.source, '$.git.revision'), json_extract(q.git, '$.revision')) = ?8) \
-            AND (?9 IS NULL OR (json_extract(q.actor, '$.kind') = json_extract(?9, '$.kind') \
-            AND json_extract(q.actor, '$.id') IS json_extract(?9, '$.id'))) \
-            ORDER BY q.created_ms DESC, q.id DESC LIMIT ?10) p ORDER BY p.created_ms DESC, p.id DESC";
         let (time, id) = sought.before.map(|(time, id)| (time, bytes(&id.0).to_vec())).unzip();
-        let sql = format!("{WITH_WORKFLOWS}{SOUGHT}");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(sought.from_ms).bind(sought.to_ms);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sought.sql())).bind(sought.from_ms);
+        let query = query.bind(sought.latest_ms());
         let query = query.bind(time).bind(id).bind(sought.projects.as_ref().map(json));
         let query = query.bind(sought.within.as_ref().map(json)).bind(&sought.branch);
         let query = query.bind(&sought.revision).bind(sought.by.as_ref().map(json)).bind(most);

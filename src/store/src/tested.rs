@@ -25,6 +25,13 @@ pub struct TestsRow {
     pub cases: Vec<TestCase>,
 }
 
+/// One request that stored test results, by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TestUpload {
+    task: TaskId,
+    request: u64,
+}
+
 /// A job by what its former and later runs have in common with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'n> {
@@ -134,6 +141,24 @@ impl Store {
                            WHERE reached <= ?";
         let rows = sqlx::query(SQL).bind(bytes(&job.0)).bind(int(most)).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok(Cases(row.try_get("cases")?))).collect()
+    }
+
+    /// What stored test results of a job, in the order of its tasks and of their requests.
+    pub async fn test_uploads(&self, job: JobId) -> Result<Vec<TestUpload>, StoreError> {
+        const SQL: &str = "SELECT r.task, r.request FROM tasks t JOIN tests r ON r.task = t.id \
+                           WHERE t.job = ? ORDER BY t.node_index, r.request";
+        let rows = sqlx::query(SQL).bind(bytes(&job.0)).fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| Ok(TestUpload { task: TaskId(uuid(row, "task")?), request: count(row, "request")? }))
+            .collect()
+    }
+
+    /// The results that one of them stored, if they are still there.
+    pub async fn cases_of(&self, upload: TestUpload) -> Result<Option<Cases>, StoreError> {
+        let query = sqlx::query("SELECT cases FROM tests WHERE task = ? AND request = ?");
+        let query = query.bind(bytes(&upload.task.0)).bind(int(upload.request));
+        let row = query.fetch_optional(&self.readers).await?;
+        row.map(|row| Ok(Cases(row.try_get("cases")?))).transpose()
     }
 
     /// The failed tests that a job runs again, if it is one that runs nothing else.

@@ -6,6 +6,7 @@ mod identities;
 mod looking;
 mod orbs;
 mod policies;
+mod standing;
 mod telling;
 mod versions;
 

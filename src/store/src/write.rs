@@ -19,6 +19,8 @@ use uuid::Uuid;
 pub enum Write {
     /// Makes sure of a project; its number is the project's id.
     Project(String),
+    /// A new project; nothing, where there is one of this name.
+    NewProject(String),
     /// The numbers that the next pipeline and job of a project get.
     NextNumbers {
         /// Which.
@@ -287,6 +289,7 @@ impl Write {
     pub(crate) fn add_to(&self, batch: &mut Batch) {
         match self {
             Self::Project(_)
+            | Self::NewProject(_)
             | Self::NextNumbers { .. }
             | Self::Pipeline(_)
             | Self::Continued { .. }
@@ -323,6 +326,7 @@ impl Write {
     fn add_to_runs(&self, batch: &mut Batch) {
         match self {
             Self::Project(name) => runs::project(batch, name),
+            Self::NewProject(name) => runs::new_project(batch, name),
             Self::NextNumbers { project, pipeline, job } => {
                 runs::next_numbers(batch, *project, *pipeline, *job)
             }

@@ -82,6 +82,8 @@ subjects! {
     Everything: |_| Of::Everything;
     /// Nothing in particular: any person may, with every role.
     Anything: |_| Of::Anything;
+    /// Orbs, which belong to all: any person may see them, and whatever sees a project.
+    Orbs: |_| Of::Orbs;
     /// What the body or the query names: whoever answers the call asks [`May::within`], or shows only what may be seen.
     Stated: |_| Of::Stated;
     /// The project in the address.
@@ -159,6 +161,8 @@ pub(crate) enum Of {
     Everything,
     /// Whatever any person may.
     Anything,
+    /// The orbs that are published, which jobs of every project may use.
+    Orbs,
     /// What is decided later.
     Stated,
     /// Nothing that there is.
@@ -256,11 +260,12 @@ impl Plane {
             (Who::Approver, Of::Approval(_) | Of::Approvals) => return Ok(()),
             (Who::Approver, _) => return Err(Refusal::Unauthorized),
             (_, Of::Stated | Of::Approvals) => return Ok(()),
-            (Who::Person(_), Of::Anything) => return Ok(()),
+            (Who::Person(_), Of::Anything | Of::Orbs) => return Ok(()),
+            (Who::Project { scope, .. }, Of::Orbs) if Right::from(*scope) >= right => return Ok(()),
             (Who::Person(somebody), Of::Person(login)) if is_called(&somebody.row.login, login) => {
                 return Ok(());
             }
-            (_, Of::Everything | Of::Anything | Of::Person(_)) => {
+            (_, Of::Everything | Of::Anything | Of::Orbs | Of::Person(_)) => {
                 return Err(forbidden(who, right, EVERYWHERE));
             }
             (_, Of::Nothing) => None,

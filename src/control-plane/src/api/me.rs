@@ -14,13 +14,14 @@ use crate::{
     refusal::Refusal,
 };
 use actix_web::web::{Data, Path, ServiceConfig, get, resource};
+use async_graphql::SimpleObject;
 use protocol::people::EVERYWHERE;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// So many projects are looked at for their organizations.
+/// So many projects of those that the caller sees are looked at for their organizations.
 const PROJECTS: u32 = 10_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -32,7 +33,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// Somebody, as far as others are told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, SimpleObject)]
 pub(super) struct User {
     pub(super) id: Uuid,
     pub(super) login: String,
@@ -49,11 +50,14 @@ impl User {
         Self { id: row.id, login: row.login.clone(), name: row.name.clone() }
     }
 
-    /// Whoever calls, who is somebody.
-    pub(super) fn caller(caller: &May<View, Anything>) -> Self {
-        match &caller.who {
-            Who::Person(somebody) => Self::of(somebody),
-            _ => Self::operator(),
+    /// Whoever calls.
+    pub(super) fn caller(who: &Who) -> Result<Self, Refusal> {
+        match who {
+            Who::Person(somebody) => Ok(Self::of(somebody)),
+            Who::Operator => Ok(Self::operator()),
+            Who::Approver | Who::Project { .. } => {
+                Err(Refusal::Forbidden("this token is nobody's: call with a person's".to_owned()))
+            }
         }
     }
 
@@ -70,8 +74,8 @@ impl User {
     }
 }
 
-async fn me(caller: May<View, Anything>) -> Tagged<User> {
-    Tagged(User::caller(&caller))
+async fn me(caller: May<View, Anything>) -> Result<Tagged<User>, Refusal> {
+    User::caller(&caller.who).map(Tagged)
 }
 
 async fn user(_: May<View, Anything>, plane: Data<Plane>, id: Path<Uuid>) -> Result<Tagged<User>, Refusal> {
@@ -83,10 +87,8 @@ async fn collaborations(
     caller: May<View, Anything>,
     plane: Data<Plane>,
 ) -> Result<Tagged<Vec<Value>>, Refusal> {
-    let projects = plane.store.projects("", PROJECTS).await?;
-    let seen =
-        projects.iter().filter(|project| caller.who.sees(project)).map(|project| organization(project));
-    let mut slugs: BTreeSet<_> = seen.map(str::to_owned).collect();
+    let seen = plane.store.projects_within(caller.who.sees_within(), PROJECTS).await?;
+    let mut slugs: BTreeSet<_> = seen.iter().map(|project| organization(project).to_owned()).collect();
     if let Who::Person(somebody) = &caller.who {
         let own = somebody.roles.keys().filter(|name| *name != EVERYWHERE);
         let known = |name: &str| slugs.iter().any(|slug| crate::plane::people::canonical(slug) == name);

@@ -2,7 +2,7 @@
 
 use super::{
     auth::Operator,
-    may::{Anything, May, View},
+    may::{May, Orbs, View},
 };
 use crate::{audit::Deed, plane::Plane, refusal::Refusal};
 use actix_web::{
@@ -27,12 +27,12 @@ async fn publish(caller: Operator, plane: Data<Plane>, new: Json<NewOrb>) -> Res
     Ok(HttpResponse::Created().json(orb))
 }
 
-async fn list(_: May<View, Anything>, plane: Data<Plane>) -> Result<Json<Items<PublishedOrb>>, Refusal> {
+async fn list(_: May<View, Orbs>, plane: Data<Plane>) -> Result<Json<Items<PublishedOrb>>, Refusal> {
     Ok(Json(Items { items: plane.orbs().await? }))
 }
 
 async fn find(
-    _: May<View, Anything>,
+    _: May<View, Orbs>,
     plane: Data<Plane>,
     reference: Path<String>,
 ) -> Result<Json<FoundOrb>, Refusal> {

@@ -134,7 +134,7 @@ async fn make_project(
 ) -> Result<HttpResponse, Refusal> {
     let organization = slug::known_organization(&plane, &asked).await?.unwrap_or_else(|| asked.clone());
     let name = format!("{organization}/{}", new.name);
-    if slug::project(&plane, &name).await.is_ok() {
+    if slug::known(&plane, &name).await?.is_some() {
         return Err(Refusal::Conflict(format!("there is a project {name} already")));
     }
     plane.make_project(&caller.who, &organization, &new.name).await?;

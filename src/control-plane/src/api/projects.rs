@@ -12,6 +12,7 @@ use super::{
 use crate::{
     plane::{
         Plane,
+        people::Who,
         projects::{HOSTS, stable_id},
     },
     refusal::Refusal,
@@ -74,18 +75,11 @@ async fn listed(
         }
     };
     let found = match asked {
-        Some(asked) => known(&plane, &asked).await?,
+        Some(asked) => slug::known(&plane, &asked).await?,
         None => None,
     };
     let seen = found.filter(|name| caller.who.sees(name));
     Ok(Json(List::whole(seen.iter().map(|name| shown(name)))))
-}
-
-async fn known(plane: &Plane, asked: &str) -> Result<Option<String>, Refusal> {
-    match slug::project(plane, asked).await {
-        Err(Refusal::Missing(_)) => Ok(None),
-        found => found.map(Some),
-    }
 }
 
 fn shown(name: &str) -> Thing {
@@ -158,9 +152,13 @@ fn attributes(rules: ProjectRules, repository: Option<&RepositoryRow>) -> Value 
 
 /// Whoever sees a project follows it.
 async fn followed(caller: May<View, Stated>, plane: Data<Plane>) -> Result<Json<Vec<Value>>, Refusal> {
-    let names = plane.store.projects("", PROJECTS).await?;
-    let seen = names.iter().filter(|name| caller.who.sees(name));
-    Ok(Json(seen.map(|name| in_older_words(name)).collect()))
+    let seen = match &caller.who {
+        Who::Project { project, .. } => {
+            slug::known(&plane, project).await?.filter(|name| caller.who.sees(name)).into_iter().collect()
+        }
+        who => plane.store.projects_within(who.sees_within(), PROJECTS).await?,
+    };
+    Ok(Json(seen.iter().map(|name| in_older_words(name)).collect()))
 }
 
 fn in_older_words(name: &str) -> Value {

@@ -1,9 +1,9 @@
-//! Namespaces, orbs and their versions, in the shapes of the public API v3. Everybody who has a token sees them; those who may do
-//! everything make and publish them.
+//! Namespaces, orbs and their versions, in the shapes of the public API v3. Every person sees them, and every token that sees a
+//! project; those who may do everything make and publish them.
 
 use super::{
     auth::Operator,
-    may::{Anything, May, View},
+    may::{May, Orbs, View},
     slug, unoffered,
     v3::{Described, Entity, List, Plain, Reference, Thing, enveloped},
 };
@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// So many things has a page at most.
 const MOST: u32 = 100;
 
-type Anyone = May<View, Anything>;
+type Anyone = May<View, Orbs>;
 type One = Result<Json<Entity<Thing>>, Refusal>;
 type Page = Result<Json<List<Thing>>, Refusal>;
 
@@ -278,23 +278,20 @@ async fn versions(_: Anyone, plane: Data<Plane>, wanted: Query<Wanted>) -> Page 
     }
 }
 
-/// The cursor is a place in the list.
+/// The cursor is the last version of a page: one that is published meanwhile moves nothing from one page to another.
 async fn versions_of(plane: &Plane, of: &PackageRow, wanted: &Wanted) -> Page {
-    let start: usize = match &wanted.cursor {
-        Some(cursor) => {
-            let no_page =
-                |_| Refusal::Bad("`page[cursor]` is none that an answer of this call gave".to_owned());
-            cursor.parse().map_err(no_page)?
-        }
-        None => 0,
-    };
     let mut rows = newest_first(plane.store.versions(&[&of.name]).await?);
     rows.retain(|row| wanted.channel.is_none_or(|channel| is_development(row) == (channel == Channel::Dev)));
-    let most = wanted.most() as usize;
-    let next = start.saturating_add(most);
-    let next = (next < rows.len()).then(|| next.to_string());
-    let shown = rows.iter().skip(start).take(most).map(|row| shown_version(row, of));
-    Ok(Json(List::page(shown.collect(), next)))
+    let no_page = || Refusal::Bad("`page[cursor]` is none that an answer of this call gave".to_owned());
+    let place = |cursor: &String| {
+        let place = rows.iter().position(|row| row.id.to_string() == *cursor);
+        place.ok_or_else(no_page)
+    };
+    let start = wanted.cursor.as_ref().map(place).transpose()?.map_or(0, |last| last + 1);
+    let page: Vec<_> = rows.iter().skip(start).take(wanted.most() as usize).collect();
+    let is_last = start + page.len() == rows.len();
+    let next = page.last().filter(|_| !is_last).map(|row| row.id.to_string());
+    Ok(Json(List::page(page.into_iter().map(|row| shown_version(row, of)).collect(), next)))
 }
 
 async fn found_version(plane: &Plane, id: Uuid) -> Result<VersionRow, Refusal> {

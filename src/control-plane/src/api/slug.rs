@@ -18,14 +18,20 @@ fn names(asked: &str) -> impl Iterator<Item = String> {
     std::iter::once(asked.to_owned()).chain(others)
 }
 
-/// The own name of the project that is asked for.
-pub(super) async fn project(plane: &Plane, asked: &str) -> Result<String, Refusal> {
+/// The own name of the project that is asked for, if there is one.
+pub(super) async fn known(plane: &Plane, asked: &str) -> Result<Option<String>, Refusal> {
     for name in names(asked) {
         if plane.store.has_project(&name).await? {
-            return Ok(name);
+            return Ok(Some(name));
         }
     }
-    Err(Refusal::Missing(format!("there is no project {asked}")))
+    Ok(None)
+}
+
+/// The own name of the project that is asked for.
+pub(super) async fn project(plane: &Plane, asked: &str) -> Result<String, Refusal> {
+    let missing = || Refusal::Missing(format!("there is no project {asked}"));
+    known(plane, asked).await?.ok_or_else(missing)
 }
 
 /// The own name of the project of this id.

@@ -62,7 +62,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 pub(super) const RENAMED: &str = "a namespace keeps its name and its orbs: configurations name them";
-pub(super) const UNLISTED: &str = "every orb that is published here is listed for everybody who has a token";
+pub(super) const UNLISTED: &str = "every orb that is published here is listed for all who see orbs";
 pub(super) const CATEGORIES: &str = "orbs have no categories here";
 
 fn not_offered(why: &str) -> Refused {

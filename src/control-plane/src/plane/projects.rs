@@ -68,7 +68,10 @@ impl Plane {
             return Err(Refusal::Bad(message));
         }
         let project = format!("{organization}/{name}");
-        self.projects.get(&self.store, &project).await?;
+        // Also where somebody else makes it at the same time.
+        if self.store.write(None, vec![Write::NewProject(project.clone())]).await? == [0] {
+            return Err(Refusal::Conflict(format!("there is a project {project} already")));
+        }
         self.tell_of_project(by, Deed::ProjectMade, (&project, "")).await
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     house::{House, ONE_JOB, request},
-    people::person,
+    people::{person, project_token},
 };
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 const SOURCE: &str = "commands: {say: {steps: [run: echo said]}}\n";
 
@@ -297,5 +298,102 @@ async fn the_schema_is_told_and_what_asks_for_too_much_is_refused() {
         (0..11).map(|n| format!("a{n}: orbConfig(orbYaml: \"x\") {{ valid }} ")).collect::<String>();
     assert!(refused(&house, &ada, &format!("query {{ {examined} }}"), json!({})).await.contains("complex"));
     assert!(refused(&house, &ada, "query { nothing }", json!({})).await.contains("nothing"));
+    house.running.stop().await;
+}
+
+/// As programs that show schemas ask for one.
+const INTROSPECTION: &str = "query IntrospectionQuery { __schema {
+    queryType { name } mutationType { name } subscriptionType { name } types { ...FullType }
+    directives { name description locations args { ...InputValue } }
+} }
+fragment FullType on __Type {
+    kind name description
+    fields(includeDeprecated: true) { name description args { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason }
+    inputFields { ...InputValue }
+    interfaces { ...TypeRef }
+    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+    possibleTypes { ...TypeRef }
+}
+fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue }
+fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType {
+    kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } }";
+
+#[actix_web::test]
+async fn a_query_is_not_looked_at_that_would_take_long_or_be_too_much_for_a_stack() {
+    let (house, _, ada) = place().await;
+    // Each fragment spreads the next one three times: 3^30 of the last one.
+    let spreads =
+        (0..30).map(|n| format!("fragment f{n} on Query {{ {} }} ", format!("...f{} ", n + 1).repeat(3)));
+    let spreads =
+        format!("{{ ...f0 }} {} fragment f30 on Query {{ me {{ login }} }}", spreads.collect::<String>());
+    let lists = format!("{{ orb(name: {}{}) {{ id }} }}", "[".repeat(20_000), "]".repeat(20_000));
+    let objects = format!("{{ orb(name: {}1{}) {{ id }} }}", "{a: ".repeat(5_000), "}".repeat(5_000));
+    let long = format!("{{ me {{ login }} }} # {}", "x".repeat(64 * 1024));
+    let begun = Instant::now();
+    for (query, named) in [
+        (&spreads, "12 spreads"),
+        (&lists, "256 of `{` and `[`"),
+        (&objects, "256 of `{` and `[`"),
+        (&long, "65536 bytes"),
+    ] {
+        let message = refused(&house, &ada, query, json!({})).await;
+        assert!(message.contains(named) && message.contains("as variables"), "{message}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(asked(&house, &ada, INTROSPECTION, json!({})).await["__schema"]["types"].is_array());
+    let orb = format!("{SOURCE}# {}\n", "{[".repeat(64 * 1024));
+    assert_eq!(asked(&house, &ada, VALIDATE, json!({"config": orb})).await["orbConfig"]["valid"], true);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn what_costs_more_than_a_number_holds_is_refused_as_what_costs_too_much() {
+    let (house, _, ada) = place().await;
+    let chain = |counts: &[u32]| {
+        let versions: Vec<_> = counts.iter().map(|count| format!("versions(count: {count}) {{ ")).collect();
+        let close = "} ".repeat(counts.len() * 2 - 1);
+        format!("orb(name: \"a/b\") {{ {}version {close}}} ", versions.join("orb { "))
+    };
+    // Together a little more than 2^64.
+    let thousands = |number: usize, last: u32| [vec![1000; number], vec![last]].concat();
+    let chains = [
+        thousands(6, 17),
+        thousands(5, 444),
+        thousands(4, 741),
+        thousands(3, 69),
+        thousands(2, 704),
+        vec![546, 1000],
+        vec![100],
+    ];
+    let wraps: String =
+        chains.iter().enumerate().map(|(n, counts)| format!("a{n}: {}", chain(counts))).collect();
+    let message = refused(&house, &ada, &format!("{{ {wraps} }}"), json!({})).await;
+    assert!(message.contains("complex"), "{message}");
+    let dear = format!("{{ {} }}", chain(&thousands(6, 1000)));
+    assert!(refused(&house, &ada, &dear, json!({})).await.contains("complex"));
+    assert!(asked(&house, &ada, &format!("{{ {} }}", chain(&[10, 10])), json!({})).await["orb"].is_null());
+    let organizations = (0..100)
+        .map(|n| format!("a{n}: organization(name: \"acme\", vcsType: GITHUB) {{ id }} "))
+        .collect::<String>();
+    let message = refused(&house, &ada, &format!("{{ {organizations} }}"), json!({})).await;
+    assert!(message.contains("complex"), "{message}");
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_of_a_project_sees_orbs_and_is_nobody() {
+    let (house, boss, _) = place().await;
+    publish(&house, &boss, "1.0.0", SOURCE).await;
+    let badge = project_token(&house, "gh/acme/shop", "view-builds").await;
+    let newest = asked(&house, &badge, NEWEST, json!({"name": "acme/tools"})).await;
+    assert_eq!(newest["orb"]["versions"], json!([{"version": "1.0.0"}]));
+    let nobody = refused(&house, &badge, "{ me { login } }", json!({})).await;
+    assert!(nobody.contains("this token is nobody's"), "{nobody}");
+    let organization = json!({"orgName": "acme", "vcsType": "GITHUB"});
+    assert!(refused(&house, &badge, ORGANIZATION, organization).await.contains("there is no organization"));
+    let denied = publish(&house, &badge, "2.0.0", SOURCE).await["errors"][0].clone();
+    assert!(denied["message"].as_str().unwrap().contains("does not open this"), "{denied}");
+    let status = project_token(&house, "gh/acme/shop", "status").await;
+    assert_eq!(sent(&house, &status, NEWEST, json!({"name": "acme/tools"})).await.0, 403);
     house.running.stop().await;
 }

@@ -1,10 +1,12 @@
 //! Organizations and projects by their names and ids, as both generations of the `circleci` command line ask for them.
 
 use crate::{
-    house::{House, ONE_JOB, OPERATOR, get, request},
+    house::{House, ONE_JOB, OPERATOR, data_dir, get, request},
     people::{person, project_token},
 };
+use futures_util::future::join;
 use serde_json::{Value, json};
+use store::{Store, Write};
 
 /// A call by the bearer of a token.
 pub(crate) async fn by(house: &House, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -149,6 +151,46 @@ async fn whoever_sees_a_project_follows_it() {
         (200, json!({"followed": true, "following": true}))
     );
     assert_eq!(by(&house, &zoe, "POST", follow, &Value::Null).await.0, 404);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn what_somebody_sees_is_found_behind_ten_thousand_projects_of_others() {
+    let house = House::new().await;
+    house.pipeline(ONE_JOB).await;
+    let eve = person(&house, "eve", &[("github/acme", "viewer")]).await;
+    let badge = project_token(&house, "gh/acme/shop", "view-builds").await;
+    house.running.stop().await;
+    let store = Store::open(&data_dir(&house.folder).join("store.db")).await.unwrap();
+    let others = (0..10_000).map(|number| Write::Project(format!("a/a/{number}")));
+    store.write(None, others.collect()).await.unwrap();
+    store.close().await;
+    let house = House::over(house.folder, |_| {}).await;
+    for token in [&eve, &badge] {
+        let (_, listed) = read(&house, token, "/api/v1.1/projects").await;
+        assert_eq!((listed.as_array().unwrap().len(), &listed[0]["slug"]), (1, &json!("gh/acme/shop")));
+        let (_, found) = read(&house, token, &format!("{BY_SLUG}gh/acme/shop")).await;
+        let search = json!({"scope": {"project_ids": [found["data"][0]["id"]]}});
+        let (status, found) = by(&house, token, "POST", "/api/v3/runs/search", &search).await;
+        assert_eq!((status, found["data"].as_array().map(Vec::len)), (200, Some(1)), "{found}");
+    }
+    let (_, own) = read(&house, &eve, "/api/v2/me/collaborations").await;
+    assert_eq!((own.as_array().unwrap().len(), &own[0]["slug"]), (1, &json!("gh/acme")));
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_project_that_two_make_at_once_is_made_by_one_of_them() {
+    let house = House::new().await;
+    let ada = person(&house, "ada", &[("gh/bolt", "admin")]).await;
+    for number in 0..20 {
+        let body = json!({"name": format!("app{number}")});
+        let make = || by(&house, &ada, "POST", "/api/v2/organization/gh/bolt/project", &body);
+        let (one, other) = join(make(), make()).await;
+        let mut statuses = [one.0, other.0];
+        statuses.sort();
+        assert_eq!(statuses, [201, 409], "{one:?} {other:?}");
+    }
     house.running.stop().await;
 }
 

@@ -1,15 +1,17 @@
 //! Lists of runs: one's own and those that are searched, page by page, and what narrows them.
 
 use crate::{
-    house::{House, ONE_JOB, OPERATOR, finish, get, new_pipeline, request},
+    house::{House, ONE_JOB, OPERATOR, data_dir, finish, get, new_pipeline, request},
     newer::{read, refused},
     people::{person, project_token},
 };
 use protocol::{
-    Outcome,
+    Outcome, PipelineId,
     api::{CommitValues, GitValues},
 };
 use serde_json::{Value, json};
+use store::{PipelineRow, Store, Write};
+use uuid::Uuid;
 
 const TOKEN: Option<(&str, &str)> = Some(("Circle-Token", OPERATOR));
 /// Of `gh/acme/shop`.
@@ -101,6 +103,32 @@ async fn a_rare_run_is_found_behind_many_others() {
     let path =
         "/api/v3/runs?filter[user_id]=me&filter[phase]=ended&filter[current_outcome]=failed&page[limit]=10";
     assert_eq!(ids(&read(&house, path).await), [rare]);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_page_for_which_too_many_were_looked_at_is_short_and_says_from_where_to_go_on() {
+    let house = House::new().await;
+    let rare = house.pipeline(ONE_JOB).await.id;
+    finish(&house.runner().await, Outcome::Failed).await;
+    house.running.stop().await;
+    let store = Store::open(&data_dir(&house.folder).join("store.db")).await.unwrap();
+    let (_, row) = store.pipeline_row(rare).await.unwrap().unwrap();
+    let younger = |number: u16| {
+        let (number, created_ms) = (u64::from(number) + 10, row.created_ms + i64::from(number) + 1);
+        Write::Pipeline(
+            PipelineRow { id: PipelineId(Uuid::now_v7()), number, created_ms, ..row.clone() }.into(),
+        )
+    };
+    store.write(None, (0..4100).map(younger).collect()).await.unwrap();
+    store.close().await;
+    let house = House::over(house.folder, |_| {}).await;
+    let failed = |cursor: &str| sought(r#"pipeline.status == "failed""#, cursor, 1);
+    let (_, first) = searched(&house, &failed("")).await;
+    assert_eq!(ids(&first), Vec::<String>::new());
+    let next = first["page"]["next"].as_str().unwrap_or_else(|| panic!("{first}"));
+    let (_, second) = searched(&house, &failed(next)).await;
+    assert_eq!((ids(&second), &second["page"]["next"]), (vec![rare.to_string()], &Value::Null));
     house.running.stop().await;
 }
 

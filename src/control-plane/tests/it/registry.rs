@@ -1,10 +1,10 @@
 //! Namespaces, orbs and versions in the shapes of the public API v3: made and published by those who may do everything, seen by
-//! everybody with a token.
+//! every person and every project.
 
 use crate::{
     house::{House, ONE_JOB, OPERATOR, post},
     named::{by, read, why},
-    people::person,
+    people::{person, project_token},
 };
 use serde_json::{Value, json};
 
@@ -110,9 +110,13 @@ async fn a_version_is_published_once_found_by_reference_and_id_and_listed_the_ne
     assert_eq!(numbers(&format!("{all}&filter%5Bchannel%5D=dev")).await.0, ["dev:first"]);
     let (first, listed) = numbers(&format!("{all}&page%5Blimit%5D=2")).await;
     let next = listed["page"]["next"].as_str().unwrap();
+    // What is published meanwhile moves nothing to the next page.
+    assert_eq!(publish(&house, &orb, "1.11.0", SOURCE).await.0, 201);
     let (rest, listed) = numbers(&format!("{all}&page%5Blimit%5D=2&page%5Bcursor%5D={next}")).await;
-    assert_eq!((first.len(), rest.len(), &listed["page"]["next"]), (2, 1, &Value::Null));
-    for (reference, number) in [("volatile", "1.10.0"), ("1.9", "1.9.0"), ("dev:first", "dev:first")] {
+    assert_eq!((first.len(), rest, &listed["page"]["next"]), (2, vec!["dev:first".to_owned()], &Value::Null));
+    let (status, told) = read(&house, &ada, &format!("{all}&page%5Bcursor%5D=2")).await;
+    assert!(status == 400 && why(&told).contains("`page[cursor]`"), "{told}");
+    for (reference, number) in [("volatile", "1.11.0"), ("1.9", "1.9.0"), ("dev:first", "dev:first")] {
         let path = format!("/api/v3/orb/versions?filter%5Bref%5D=acme/tools@{reference}");
         let (found, listed) = numbers(&path).await;
         assert_eq!(found, [number]);
@@ -157,6 +161,31 @@ async fn orbs_are_listed_in_pages_with_their_newest_version_also_those_that_came
         read(&house, OPERATOR, "/api/v3/orb/categories?filter%5Bname%5D=Build").await.1["data"],
         json!([])
     );
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_that_sees_its_project_sees_orbs_and_changes_none() {
+    let house = House::new().await;
+    let (namespace, orb) = reserved(&house).await;
+    let (_, made) = publish(&house, &orb, "1.0.0", SOURCE).await;
+    let version = made["data"]["id"].as_str().unwrap();
+    let badge = project_token(&house, "gh/acme/shop", "view-builds").await;
+    let status = project_token(&house, "gh/acme/shop", "status").await;
+    for path in [
+        "namespaces?filter%5Bname%5D=acme",
+        "orb/packages",
+        &format!("orb/versions/{version}/source"),
+        "orb/versions?filter%5Bref%5D=acme/tools@1",
+        "orbs/acme/tools@1",
+    ] {
+        let path = format!("/api/v3/{path}");
+        assert_eq!(read(&house, &badge, &path).await.0, 200, "{path}");
+        assert_eq!(read(&house, &status, &path).await.0, 403, "{path}");
+    }
+    let new = package("more", false, &namespace["id"]);
+    assert_eq!(by(&house, &badge, "POST", "/api/v3/orb/packages", &new).await.0, 403);
+    assert_eq!(read(&house, &badge, "/api/v3/users?filter%5Buser_id%5D=me").await.0, 403);
     house.running.stop().await;
 }
 

@@ -34,7 +34,7 @@ enum Reach {
     Project(&'static str),
     /// Somewhere else, or nowhere yet.
     Elsewhere,
-    ElsewhereProject,
+    ElsewhereProject(&'static str),
     Everywhere(&'static str),
 }
 
@@ -80,7 +80,11 @@ impl Call {
             Reach::Everywhere(right) if is_enough(right) => true,
             reach => match self.of {
                 "stated" | "approvals" => true,
-                "anything" => !matches!(reach, Reach::Project(_) | Reach::ElsewhereProject),
+                "anything" => !matches!(reach, Reach::Project(_) | Reach::ElsewhereProject(_)),
+                "orbs" => match reach {
+                    Reach::Project(right) | Reach::ElsewhereProject(right) => is_enough(right),
+                    _ => true,
+                },
                 "person" => caller.name.starts_with("ada"),
                 "organization" | "organization id" | "class" | "class token" | "namespace" | "context" => {
                     matches!(reach, Reach::Organization(right) if is_enough(right))
@@ -312,7 +316,11 @@ async fn people(house: &House) -> Vec<Caller> {
         bearer("status", project_token(house, PROJECT, "status").await, Reach::Project("status")),
         bearer("view", project_token(house, PROJECT, "view-builds").await, Reach::Project("view")),
         bearer("all", project_token(house, "github/acme/shop", "all").await, Reach::Project("act")),
-        bearer("neighbor", project_token(house, "gh/acme/shop2", "all").await, Reach::ElsewhereProject),
+        bearer(
+            "neighbor",
+            project_token(house, "gh/acme/shop2", "all").await,
+            Reach::ElsewhereProject("act"),
+        ),
     ]
 }
 

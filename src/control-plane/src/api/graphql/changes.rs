@@ -34,21 +34,16 @@ impl Changes {
     ) -> Asked<NamespacePayload> {
         let asker = Asker::of(context)?;
         let made = async {
-            asker.administers().await?;
             let organization = slug::organization_of_id(&asker.plane, organization_id).await?;
             asker.plane.make_namespace(&asker.who, &name, Some(&organization)).await
         };
-        Ok(made.await.into())
+        Ok(asker.changed(made).await)
     }
 
     /// One that belongs to nobody here.
     async fn import_namespace(&self, context: &Context<'_>, name: String) -> Asked<NamespacePayload> {
         let asker = Asker::of(context)?;
-        let made = async {
-            asker.administers().await?;
-            asker.plane.make_namespace(&asker.who, &name, None).await
-        };
-        Ok(made.await.into())
+        Ok(asker.changed(asker.plane.make_namespace(&asker.who, &name, None)).await)
     }
 
     async fn create_orb(
@@ -59,7 +54,8 @@ impl Changes {
         is_private: Option<bool>,
     ) -> Asked<OrbPayload> {
         let asker = Asker::of(context)?;
-        Ok(made_orb(asker, registry_namespace_id, &name, is_private == Some(true)).await.into())
+        let made = make_orb(asker, registry_namespace_id, &name, is_private == Some(true));
+        Ok(asker.changed(made).await)
     }
 
     async fn import_orb(
@@ -68,7 +64,8 @@ impl Changes {
         name: String,
         registry_namespace_id: Uuid,
     ) -> Asked<OrbPayload> {
-        Ok(made_orb(Asker::of(context)?, registry_namespace_id, &name, false).await.into())
+        let asker = Asker::of(context)?;
+        Ok(asker.changed(make_orb(asker, registry_namespace_id, &name, false)).await)
     }
 
     /// The orb by its id, or by its name and its namespace's.
@@ -84,11 +81,10 @@ impl Changes {
     ) -> Asked<VersionPayload> {
         let asker = Asker::of(context)?;
         let published = async {
-            asker.administers().await?;
             let name = named(&asker.plane, orb_id, orb_name, namespace_name).await?;
             publish(asker, &name, &version, orb_yaml, false).await
         };
-        Ok(published.await.into())
+        Ok(asker.changed(published).await)
     }
 
     /// A version that another registry has checked: it is taken as it is.
@@ -102,11 +98,10 @@ impl Changes {
     ) -> Asked<VersionPayload> {
         let asker = Asker::of(context)?;
         let published = async {
-            asker.administers().await?;
             let name = named(&asker.plane, Some(orb_id), None, None).await?;
             publish(asker, &name, &version, orb_yaml, true).await
         };
-        Ok(published.await.into())
+        Ok(asker.changed(published).await)
     }
 
     #[graphql(complexity = "EXAMINED + child_complexity")]
@@ -121,11 +116,10 @@ impl Changes {
     ) -> Asked<VersionPayload> {
         let asker = Asker::of(context)?;
         let promoted = async {
-            asker.administers().await?;
             let name = named(&asker.plane, orb_id, orb_name, namespace_name).await?;
             promote(asker, &name, &dev_version, &semantic_version).await
         };
-        Ok(promoted.await.into())
+        Ok(asker.changed(promoted).await)
     }
 
     /// Not offered.
@@ -134,12 +128,12 @@ impl Changes {
         #[graphql(name = "namespaceId")] _namespace_id: Uuid,
         #[graphql(name = "newName")] _new_name: String,
     ) -> NamespacePayload {
-        not_offered(RENAMED).into()
+        Err(refusal(RENAMED)).into()
     }
 
     /// Not offered.
     async fn delete_namespace_alias(&self, #[graphql(name = "name")] _name: String) -> DeletionPayload {
-        DeletionPayload { deleted: false, errors: vec![Problem::of(&refusal(RENAMED))] }
+        DeletionPayload::refused()
     }
 
     /// Not offered.
@@ -147,7 +141,7 @@ impl Changes {
         &self,
         #[graphql(name = "namespaceId")] _namespace_id: Uuid,
     ) -> DeletionPayload {
-        DeletionPayload { deleted: false, errors: vec![Problem::of(&refusal(RENAMED))] }
+        DeletionPayload::refused()
     }
 
     /// Not offered.
@@ -174,17 +168,12 @@ fn refusal(why: &str) -> Refusal {
     Refusal::NotOffered(why.to_owned())
 }
 
-fn not_offered<T>(why: &str) -> Result<T, Refusal> {
-    Err(refusal(why))
-}
-
-async fn made_orb(
+async fn make_orb(
     asker: &Asker,
     namespace: Uuid,
     name: &str,
     is_private: bool,
 ) -> Result<PackageRow, Refusal> {
-    asker.administers().await?;
     let found = asker.plane.store.namespace_by_id(namespace).await?;
     let found = found.ok_or_else(|| Refusal::Missing(format!("no namespace has the id {namespace}")))?;
     asker.plane.make_package(&asker.who, &found, name, is_private).await
@@ -280,6 +269,12 @@ fn parted<T>(made: Result<T, Refusal>) -> (Option<T>, Vec<Problem>) {
 struct DeletionPayload {
     deleted: bool,
     errors: Vec<Problem>,
+}
+
+impl DeletionPayload {
+    fn refused() -> Self {
+        Self { deleted: false, errors: vec![Problem::of(&refusal(RENAMED))] }
+    }
 }
 
 /// Whether an orb is listed.

@@ -1,6 +1,6 @@
 //! Orbs, their versions and their namespaces, as queries go from one to the other.
 
-use super::{Asker, SOURCE, error};
+use super::{Asker, SOURCE, error, weighed};
 use crate::{
     plane::clock::rfc3339,
     registry::{is_development, newest_first},
@@ -49,7 +49,7 @@ impl RegistryNamespace {
     }
 
     /// By their names.
-    #[graphql(complexity = "page_weight(first) * child_complexity")]
+    #[graphql(complexity = "weighed(page_weight(first), child_complexity)")]
     async fn orbs(
         &self,
         context: &Context<'_>,
@@ -112,7 +112,7 @@ impl Orb {
     }
 
     /// By their numbers, the highest first; none in development is among them.
-    #[graphql(complexity = "versions_weight(count) * child_complexity")]
+    #[graphql(complexity = "weighed(versions_weight(count), child_complexity)")]
     async fn versions(&self, context: &Context<'_>, count: Option<i32>) -> Asked<Vec<OrbVersion>> {
         let rows = Asker::of(context)?.plane.store.versions(&[&self.0.name]).await;
         let rows = newest_first(rows.map_err(|failed| error(failed.into()))?);

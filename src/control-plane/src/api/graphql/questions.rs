@@ -1,17 +1,15 @@
 //! What can be asked: of orbs, their namespaces, organizations, and who asks.
 
 use super::{
-    Asker, EXAMINED, Problem, error,
+    Asker, EXAMINED, Problem, SOURCE, error,
     orbs::{
         Orb, OrbCategory, OrbCategoryConnection, OrbConnection, OrbVersion, RegistryNamespace, page_weight,
     },
+    weighed,
 };
 use crate::{
-    api::{organizations::is_seen, slug},
-    plane::{
-        people::{OPERATOR, Who},
-        projects::{HOSTS, stable_id},
-    },
+    api::{me::User, organizations::is_seen, slug},
+    plane::projects::{HOSTS, stable_id},
     refusal::Refusal,
 };
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
@@ -26,17 +24,11 @@ pub(super) struct Questions;
 impl Questions {
     /// Who asks.
     async fn me(&self, context: &Context<'_>) -> Asked<User> {
-        Ok(match &Asker::of(context)?.who {
-            Who::Person(somebody) => User {
-                id: somebody.row.id,
-                login: somebody.row.login.clone(),
-                name: somebody.row.name.clone(),
-            },
-            _ => User { id: stable_id(OPERATOR), login: OPERATOR.to_owned(), name: OPERATOR.to_owned() },
-        })
+        User::caller(&Asker::of(context)?.who).map_err(error)
     }
 
     /// By its id, or by its name where its repositories are kept.
+    #[graphql(complexity = "SOURCE + child_complexity")]
     async fn organization(
         &self,
         context: &Context<'_>,
@@ -87,7 +79,7 @@ impl Questions {
     }
 
     /// By their names. All are published by those who may do everything: `certifiedOnly` narrows nothing.
-    #[graphql(complexity = "page_weight(first) * child_complexity")]
+    #[graphql(complexity = "weighed(page_weight(first), child_complexity)")]
     async fn orbs(
         &self,
         context: &Context<'_>,
@@ -129,14 +121,6 @@ impl Questions {
         let errors: Vec<_> = errors.into_iter().map(wrong).collect();
         Ok(OrbConfig { valid: errors.is_empty(), errors, source_yaml: orb_yaml, output_yaml })
     }
-}
-
-/// Somebody.
-#[derive(Debug, SimpleObject)]
-struct User {
-    id: Uuid,
-    login: String,
-    name: String,
 }
 
 /// What came of looking an orb through.

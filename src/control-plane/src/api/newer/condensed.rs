@@ -44,19 +44,27 @@ pub(super) fn condensed(bytes: &[u8], is_cut: bool) -> String {
 /// Which lines are kept.
 fn kept(lines: &[(String, usize)]) -> Vec<bool> {
     let mut kept = vec![false; lines.len()];
-    for (place, _) in lines.iter().enumerate().filter(|(_, (line, _))| speaks_of_errors(line)) {
-        let around = place.saturating_sub(BEFORE)..(place + BEHIND + 1).min(lines.len());
-        kept[around].fill(true);
-    }
     kept[lines.len().saturating_sub(LAST)..].fill(true);
-    let too_many = kept.iter().filter(|kept| **kept).count().saturating_sub(MOST);
-    kept.iter_mut().filter(|kept| **kept).take(too_many).for_each(|kept| *kept = false);
+    let mut number = lines.len().min(LAST);
+    // From the last one on: what is before those that are enough is not looked at.
+    for (place, (line, _)) in lines.iter().enumerate().rev() {
+        if number >= MOST {
+            break;
+        }
+        if speaks_of_errors(line) {
+            let around = place.saturating_sub(BEFORE)..(place + BEHIND + 1).min(lines.len());
+            number += kept[around.clone()].iter().filter(|kept| !**kept).count();
+            kept[around].fill(true);
+        }
+    }
+    kept.iter_mut().filter(|kept| **kept).take(number.saturating_sub(MOST)).for_each(|kept| *kept = false);
     kept
 }
 
 fn speaks_of_errors(line: &str) -> bool {
-    let line = line.to_lowercase();
-    WORDS.iter().any(|word| line.contains(word))
+    let has_word = |line: &str| WORDS.iter().any(|word| line.contains(word));
+    has_word(line)
+        || line.bytes().any(|byte| byte.is_ascii_uppercase()) && has_word(&line.to_ascii_lowercase())
 }
 
 fn told(lines: &[(String, usize)], kept: &[bool], is_cut: bool) -> String {

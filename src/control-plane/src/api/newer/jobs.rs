@@ -17,10 +17,11 @@ use crate::{
 };
 use actix_web::{
     HttpRequest, HttpResponse,
+    error::BlockingError,
     middleware::from_fn,
-    web::{Bytes, Data, Json, Path, Query, ServiceConfig, get, resource},
+    web::{self, Bytes, Data, Json, Path, Query, ServiceConfig, get, resource},
 };
-use futures_util::{Stream, stream};
+use futures_util::{StreamExt, stream};
 use protocol::{
     JobId, StepNumber, WorkflowId,
     api::{JobView, PipelineView, StepView, TaskView, WorkflowView},
@@ -30,10 +31,7 @@ use protocol::{
 };
 use serde::Deserialize;
 use std::sync::Arc;
-use store::Belonging;
-
-/// So many test results are read at once.
-const TESTS: u32 = 1000;
+use store::{Belonging, StoreError, TestUpload};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -176,23 +174,22 @@ async fn artifacts(
     Ok(Json(List::whole(addresses(&found, &request).map(artifact))))
 }
 
-/// A line for each result, read as they are sent.
+/// A line for each result, read upload by upload as they are sent.
 async fn tests(_: May<View, TheJob>, plane: Data<Plane>, id: Path<JobId>) -> Result<HttpResponse, Refusal> {
     let missing = || Refusal::Missing(format!("there is no job {id}"));
     plane.store.job(*id).await?.ok_or_else(missing)?;
-    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines(plane.into_inner(), *id)))
+    let uploads = plane.store.test_uploads(*id).await?;
+    let lines = stream::iter(uploads).then(move |upload| lines(plane.clone().into_inner(), upload));
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
 }
 
-fn lines(plane: Arc<Plane>, job: JobId) -> impl Stream<Item = Result<Bytes, Refusal>> {
-    stream::try_unfold(Some(0), move |behind: Option<u64>| {
-        let plane = plane.clone();
-        async move {
-            let Some(behind) = behind else { return Ok(None) };
-            let cases = plane.store.test_cases(job, behind, TESTS).await?;
-            let next = (cases.len() == TESTS as usize).then_some(behind + u64::from(TESTS));
-            Ok(Some((cases.iter().map(line).collect::<String>().into(), next)))
-        }
-    })
+/// Those of one upload; none, where it has been forgotten meanwhile.
+async fn lines(plane: Arc<Plane>, upload: TestUpload) -> Result<Bytes, Refusal> {
+    let Some(cases) = plane.store.cases_of(upload).await? else { return Ok(Bytes::new()) };
+    // They may be thousands, which whoever else is answered by this thread would wait for.
+    let lines = web::block(move || Ok::<_, StoreError>(cases.read()?.iter().map(line).collect::<String>()));
+    let unread = |error: BlockingError| Refusal::Unavailable(format!("the tests cannot be read: {error}"));
+    Ok(lines.await.map_err(unread)??.into())
 }
 
 /// What a report does not say is empty, or no time at all: the public shape knows no other way.

@@ -18,7 +18,7 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header::{self, CONTENT_RANGE, RANGE},
     middleware::from_fn,
-    web::{Data, Path, Query, ServiceConfig, get, resource},
+    web::{Data, Path, Query, ServiceConfig, block, get, resource},
 };
 use protocol::{JobId, StepNumber};
 use serde::Deserialize;
@@ -133,5 +133,8 @@ async fn gist(
     let offset = length.saturating_sub(CONDENSED as u64);
     let read = plane.logs.read(name, Range { offset, limit: CONDENSED }, Duration::ZERO).await?;
     let bytes = read.map(|piece| piece.bytes).unwrap_or_default();
-    Ok(raw(HttpResponse::Ok()).body(condensed(&bytes, offset > 0)))
+    // It takes a while, for which whoever else is answered by this thread would wait.
+    let told = block(move || condensed(&bytes, offset > 0)).await;
+    let untold = |error| Refusal::Unavailable(format!("the output cannot be condensed: {error}"));
+    Ok(raw(HttpResponse::Ok()).body(told.map_err(untold)?))
 }

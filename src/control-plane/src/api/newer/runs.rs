@@ -32,7 +32,6 @@ use protocol::{
     task::Source,
 };
 use serde::Deserialize;
-use std::collections::HashMap;
 use store::{PipelineRow, Sought, Standing};
 use uuid::Uuid;
 
@@ -43,9 +42,8 @@ const PIECE: u32 = 250;
 const LOOKED_AT: u32 = 4000;
 /// So far back goes whoever does not say how far.
 const BACK_MS: i64 = 90 * 86_400_000;
-/// So many projects are searched at once, and so many are looked at for their names.
+/// So many projects are searched at once.
 const SEARCHED: usize = 100;
-const PROJECTS: u32 = 10_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -181,12 +179,12 @@ async fn projects(plane: &Plane, who: &Who, ids: &[Uuid]) -> Result<Vec<String>,
     if !(1..=SEARCHED).contains(&ids.len()) {
         return Err(Refusal::Bad(format!("`scope.project_ids`: name 1 to {SEARCHED} projects")));
     }
-    let known = plane.store.projects("", PROJECTS).await?;
-    let known: HashMap<Uuid, String> = known.into_iter().map(|name| (stable_id(&name), name)).collect();
-    let name = |id: &Uuid| known.get(id).filter(|name| who.sees(name)).cloned();
-    ids.iter()
-        .map(|id| name(id).ok_or_else(|| Refusal::Missing(format!("there is no project {id}"))))
-        .collect()
+    let mut names = Vec::with_capacity(ids.len());
+    for id in ids {
+        let seen = plane.project_of_id(*id).await?.filter(|name| who.sees(name));
+        names.push(seen.ok_or_else(|| Refusal::Missing(format!("there is no project {id}")))?);
+    }
+    Ok(names)
 }
 
 fn most(limit: Option<u32>) -> Result<usize, Refusal> {

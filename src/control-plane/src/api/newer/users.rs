@@ -36,7 +36,7 @@ async fn users(
 ) -> Result<Json<List<Plain<User>>>, Refusal> {
     let bad = || Refusal::Bad("say who: `filter[user_id]=me`, or somebody's id".to_owned());
     let user = match wanted.id.as_deref().ok_or_else(bad)? {
-        ME => me::User::caller(&caller),
+        ME => me::User::caller(&caller.who)?,
         id => me::User::by_id(&plane, id.parse().map_err(|_| bad())?)?,
     };
     let me::User { id, login, name } = user;
