@@ -15,6 +15,7 @@ use protocol::{
     },
     feed::Feed,
     ids::{JobId, PipelineId, ResourceClass, StepNumber, TaskId, WorkflowId},
+    policies::ANSWERED_WITHIN_MS,
     queue::{ClassLimit, ProjectRules},
     schedule::{NewSchedule, Schedule},
     transfer::Content,
@@ -95,9 +96,11 @@ impl Operator {
         self.delete(format!("/api/v3/runner/token/{}", escaped(id))).send(&self.link).await?.done()
     }
 
-    /// Compiles and runs a configuration; [`ClientError::Diagnosed`] where it is wrong.
+    /// Compiles and runs a configuration, once the policies of its organization were asked; [`ClientError::Diagnosed`]
+    /// where it is wrong.
     pub async fn create_pipeline(&self, pipeline: &NewPipeline) -> Result<Created, ClientError> {
-        compiled(self.create("/api/v3/pipelines").json(pipeline).send(&self.link).await?)
+        let call = self.create("/api/v3/pipelines").json(pipeline);
+        compiled(call.held(ANSWERED_WITHIN_MS).send(&self.link).await?)
     }
 
     /// Publishes an orb; [`ClientError::Diagnosed`] where it is wrong, [`ClientError::Conflict`] where the version is

@@ -5,7 +5,9 @@ use crate::{
     call::{Call, ClientError, escaped},
 };
 use awc::http::Method;
-use protocol::policies::{Asked, CONTEXT, Decided, Decision, Difference, Enforcement, NewBundle, Policy};
+use protocol::policies::{
+    ANSWERED_WITHIN_MS, Asked, CONTEXT, Decided, Decision, Difference, Enforcement, NewBundle, Policy,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -34,7 +36,7 @@ impl Operator {
     ) -> Result<Difference, ClientError> {
         let dry = if dry { "?dry=true" } else { "" };
         let path = place(organization, &format!("policy-bundle{dry}"));
-        self.create(&path).json(new).send(&self.link).await?.read()
+        self.create(&path).json(new).held(ANSWERED_WITHIN_MS).send(&self.link).await?.read()
     }
 
     /// All policies.
@@ -44,7 +46,8 @@ impl Operator {
 
     /// What they say of a configuration.
     pub async fn decide(&self, organization: &str, asked: &Asked) -> Result<Decision, ClientError> {
-        self.create(&place(organization, "decision")).json(asked).send(&self.link).await?.read()
+        let call = self.create(&place(organization, "decision")).json(asked);
+        call.held(ANSWERED_WITHIN_MS).send(&self.link).await?.read()
     }
 
     /// What they decided, the newest first: up to a hundred without so many of the newest, as far as this query wants them.

@@ -4,7 +4,9 @@ mod servers;
 
 use crate::{ClientError, Messenger, Proxies, Settings, Transport, TransportError};
 use protocol::{
+    api::NewPipeline,
     ids::{Digest, PipelineId, ResourceClass},
+    policies::{Asked, NewBundle},
     transfer::Content,
 };
 use ring::digest::{SHA256, digest};
@@ -295,4 +297,29 @@ async fn a_source_is_sent_whole_with_its_length() {
     let mut rest = Vec::new();
     file.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty(), "the descriptor's own place is not moved");
+}
+
+#[actix_rt::test]
+async fn what_asks_policies_is_waited_for_until_they_have_answered() {
+    let server = Server::plain();
+    let of_all = serde_json::json!({
+        "status": "PASS", "created": [], "deleted": [], "modified": [], "id": uuid::Uuid::nil(), "number": 7,
+    });
+    // Later than any other answer.
+    server.serve(Answer::Late(Duration::from_secs(6), of_all.to_string().into_bytes()));
+    let operator = operator(&server);
+    let new: NewPipeline = serde_json::from_str(
+        r#"{"project": "gh/acme/app", "config": "", "config_path": "c", "source": "none"}"#,
+    )
+    .unwrap();
+    let (bundle, asked) = (NewBundle::default(), Asked::default());
+    let (made, pushed, decided) = tokio::join!(
+        operator.create_pipeline(&new),
+        operator.push_policies("id", &bundle, true),
+        operator.decide("id", &asked),
+    );
+    assert_eq!(made.unwrap().number, 7);
+    pushed.unwrap();
+    decided.unwrap();
+    assert_eq!(server.heads().len(), 3, "nothing is asked twice");
 }

@@ -13,11 +13,14 @@ use policies::{Answer, Compiled, Judge, JudgeError, Question, Source};
 use protocol::policies::{Asked, Decided, Decision, Difference, Policy};
 use ring::digest::{SHA256, SHA512, digest};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    fmt::Write as _,
+};
 use store::{BundleOfPolicies, DecisionRow, PolicyChange, PolicyText, PolicyTexts, Write};
 use uuid::Uuid;
 
-/// The newest this many decisions are kept, whatever their age.
+/// The newest this many decisions of an organization are kept, whatever their age.
 pub(crate) const MOST_DECISIONS: u64 = 100_000;
 
 /// Policies as they are asked: their texts alone.
@@ -68,7 +71,32 @@ fn dated(old: &PolicyTexts, new: BTreeMap<String, String>, by: &Who, now_ms: i64
 
 /// What could not be asked now may be later; what the policies themselves did not survive is theirs.
 fn unanswered(error: &JudgeError) -> Refusal {
-    Refusal::Unavailable(error.to_string())
+    Refusal::Undecided(error.to_string())
+}
+
+/// An answer to another question.
+fn no_answer() -> Refusal {
+    Refusal::Undecided("the policies gave no answer to the question".to_owned())
+}
+
+/// Each by the SHA-512 of its text.
+fn hashed(policies: PolicyTexts) -> BTreeMap<String, String> {
+    let hashed = |(name, policy): (String, PolicyText)| {
+        (name, digits(digest(&SHA512, policy.content.as_bytes()).as_ref()))
+    };
+    policies.into_iter().map(hashed).collect()
+}
+
+fn told(row: DecisionRow, policies: BTreeMap<String, String>) -> Decided {
+    Decided {
+        id: row.id.to_string(),
+        created_at: rfc3339(row.at_ms),
+        decision: row.decision,
+        metadata: row.metadata,
+        policies,
+        input_sha256: row.input,
+        time_taken_ms: row.took_ms,
+    }
 }
 
 impl Plane {
@@ -89,11 +117,9 @@ impl Plane {
             Ok(Answer::Faults(faults)) => {
                 return Err(Refusal::Bad(format!("these are no policies: {}", faults.join("\n"))));
             }
-            Err(error @ JudgeError::Ended { .. }) => return Err(Refusal::Bad(error.to_string())),
+            Err(error) if error.is_lasting() => return Err(Refusal::Bad(error.to_string())),
             Err(error) => return Err(unanswered(&error)),
-            Ok(Answer::Decision(_)) => {
-                return Err(Refusal::Unavailable("no answer to the question".to_owned()));
-            }
+            Ok(_) => return Err(no_answer()),
         };
         let old = self.store.policy_rules(organization).await?.policies;
         let difference = difference(&old, &new);
@@ -117,23 +143,23 @@ impl Plane {
         files: BTreeMap<String, String>,
     ) -> Result<Difference, Refusal> {
         let (old, new, difference) = self.compared(organization, files).await?;
-        let created_ms = wall_ms();
-        let row = BundleOfPolicies {
-            id: Uuid::now_v7(),
-            organization: organization.to_owned(),
-            created_ms,
-            policies: dated(&old, new, by, created_ms),
-        };
         let Difference { created, deleted, modified } = &difference;
-        let count = row.policies.len();
+        let count = new.len();
         let told = format!(
             "{count} policies; created: {}; deleted: {}; modified: {}",
             created.join(", "),
             deleted.join(", "),
             modified.join(", ")
         );
-        let told = line(by, Deed::PoliciesGiven, organization, &told);
-        self.write(vec![Write::Policy(PolicyChange::Bundle(row)), told]).await?;
+        let mut writes = vec![line(by, Deed::PoliciesGiven, organization, &told)];
+        // What is as it was is kept once, however often it is given.
+        if difference != Difference::default() {
+            let (id, created_ms) = (Uuid::now_v7(), wall_ms());
+            let (organization, policies) = (organization.to_owned(), dated(&old, new, by, created_ms));
+            let row = BundleOfPolicies { id, organization, created_ms, policies };
+            writes.push(Write::Policy(PolicyChange::Bundle(row)));
+        }
+        self.write(writes).await?;
         Ok(difference)
     }
 
@@ -161,9 +187,9 @@ impl Plane {
     ) -> Result<Decision, Refusal> {
         match self.judge()?.ask(organization, &Question::Decide { policies, source, metadata }).await {
             Ok(Answer::Decision(decision)) => Ok(decision),
-            Err(error @ JudgeError::Ended { .. }) => Ok(Decision::error(error.to_string())),
+            Err(error) if error.is_lasting() => Ok(Decision::error(error.to_string())),
             Err(error) => Err(unanswered(&error)),
-            Ok(_) => Err(Refusal::Unavailable("no answer to the question".to_owned())),
+            Ok(_) => Err(no_answer()),
         }
     }
 
@@ -186,21 +212,24 @@ impl Plane {
         self.asked((organization, policies), source, metadata).await
     }
 
-    /// A decision with the policies that made it.
+    /// Decisions with the policies that made them, each set of which is read once.
+    pub(crate) async fn told_of_decisions(&self, rows: Vec<DecisionRow>) -> Result<Vec<Decided>, Refusal> {
+        let mut known = HashMap::new();
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Entry::Vacant(new) = known.entry(row.bundle) {
+                new.insert(hashed(self.policies_of(&row).await?));
+            }
+            let policies = known[&row.bundle].clone();
+            all.push(told(row, policies));
+        }
+        Ok(all)
+    }
+
+    /// One of them.
     pub(crate) async fn told_of_decision(&self, row: DecisionRow) -> Result<Decided, Refusal> {
-        let policies = self.policies_of(&row).await?;
-        let hashed = |(name, policy): (String, PolicyText)| {
-            (name, digits(digest(&SHA512, policy.content.as_bytes()).as_ref()))
-        };
-        Ok(Decided {
-            id: row.id.to_string(),
-            created_at: rfc3339(row.at_ms),
-            decision: row.decision,
-            metadata: row.metadata,
-            policies: policies.into_iter().map(hashed).collect(),
-            input_sha256: row.input,
-            time_taken_ms: row.took_ms,
-        })
+        let policies = hashed(self.policies_of(&row).await?);
+        Ok(told(row, policies))
     }
 
     /// The policies that made a decision.

@@ -52,6 +52,9 @@ pub(crate) enum Refusal {
         /// After which one call is taken.
         seconds: u64,
     },
+    /// The policies that decide on it cannot be asked now; they may be later.
+    #[error("{0}")]
+    Undecided(String),
     /// It cannot be done now; the same may succeed later.
     #[error("{0}")]
     Unavailable(String),
@@ -122,7 +125,7 @@ impl ResponseError for Refusal {
             Self::Bad(_) | Self::Diagnosed(_) => StatusCode::BAD_REQUEST,
             Self::NotOffered(_) => StatusCode::BAD_REQUEST,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Undecided(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -147,11 +147,20 @@ fn make(directory: &Path, names: &[String]) -> Result<(), TlsError> {
         .map_err(|error| TlsError::Unmade { names: names.join(", "), why: error.to_string() })?;
     let unwritten = |source| TlsError::Unwritten { path: directory.to_owned(), source };
     data_dir::make(directory).map_err(unwritten)?;
+    forget_names(directory).map_err(unwritten)?;
     let texts = [(AUTHORITY, &made.authority), (CERTIFICATE, &made.certificate), (KEY, &made.key)];
     for (name, text) in texts.into_iter().chain([(NAMES, &names.join("\n"))]) {
         data_dir::write_private(&directory.join(name), text.trim_end()).map_err(unwritten)?;
     }
     Ok(())
+}
+
+/// Until the others are whole again there are no names: those before may be wanted next.
+fn forget_names(directory: &Path) -> io::Result<()> {
+    match fs::remove_file(directory.join(NAMES)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => data_dir::sync(directory),
+    }
 }
 
 /// Each as PEM.
@@ -204,6 +213,20 @@ mod tests {
         let first = authority(&["localhost", "127.0.0.1"]);
         assert_eq!(authority(&["localhost", "127.0.0.1"]), first);
         assert_ne!(authority(&["localhost", "ci.example"]), first);
+    }
+
+    #[test]
+    fn one_that_was_written_by_half_is_made_anew_also_for_the_names_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let speaking = |wanted: &[&str]| config(&Tls::SelfSigned, folder.path(), &texts(wanted));
+        speaking(&["localhost"]).unwrap();
+        // Nothing can be written beside the key, when the certificate is another one already.
+        let draft = folder.path().join("tls/key.pem.new");
+        fs::create_dir(&draft).unwrap();
+        let error = speaking(&["ci.example"]).unwrap_err();
+        assert!(matches!(error, TlsError::Unwritten { .. }), "{error}");
+        fs::remove_dir(draft).unwrap();
+        speaking(&["localhost"]).unwrap();
     }
 
     #[test]

@@ -29,9 +29,10 @@ use protocol::{
 };
 pub(crate) use provider::Told;
 use ring::digest::{SHA256, digest};
+use slog::{Logger, o, warn};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use store::{ProjectId, RepositoryRow, Write};
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 /// Where the configuration of a repository lies.
 pub(crate) const PATH: &str = ".circleci/config.yml";
@@ -134,8 +135,13 @@ impl Plane {
             Found::Events(events) => events,
         };
         let work = Work { project: project.to_owned(), hash: hash(&row, &told), row, events };
-        let working = spawn(self.clone().work(work));
-        match timeout(ANSWERED_WITHIN, working).await {
+        let (answer, answered) = oneshot::channel();
+        let plane = self.clone();
+        drop(spawn(async move {
+            let log = plane.log.new(o!("project" => work.project.clone()));
+            done(&log, answer, plane.work(work).await);
+        }));
+        match timeout(ANSWERED_WITHIN, answered).await {
             Ok(Ok(received)) => received.map(Some),
             Ok(Err(_)) => Err(Refusal::Unavailable("the webhook's work broke off: send it again".to_owned())),
             Err(_) => Ok(None),
@@ -220,7 +226,11 @@ impl Plane {
             Err(error) => return self.in_error(new, vec![format!("{PATH}: error: {error}\n")]).await,
         }
         let pushed = event.branch.clone().filter(|_| event.pull_request.is_none());
-        self.made(new, pushed.map_or(Occasion::Other, Occasion::Push)).await
+        match self.made(new.clone(), pushed.map_or(Occasion::Other, Occasion::Push)).await {
+            // Its provider heard long ago that all is well, and does not send it again.
+            Err(Refusal::Undecided(why)) => self.in_error(new, vec![format!("{PATH}: error: {why}\n")]).await,
+            made => made,
+        }
     }
 
     /// Whoever an event's account belongs to.
@@ -252,6 +262,17 @@ impl Plane {
 
     fn working(&self) -> std::sync::MutexGuard<'_, HashSet<(i64, [u8; 32])>> {
         self.working.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Answers a webhook; one that was answered before all was done is told no more, so that a refusal is in the log.
+fn done(
+    log: &Logger,
+    answer: oneshot::Sender<Result<Received, Refusal>>,
+    received: Result<Received, Refusal>,
+) {
+    if let Err(Err(refusal)) = answer.send(received) {
+        warn!(log, "a webhook came to nothing after it was answered: send it again"; "error" => %refusal);
     }
 }
 
@@ -373,5 +394,42 @@ pub(crate) fn pipeline(
         orbs: Vec::new(),
         ssh_keys: Vec::new(),
         actor: Actor::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slog::{Drain, Never, OwnedKVList, Record};
+    use std::sync::Mutex;
+
+    /// Remembers what it is told.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    impl Drain for Told {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            self.0.lock().unwrap().push(format!("{}: {}", record.level().as_str(), record.msg()));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_no_provider_hears_any_more_is_in_the_log() {
+        let told = Told::default();
+        let log = Logger::root(told.clone(), o!());
+        let (answer, mut answered) = oneshot::channel();
+        done(&log, answer, Err(Refusal::Busy));
+        assert!(matches!(answered.try_recv(), Ok(Err(Refusal::Busy))));
+        for received in [Ok(Received::default()), Err(Refusal::Busy)] {
+            let (answer, answered) = oneshot::channel();
+            drop(answered);
+            done(&log, answer, received);
+        }
+        let told = told.0.lock().unwrap().clone();
+        assert_eq!(told, ["WARNING: a webhook came to nothing after it was answered: send it again"]);
     }
 }

@@ -2,14 +2,24 @@
 
 use crate::{bundle, functions, input, iteration, verdict};
 use protocol::policies::Decision;
-use regorus::{Engine, QueryResults, Value, utils::limits::ExecutionTimerConfig};
+use regorus::{Engine, PolicyLengthConfig, QueryResults, Value, utils::limits::ExecutionTimerConfig};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 /// How long an evaluation may take; whatever the engine does not end by itself is ended with its process.
 pub(crate) const TIME: Duration = Duration::from_secs(2);
 /// So many steps of an evaluation are between two looks at the clock.
 const LOOK: NonZeroU32 = NonZeroU32::new(64).expect("it is not 0");
+/// For what has been read within the engine's own bounds, and is longer by what this crate adds.
+const LONGER: PolicyLengthConfig = PolicyLengthConfig {
+    max_col: NonZeroU32::MAX,
+    max_file_bytes: NonZeroUsize::MAX,
+    max_lines: NonZeroUsize::MAX,
+};
 /// The packages of the library, and their texts.
 const LIBRARY: [(&str, &str); 3] = [
     ("circleci.iteration", include_str!("rego/iteration.rego")),
@@ -60,6 +70,8 @@ pub enum Answer {
     Faults(Vec<String>),
     /// What they say.
     Decision(Decision),
+    /// There is none, and this is why.
+    Broken(String),
 }
 
 /// Answers it, in whatever time and memory that takes: to be called where both are bounded.
@@ -72,7 +84,7 @@ pub fn answer(question: Question) -> Answer {
         Question::Decide { policies, .. } if policies.is_empty() => Answer::Decision(Decision::default()),
         Question::Decide { policies, source, metadata } => {
             let decision = decide(policies, &source, &metadata);
-            Answer::Decision(decision.unwrap_or_else(Decision::error))
+            Answer::Decision(decision.unwrap_or_else(verdict::error))
         }
     }
 }
@@ -113,6 +125,7 @@ pub(crate) fn end_after(engine: &mut Engine, limit: Duration) {
 /// A policy, as the engine is to have it.
 pub(crate) fn add(engine: &mut Engine, file: &str, text: &str) -> Result<(), String> {
     let text = iteration::tolerant(file, text)?;
+    engine.set_policy_length_config(LONGER);
     engine.add_policy(file.to_owned(), text).map(drop).map_err(|error| bundle::told(&error))
 }
 

@@ -1,9 +1,11 @@
 //! The outside of a judge's process: starts one for each question, and ends it when its time is over.
 
 use crate::{
-    court::{MEMORY, SECONDS},
+    court::{LONGEST_ANSWER, LONGEST_QUESTION, MEMORY, SECONDS},
     evaluation::{Answer, Question},
 };
+use protocol::policies::ANSWERED_WITHIN_MS;
+use rustix::process::Signal;
 use std::{
     collections::HashMap,
     ffi::OsString,
@@ -26,14 +28,15 @@ use tokio::{
 const SEATS: usize = 4;
 /// Of them for one organization: so that its policies hold up no other's.
 const SEATS_OF_ONE: usize = 2;
-/// How long a question waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a question waits for its turn: until there would be no time left for an answer.
+const PATIENCE: Duration =
+    Duration::from_millis(ANSWERED_WITHIN_MS).saturating_sub(DEADLINE).saturating_sub(GRACE);
 /// When a process is ended that has not answered, whatever it waits for.
 const DEADLINE: Duration = Duration::from_secs(2 * SECONDS);
 /// How long one may take to end that closed its socket.
 const GRACE: Duration = Duration::from_secs(1);
-/// The longest answer, in bytes.
-const LONGEST: u64 = 16 * 1024 * 1024;
+/// By these a process ends that takes more than it may.
+const BY_BOUNDS: [Signal; 4] = [Signal::KILL, Signal::XCPU, Signal::ABORT, Signal::SEGV];
 
 /// Who policies are asked through: a program that does nothing but call [`judge()`](crate::judge()).
 #[derive(Clone)]
@@ -59,7 +62,13 @@ pub enum JudgeError {
     /// Others have been asking for too long.
     #[error("too many policies are being asked at once: try again in a moment")]
     Busy,
-    /// The process ended before it answered.
+    /// It is longer than any may be.
+    #[error("a question about policies has at most {LONGEST_QUESTION} bytes, and this one {0}")]
+    Long(usize),
+    /// The process could not answer.
+    #[error("the policies could not be asked: {0}")]
+    Broken(String),
+    /// The process took more than it may, and was ended.
     #[error(
         "the policies were ended ({how}): they may take {SECONDS} s of a processor and {mib} MiB of memory"
     )]
@@ -69,6 +78,13 @@ pub enum JudgeError {
         /// Their memory.
         mib: u64,
     },
+}
+
+impl JudgeError {
+    /// Whether nothing says that the same question would fare better later.
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Program { .. } | Self::Busy)
+    }
 }
 
 impl fmt::Debug for Judge {
@@ -98,15 +114,19 @@ impl Judge {
             timeout(PATIENCE, self.seated(organization)).await.ok().flatten().ok_or(JudgeError::Busy)?;
         let failed = |source| JudgeError::Program { program: self.program.clone(), source };
         let text = serde_json::to_vec(question).map_err(|error| failed(error.into()))?;
-        let (mut child, socket) = self.start().map_err(failed)?;
-        let answered = timeout(self.deadline, said(socket, &text)).await;
-        let answer = answered.ok().and_then(|said| serde_json::from_slice(&said.unwrap_or_default()).ok());
-        if let Some(answer) = answer {
-            // It has nothing left to do, and leaves no zombie.
-            let _ = child.kill().await;
-            return Ok(answer);
+        if text.len() > LONGEST_QUESTION {
+            return Err(JudgeError::Long(text.len()));
         }
-        Err(JudgeError::Ended { how: self.end(child).await, mib: MEMORY / 1024 / 1024 })
+        let (mut child, socket) = self.start().map_err(failed)?;
+        let said = timeout(self.deadline, said(socket, &text)).await;
+        match said.ok().and_then(|said| serde_json::from_slice(&said).ok()) {
+            None => Err(self.end(child).await),
+            Some(answer) => {
+                // It has nothing left to do, and leaves no zombie.
+                let _ = child.kill().await;
+                if let Answer::Broken(why) = answer { Err(JudgeError::Broken(why)) } else { Ok(answer) }
+            }
+        }
     }
 
     /// First among the organization's own.
@@ -137,30 +157,37 @@ impl Judge {
     }
 
     /// Ends it where it has not, and says how it ended.
-    async fn end(&self, mut child: Child) -> String {
+    async fn end(&self, mut child: Child) -> JudgeError {
         match timeout(GRACE, child.wait()).await {
-            Ok(Ok(status)) => words(status),
+            Ok(Ok(status)) => by_itself(status),
             _ => {
                 let _ = child.kill().await;
-                format!("no answer in {} s", self.deadline.as_secs())
+                by_bounds(format!("no answer in {} s", self.deadline.as_secs()))
             }
         }
     }
 }
 
-/// All that it says to this. One that ends first may not have heard all of it.
-async fn said(mut socket: UnixStream, question: &[u8]) -> io::Result<Vec<u8>> {
-    socket.write_all(question).await?;
-    socket.shutdown().await?;
+/// All that it says to this. One that ends first may not have heard all of it, and may have said why.
+async fn said(mut socket: UnixStream, question: &[u8]) -> Vec<u8> {
     let mut said = Vec::new();
-    socket.take(LONGEST).read_to_end(&mut said).await?;
-    Ok(said)
+    let _ = socket.write_all(question).await;
+    let _ = socket.shutdown().await;
+    let _ = socket.take(LONGEST_ANSWER as u64).read_to_end(&mut said).await;
+    said
 }
 
-fn words(status: ExitStatus) -> String {
+fn by_bounds(how: String) -> JudgeError {
+    JudgeError::Ended { how, mib: MEMORY / 1024 / 1024 }
+}
+
+fn by_itself(status: ExitStatus) -> JudgeError {
     use std::os::unix::process::ExitStatusExt;
     match status.signal() {
-        Some(signal) => format!("signal {signal}"),
-        None => status.to_string(),
+        Some(signal) if BY_BOUNDS.iter().any(|one| one.as_raw() == signal) => {
+            by_bounds(format!("signal {signal}"))
+        }
+        Some(signal) => JudgeError::Broken(format!("the process was ended by signal {signal}")),
+        None => JudgeError::Broken(format!("the process ended without an answer, with {status}")),
     }
 }

@@ -21,6 +21,10 @@ pub const LONGEST_BUNDLE: usize = 2_500_000;
 /// The most letters of a policy's name.
 pub const LONGEST_NAME: usize = 80;
 
+/// Within this a question about policies is answered, whoever else asks: its turn comes, and what they do ends. A call that
+/// asks them may be held open for so long.
+pub const ANSWERED_WITHIN_MS: u64 = 69_000;
+
 /// Policies to take the place of those that are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewBundle {

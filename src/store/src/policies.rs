@@ -101,11 +101,11 @@ pub enum PolicyChange {
     Enabled(String, bool),
     /// A decision.
     Decision(Box<DecisionRow>),
-    /// Forgets decisions of before then, and all but the newest; and uploads that neither hold nor decided anything.
+    /// Forgets decisions of before then, and of each organization all but the newest; and uploads that neither hold nor decided anything.
     Forget {
         /// Then.
         before_ms: i64,
-        /// So many stay at most.
+        /// So many of an organization stay at most.
         most: u64,
     },
 }
@@ -126,8 +126,13 @@ impl PolicyChange {
 }
 
 fn forget(batch: &mut Batch, before_ms: i64, most: u64) {
-    const MANY: &str = "DELETE FROM policy_decisions WHERE number <= \
-                        (SELECT coalesce(max(number), 0) - ? FROM policy_decisions)";
+    // Each organization's newest that goes is looked for once.
+    const MANY: &str = "WITH goes (organization, number) AS MATERIALIZED (SELECT o.organization, \
+                        (SELECT d.number FROM policy_decisions d WHERE d.organization = o.organization \
+                        ORDER BY d.number DESC LIMIT 1 OFFSET ?) \
+                        FROM (SELECT DISTINCT organization FROM policy_decisions) o) \
+                        DELETE FROM policy_decisions WHERE number IN (SELECT d.number FROM goes \
+                        JOIN policy_decisions d ON d.organization = goes.organization AND d.number <= goes.number)";
     const BUNDLES: &str = "DELETE FROM policy_bundles AS b WHERE b.created_ms < ? \
                            AND NOT EXISTS (SELECT 1 FROM policy_rules r WHERE r.bundle = b.id) \
                            AND NOT EXISTS (SELECT 1 FROM policy_decisions d WHERE d.bundle = b.id)";

@@ -17,6 +17,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// What every call is answered.
@@ -33,6 +34,8 @@ pub(super) enum Answer {
     Status(u16),
     /// A configuration's diagnostics.
     Refused,
+    /// A body, after that time.
+    Late(Duration, Vec<u8>),
 }
 
 type Head = (String, BTreeMap<String, String>);
@@ -130,6 +133,10 @@ async fn answer(shared: Data<Shared>, request: HttpRequest, _: Bytes) -> HttpRes
         Answer::Refused => HttpResponse::BadRequest().json(
             serde_json::json!({"message": "the configuration is wrong", "diagnostics": ["c:1:1: error"]}),
         ),
+        Answer::Late(after, bytes) => {
+            tokio::time::sleep(after).await;
+            HttpResponse::Ok().body(bytes)
+        }
     }
 }
 

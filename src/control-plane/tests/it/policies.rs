@@ -1,16 +1,17 @@
 //! Policies of an organization: pushed and read in the shapes of CircleCI's clients, and deciding about its pipelines.
 
 use crate::{
-    house::{House, OPERATOR, claim_one, end, finish, get, new_pipeline, request},
+    house::{House, OPERATOR, claim_one, data_dir, end, finish, get, new_pipeline, request},
     people::person,
-    webhooks::{PROJECT, Place},
+    webhooks::{self, PROJECT, Place},
 };
 use client::ClientError;
-use control_plane::{Judge, Retention};
+use control_plane::{Judge, Retention, Settings};
 use protocol::{Outcome, PipelineState, api::GitValues, webhook::Provider};
 use serde_json::{Value, json};
 use std::{
     env,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -118,6 +119,45 @@ async fn policies_are_pushed_compared_and_fetched_as_clients_do() {
     assert_eq!(again, all);
     let (_, told) = get(&house, "/api/v3/audit?organization=gh/acme", Some(("Circle-Token", OPERATOR))).await;
     assert!(told.contains("policy.push") && told.contains("deleted: no_sleep"), "{told}");
+    house.running.stop().await;
+}
+
+/// The upload that holds, as it is on disk, and the control plane in a new life.
+async fn kept(house: House) -> (Option<uuid::Uuid>, House) {
+    house.running.stop().await;
+    let store = store::Store::open(&data_dir(&house.folder).join("store.db")).await.unwrap();
+    let rules = store.policy_rules("gh/acme").await.unwrap();
+    drop(store);
+    (rules.bundle, House::over(house.folder, |settings| settings.judge = Some(judge())).await)
+}
+
+#[actix_web::test]
+async fn policies_that_are_given_as_they_were_are_kept_once() {
+    let house = house().await;
+    push(&house, &[("a.rego", NO_SLEEP)]).await;
+    let (first, house) = kept(house).await;
+    let again = push(&house, &[("by/another/name.rego", NO_SLEEP)]).await;
+    assert_eq!(again, (201, json!({"created": [], "deleted": [], "modified": []})));
+    let (_, told) = get(&house, "/api/v3/audit?organization=gh/acme", Some(("Circle-Token", OPERATOR))).await;
+    assert_eq!(told.matches("policy.push").count(), 2, "each upload was somebody's deed: {told}");
+    let (second, house) = kept(house).await;
+    assert!(first.is_some() && first == second, "{first:?} {second:?}");
+    push(&house, &[("a.rego", ON_MAIN)]).await;
+    let (third, house) = kept(house).await;
+    assert_ne!(third, second);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_policy_may_be_written_as_json_writes_any_letter() {
+    let house = house().await;
+    let line = format!("#{}\\n", "\\u0078".repeat(1000));
+    let policy = format!("package org\\npolicy_name[\\\"a\\\"]\\n{}", line.repeat(900));
+    let body = format!(r#"{{"policies": {{"a.rego": "{policy}"}}}}"#);
+    assert!(body.len() > 2 * protocol::policies::LONGEST_BUNDLE);
+    let token = Some(("Circle-Token", OPERATOR));
+    let (status, told) = request(&house, "POST", &format!("{OWNER}/policy-bundle"), token, &body).await;
+    assert_eq!(status, 201, "{told}");
     house.running.stop().await;
 }
 
@@ -267,13 +307,12 @@ async fn policies_without_end_hold_up_their_own_pipelines_alone() {
     let own = new_pipeline(&config("make"));
     let other =
         protocol::api::NewPipeline { project: "gh/other/app".to_owned(), ..new_pipeline(&config("make")) };
-    let (refused, told) = tokio::join!(house.operator.create_pipeline(&own), async {
-        let made = house.operator.create_pipeline(&other).await;
-        made.map(|_| began.elapsed())
-    });
+    let timed = async |new| (house.operator.create_pipeline(new).await, began.elapsed());
+    let ((refused, endless), (made, other)) = tokio::join!(timed(&own), timed(&other));
+    made.unwrap();
     let Err(ClientError::Diagnosed(refused)) = refused else { panic!("it never ends: {refused:?}") };
     assert!(refused.diagnostics[0].contains("time limit"), "{refused:?}");
-    assert!(told.unwrap() < began.elapsed() && began.elapsed() < Duration::from_secs(60));
+    assert!(other < endless && endless < Duration::from_secs(60), "{other:?} {endless:?}");
     house.running.stop().await;
 }
 
@@ -317,6 +356,29 @@ async fn a_push_that_policies_refuse_is_a_pipeline_in_error_with_the_reasons() {
     let (_, shown) = get(&house, &path, Some(("Circle-Token", OPERATOR))).await;
     assert!(shown.contains("the job build sleeps"), "{shown}");
     house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_push_whose_policies_cannot_be_asked_is_a_pipeline_in_error_and_a_call_is_to_come_again() {
+    let with = |judge: Judge| {
+        |settings: &mut Settings| {
+            settings.judge = Some(judge);
+            settings.insecure_fetch = true;
+        }
+    };
+    let Place { house, revision } = Place::new(Provider::Github, Some(&config("make"))).await;
+    let house = house.again(with(judge())).await;
+    enforce(&house, &[("a.rego", NO_SLEEP)]).await;
+    let house = house.again(with(Judge::new(Path::new("/nowhere/at/all"), [""; 0]))).await;
+    let place = Place { house, revision };
+    let body = webhooks::push("refs/heads/main", &place.revision, "Teach it");
+    let view = place.view(&place.received(Provider::Github, "push", &body).await).await;
+    assert_eq!(view.state, PipelineState::Errored);
+    assert!(view.errors[0].contains("cannot start /nowhere/at/all"), "{:?}", view.errors);
+    let path = format!("/api/v2/project/{PROJECT}/pipeline");
+    let (status, told) = request(&place.house, "POST", &path, Some(("Circle-Token", OPERATOR)), "{}").await;
+    assert_eq!(status, 503, "{told}");
+    place.house.running.stop().await;
 }
 
 #[actix_web::test]

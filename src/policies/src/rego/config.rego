@@ -93,8 +93,10 @@ contexts_reserved_by_project_ids(projects, contexts) := {reason |
 	reason := sprintf("%s.%s: uses context value(s) reserved to other projects: %s", [workflow, job, concat(", ", wrong)])
 }
 
-# Of the configuration as it is written: what is compiled has only what runs.
-contexts_reserved_by_branches(branches, contexts) := elsewhere | anywhere if {
+# Of the configuration as it is written, which says where a job may run at all; and of what runs, for a context may be
+# named by a parameter.
+contexts_reserved_by_branches(branches, contexts) := (elsewhere | anywhere) | running if {
+	running := running_elsewhere(branches, contexts)
 	reserved := {[workflow, job, used & utils.to_set(contexts)] |
 		some [workflow, job, used] in uses(input.workflows)
 		count(used & utils.to_set(contexts)) > 0
@@ -116,6 +118,33 @@ contexts_reserved_by_branches(branches, contexts) := elsewhere | anywhere if {
 			[workflow, job, concat(", ", wrong), concat(", ", utils.to_set(branches))],
 		)
 	}
+}
+
+# What runs on another branch than these. A pipeline of a tag is on none; where no branch is known at all, nothing is said.
+running_elsewhere(branches, contexts) := {reason |
+	branch := data.meta.vcs.branch
+	not is_one_of(branch, branches)
+	some [workflow, job, used] in uses(input._compiled_.workflows)
+	wrong := used & utils.to_set(contexts)
+	count(wrong) > 0
+	reason := sprintf(
+		"%s.%s: uses context value(s): %s - that cannot be used with branches: %s",
+		[workflow, job, concat(", ", wrong), branch_name(branch)],
+	)
+}
+
+branch_name(branch) := "(none)" if {
+	branch == ""
+} else := branch
+
+is_one_of(branch, branches) if branch in utils.to_set(branches)
+
+# As a filter of branches may be written: an expression between slashes.
+is_one_of(branch, branches) if {
+	some pattern in utils.to_set(branches)
+	startswith(pattern, "/")
+	endswith(pattern, "/")
+	regex.match(sprintf("^(?:%s)$", [trim_suffix(trim_prefix(pattern, "/"), "/")]), branch)
 }
 
 # All branches that the runs of a job are limited to.

@@ -89,6 +89,20 @@ fn a_function_that_is_nobodys_is_refused_by_name_wherever_it_stands() {
 }
 
 #[test]
+fn a_line_that_is_as_long_as_any_may_be_is_so_whatever_is_made_of_it() {
+    let each: String = (0..40).map(|n| format!("some x{n} in input; ")).collect();
+    let policy = |rest: usize| {
+        let line = format!("r {{ {each}input.a == \"{}\" }}", "x".repeat(rest));
+        let text = format!("package org\nimport future.keywords\npolicy_name[\"one\"]\n{line}\n");
+        (text, line.len())
+    };
+    let rest = 1023 - policy(0).1;
+    assert_eq!(faults(&policy(rest).0), "");
+    let longer = faults(&policy(rest + 1).0);
+    assert!(longer.contains("rules/one.rego:4:") && longer.contains("maximum column width"), "{longer}");
+}
+
+#[test]
 fn more_policies_than_an_organization_has_are_refused() {
     let many =
         (0..201).map(|n| (format!("{n}.rego"), format!("package org\npolicy_name[\"p{n}\"]\n"))).collect();

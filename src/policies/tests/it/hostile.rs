@@ -47,14 +47,13 @@ async fn a_loop_without_end_ends_while_others_are_answered() {
     let endless = "r = \"x\" { some a in range; some b in range; some c in range; a + b + c < 0 }\n\
                    range := numbers.range(1, 100000)";
     let (began, asked) = (Instant::now(), question("r = \"bad\""));
-    let (why, answer) = tokio::join!(ended(&judge, endless), async {
-        let answer = judge.ask("gh/acme", &asked).await;
-        (answer.unwrap(), began.elapsed())
-    });
+    let ended = async { (ended(&judge, endless).await, began.elapsed()) };
+    let answered = async { (judge.ask("gh/other", &asked).await.unwrap(), began.elapsed()) };
+    let ((why, endless), (answer, other)) = tokio::join!(ended, answered);
     assert!(why.contains("time limit"), "{why}");
-    let Answer::Decision(decision) = answer.0 else { panic!("a decision") };
+    let Answer::Decision(decision) = answer else { panic!("a decision") };
     assert_eq!(decision.status, Status::HardFail);
-    assert!(answer.1 < began.elapsed() && began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(other < endless && endless < Duration::from_secs(60), "{other:?} {endless:?}");
 }
 
 #[tokio::test]
@@ -93,4 +92,29 @@ async fn a_process_that_says_nothing_is_ended_by_its_deadline() {
     let missing =
         Judge::new(Path::new("/nowhere/at/all"), [""; 0]).ask("gh/acme", &Question::Check(texts(&[]))).await;
     assert!(matches!(missing, Err(JudgeError::Program { .. })), "{missing:?}");
+}
+
+#[tokio::test]
+async fn only_what_took_more_than_it_may_is_told_what_that_is() {
+    let asked = Question::Check(texts(&[]));
+    let told = async |script: &str| {
+        let judge = Judge::new(Path::new("/bin/sh"), ["-c", script]);
+        judge.ask("gh/acme", &asked).await.unwrap_err()
+    };
+    for (script, wanted) in [
+        (r#"read all; echo '{"Broken":"no thread"}' >&0"#, "no thread"),
+        // Before it has heard the question.
+        (r#"echo '{"Broken":"no thread"}' >&0"#, "no thread"),
+        ("exit 3", "ended without an answer, with exit status: 3"),
+        ("kill -TERM $$", "ended by signal 15"),
+    ] {
+        let error = told(script).await;
+        assert!(matches!(error, JudgeError::Broken(_)), "{script}: {error:?}");
+        let error = error.to_string();
+        assert!(error.contains(wanted) && !error.contains("MiB"), "{script}: {error}");
+    }
+    for signal in ["KILL", "XCPU", "ABRT", "SEGV"] {
+        let error = told(&format!("ulimit -c 0; kill -{signal} $$")).await.to_string();
+        assert!(error.contains("were ended (signal") && error.contains("512 MiB"), "{signal}: {error}");
+    }
 }

@@ -14,9 +14,13 @@ fn metadata() -> Value {
 }
 
 fn decided(policy: &str, written: &str, compiled: Compiled) -> String {
+    decided_on(policy, written, compiled, metadata())
+}
+
+fn decided_on(policy: &str, written: &str, compiled: Compiled, metadata: Value) -> String {
     let policies = texts(&[("p", &format!("{NAME}{policy}"))]);
     let source = Source { written: written.to_owned(), compiled };
-    match answer(Question::Decide { policies, source, metadata: metadata() }) {
+    match answer(Question::Decide { policies, source, metadata }) {
         Answer::Decision(decision) => serde_json::to_string(&decision).unwrap(),
         other => panic!("{other:?}"),
     }
@@ -133,6 +137,34 @@ fn the_library_says_what_it_says_at_circleci() {
         writeln!(table, "{name}: {}", decided(&policy, &written, Compiled::Is(compiled))).unwrap();
     }
     insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_context_that_a_parameter_names_is_reserved_to_the_branches_that_others_are() {
+    const RULE: &str = "enable_hard[\"r\"]\nr = config.contexts_reserved_by_branches([\"main\", \"/release-.*/\"], [\"one\"])";
+    let of = |context: &str| {
+        let limit = "filters: {branches: {only: [main, /release-.*/]}}";
+        format!("workflows: {{all: {{jobs: [deploy: {{context: [{context}], {limit}}}]}}}}")
+    };
+    let on = |branch: &str| json!({"vcs": {"branch": branch}});
+    let decided = |context: &str, metadata| {
+        decided_on(RULE, &of("<< pipeline.parameters.c >>"), Compiled::Is(of(context)), metadata)
+    };
+    let refused = decided("one", on("dev"));
+    let why = "all.deploy: uses context value(s): one - that cannot be used with branches: dev";
+    assert!(refused.contains("HARD_FAIL") && refused.contains(why), "{refused}");
+    let tagged = decided("one", on(""));
+    assert!(tagged.contains("cannot be used with branches: (none)"), "{tagged}");
+    for branch in ["main", "release-1"] {
+        assert!(decided("one", on(branch)).contains("PASS"), "{branch}");
+    }
+    assert!(decided("one", on("a/release-1")).contains("HARD_FAIL"), "all of the name is meant");
+    assert!(decided("two", on("dev")).contains("PASS"), "it is reserved to nobody");
+    // Who asks without a pipeline is told of what is written alone.
+    assert!(decided("one", json!({})).contains("PASS"));
+    let written = "workflows: {all: {jobs: [deploy: {context: one}]}}";
+    let told = decided_on(RULE, written, Compiled::Unless(None), json!({}));
+    assert!(told.contains("must be limited to branches"), "{told}");
 }
 
 #[test]

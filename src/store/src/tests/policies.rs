@@ -87,3 +87,23 @@ async fn decisions_are_found_by_what_is_asked_and_go_with_their_age_and_their_up
     change(&store, PolicyChange::Forget { before_ms: 20, most: 1 }).await;
     assert_eq!(found(&store, all).await, [3]);
 }
+
+#[tokio::test]
+async fn many_decisions_of_one_organization_are_no_reason_to_forget_anothers() {
+    let (_folder, store) = store().await;
+    for id in 1..=9 {
+        let organization = if id % 4 == 1 { "gh/other" } else { ACME }.to_owned();
+        let row = decision(id, 1, 10, Status::Pass);
+        let row = DecisionRow { organization, bundle: None, ..row };
+        change(&store, PolicyChange::Decision(row.into())).await;
+    }
+    let kept = async || {
+        let all = WantedDecisions::default();
+        let others = store.decisions("gh/other", &all, 10).await.unwrap();
+        (found(&store, all).await, others.into_iter().map(|row| row.id.as_u128()).collect::<Vec<_>>())
+    };
+    change(&store, PolicyChange::Forget { before_ms: 0, most: 3 }).await;
+    assert_eq!(kept().await, (vec![8, 7, 6], vec![9, 5, 1]));
+    change(&store, PolicyChange::Forget { before_ms: 0, most: 2 }).await;
+    assert_eq!(kept().await, (vec![8, 7], vec![9, 5]));
+}
