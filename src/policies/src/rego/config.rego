@@ -93,8 +93,8 @@ contexts_reserved_by_project_ids(projects, contexts) := {reason |
 	reason := sprintf("%s.%s: uses context value(s) reserved to other projects: %s", [workflow, job, concat(", ", wrong)])
 }
 
-# Of the configuration as it is written, which says where a job may run at all; and of what runs, for a context may be
-# named by a parameter.
+# Of the configuration as it is written, which says where a job may run at all; where a parameter names a context, of what
+# runs as well.
 contexts_reserved_by_branches(branches, contexts) := (elsewhere | anywhere) | running if {
 	running := running_elsewhere(branches, contexts)
 	reserved := {[workflow, job, used & utils.to_set(contexts)] |
@@ -122,6 +122,7 @@ contexts_reserved_by_branches(branches, contexts) := (elsewhere | anywhere) | ru
 
 # What runs on another branch than these. A pipeline of a tag is on none; where no branch is known at all, nothing is said.
 running_elsewhere(branches, contexts) := {reason |
+	names_by_parameter
 	branch := data.meta.vcs.branch
 	not is_one_of(branch, branches)
 	some [workflow, job, used] in uses(input._compiled_.workflows)
@@ -131,6 +132,12 @@ running_elsewhere(branches, contexts) := {reason |
 		"%s.%s: uses context value(s): %s - that cannot be used with branches: %s",
 		[workflow, job, concat(", ", wrong), branch_name(branch)],
 	)
+}
+
+names_by_parameter if {
+	some [_, _, used] in uses(input.workflows)
+	some name in used
+	contains(name, "<<")
 }
 
 branch_name(branch) := "(none)" if {

@@ -160,6 +160,9 @@ fn a_context_that_a_parameter_names_is_reserved_to_the_branches_that_others_are(
     }
     assert!(decided("one", on("a/release-1")).contains("HARD_FAIL"), "all of the name is meant");
     assert!(decided("two", on("dev")).contains("PASS"), "it is reserved to nobody");
+    // Where it is written out, what is written says all.
+    let written_out = decided_on(RULE, &of("one"), Compiled::Is(of("one")), on(""));
+    assert!(written_out.contains("PASS"), "{written_out}");
     // Who asks without a pipeline is told of what is written alone.
     assert!(decided("one", json!({})).contains("PASS"));
     let written = "workflows: {all: {jobs: [deploy: {context: one}]}}";
