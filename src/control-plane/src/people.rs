@@ -21,7 +21,7 @@ const MOST_PEOPLE: usize = 10_000;
 const MOST_TOKENS: usize = 100;
 /// The most accounts of one person.
 const MOST_ACCOUNTS: usize = 20;
-/// What [`Actor::login`] says of those who are no persons, and what others take for a name of theirs.
+/// What [`Actor::login`](protocol::Actor::login) says of those who are no persons, and what others take for a name of theirs.
 const RESERVED: [&str; 4] = [OPERATOR, "approver", "system-actor", "unknown"];
 /// The most letters of a name.
 const LONGEST_NAME: usize = 100;

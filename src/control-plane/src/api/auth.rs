@@ -5,7 +5,7 @@ use super::{
     may::{Administer, Everything, May},
 };
 use crate::{
-    bodies::Room,
+    bodies::{Room, announced},
     plane::{Plane, token},
     refusal::Refusal,
 };
@@ -15,7 +15,7 @@ use actix_web::{
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::header::AUTHORIZATION,
     middleware::Next,
-    web::Data,
+    web::{Bytes, Data},
 };
 use protocol::{ResourceClass, http::Lease};
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -26,6 +26,7 @@ const GRAPHQL: &str = "/graphql-unstable";
 /// A caller without a token: what it may do is in what it sends.
 #[derive(Debug)]
 pub(crate) struct Anybody {
+    pub(crate) body: Bytes,
     _room: Room,
 }
 
@@ -83,10 +84,15 @@ fn token_of_headers(request: &HttpRequest) -> Option<String> {
 
 impl FromRequest for Anybody {
     type Error = Refusal;
-    type Future = std::future::Ready<Result<Self, Refusal>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(plane(request).bodies.admit(request).map(|room| Self { _room: room }))
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (plane, body) = (plane(request).clone(), payload.take());
+        let announced = announced(request).unwrap_or_default();
+        Box::pin(async move {
+            let (body, room) = plane.bodies.read(announced, body).await?;
+            Ok(Self { body, _room: room })
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     auth::Anybody,
-    definitions, json,
+    definitions,
     may::{Act, May, Of, Stated, ThePipeline, TheProject},
     unoffered,
     v3::enveloped,
@@ -44,11 +44,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v3/pipelines/{id}").route(get().to(view)))
         .service(resource("/api/v3/pipelines/{id}/feed").route(get().to(feed)))
         .service(resource("/api/v3/pipelines/{id}/cancel").route(post().to(cancel)))
-        .service(
-            resource("/api/v2/pipeline/continue")
-                .app_data(json(MAX_CONTINUE))
-                .route(post().to(continue_pipeline)),
-        )
+        .service(resource("/api/v2/pipeline/continue").route(post().to(continue_pipeline)))
         .service(resource("/api/v3/source/{project:.+}/{digest:[0-9a-f]{64}}").route(put().to(put_source)));
 }
 
@@ -132,12 +128,13 @@ async fn cancel(
     Ok(HttpResponse::Accepted().finish())
 }
 
-async fn continue_pipeline(
-    _: Anybody,
-    plane: Data<Plane>,
-    asked: Json<Continue>,
-) -> Result<HttpResponse, Refusal> {
-    plane.continue_pipeline(asked.into_inner()).await?;
+async fn continue_pipeline(caller: Anybody, plane: Data<Plane>) -> Result<HttpResponse, Refusal> {
+    if caller.body.len() > MAX_CONTINUE {
+        return Err(Refusal::Bad(format!("the body: it has {MAX_CONTINUE} bytes at most")));
+    }
+    let asked: Continue =
+        serde_json::from_slice(&caller.body).map_err(|error| Refusal::Bad(format!("the body: {error}")))?;
+    plane.continue_pipeline(asked).await?;
     Ok(HttpResponse::Ok().json(ErrorBody { message: "the pipeline is continued".to_owned() }))
 }
 

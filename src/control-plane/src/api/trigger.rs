@@ -125,7 +125,7 @@ async fn run(
     wanted: Asked,
 ) -> Result<HttpResponse, Refusal> {
     let project = slug::project(plane, asked).await?;
-    let row = plane.trigger(&project, wanted, caller.who.actor()).await?;
+    let row = plane.trigger(&project, wanted, &caller.who).await?;
     plane.tell_of_project(&caller.who, Deed::Started, (&project, &format!("pipeline {}", row.id))).await?;
     Ok(HttpResponse::Created().json(shown(&row)))
 }

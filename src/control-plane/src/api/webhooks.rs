@@ -7,7 +7,7 @@ use super::{
 use crate::{audit::Deed, plane::Plane, refusal::Refusal, triggers::Told};
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Bytes, Data, Json, Path, PayloadConfig, ServiceConfig, delete, get, post, put, resource},
+    web::{Data, Json, Path, ServiceConfig, delete, get, post, put, resource},
 };
 use protocol::{
     api::Items,
@@ -15,20 +15,13 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-/// The longest body of a webhook.
-const MOST: usize = 8 * 1024 * 1024;
-
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/api/v3/repositories").route(get().to(list)))
         .service(
             resource("/api/v3/repositories/{project:.+}").route(put().to(name)).route(delete().to(forget)),
         )
-        .service(
-            resource("/api/v3/webhooks/{project:.+}")
-                .app_data(PayloadConfig::new(MOST))
-                .route(post().to(receive)),
-        );
+        .service(resource("/api/v3/webhooks/{project:.+}").route(post().to(receive)));
 }
 
 async fn list(
@@ -63,16 +56,14 @@ async fn forget(
 
 /// From anybody: what it may do is in its signature.
 async fn receive(
-    _: Anybody,
+    caller: Anybody,
     plane: Data<Plane>,
     project: Path<String>,
     request: HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Refusal> {
-    let body = body.map_err(|error| Refusal::Bad(format!("the body: {error}")))?;
     let headers = request.headers().iter();
     let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.to_owned())));
-    let told = Told::new(headers, body.to_vec());
+    let told = Told::new(headers, caller.body.to_vec());
     Ok(match plane.receive(&project, told).await? {
         Some(received) => HttpResponse::Ok().json(received),
         None => HttpResponse::Accepted().json(Received {

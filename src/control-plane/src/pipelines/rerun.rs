@@ -18,6 +18,7 @@ use crate::{
         restore::{pipeline, shapes},
     },
     refusal::Refusal,
+    triggers,
 };
 pub(crate) use choice::Which;
 use choice::chosen;
@@ -164,11 +165,10 @@ impl Plane {
         let replaced = plan.replaced();
         let mut live = plan.workflow(new, (variables, self.gate()), &mut change)?;
         let moment = self.clock.moment();
-        let guard = match replaced {
-            Some(old) => Some(self.replace(old, &mut change)?),
-            None => None,
-        };
-        live.begin(self.core().next_generation(), moment, &mut change)?;
+        let generation = self.core().next_generation();
+        // One that cannot begin leaves the old one where it is, so that it can fail.
+        live.begin(generation, moment, &mut change)?;
+        let guard = replaced.map(|old| self.replace(old, &mut change)).transpose()?;
         self.core().expect(id);
         Ok(self.queue_rerun(id, guard, live, change, (numbers, next)))
     }
@@ -233,22 +233,31 @@ impl Plane {
         }
     }
 
-    /// Runs those workflows again that have failed and say how often that is to be done.
-    pub(crate) async fn rerun_due(self: &Arc<Self>) {
-        let due = self.core().due();
+    /// Runs those workflows again that have failed and say how often that is to be done: each by itself, for it waits until
+    /// nobody makes a pipeline of its project.
+    pub(crate) fn rerun_due(self: &Arc<Self>) {
+        let due = self.core().take_due();
         for workflow in due {
-            let order = Order { which: Which::FromFailed, variables: None, by: By::Itself };
-            match self.rerun(workflow, order).await {
-                Ok(new) => {
-                    info!(self.log, "a workflow that failed runs again"; "workflow" => %workflow, "as" => %new)
-                }
-                Err(refusal @ (Refusal::Unavailable(_) | Refusal::Full(_))) => warn!(self.log,
-                    "a workflow that failed cannot run again yet"; "workflow" => %workflow, "error" => %refusal),
-                Err(refusal) => {
-                    warn!(self.log, "a workflow that failed is not run again";
-                        "workflow" => %workflow, "error" => %refusal);
-                    self.let_fail(workflow);
-                }
+            let plane = self.clone();
+            triggers::spawn(async move { plane.rerun_by_itself(workflow).await });
+        }
+    }
+
+    async fn rerun_by_itself(self: &Arc<Self>, workflow: WorkflowId) {
+        let order = Order { which: Which::FromFailed, variables: None, by: By::Itself };
+        match self.rerun(workflow, order).await {
+            Ok(new) => {
+                info!(self.log, "a workflow that failed runs again"; "workflow" => %workflow, "as" => %new)
+            }
+            Err(refusal @ (Refusal::Unavailable(_) | Refusal::Full(_))) => {
+                warn!(self.log, "a workflow that failed cannot run again yet";
+                    "workflow" => %workflow, "error" => %refusal);
+                self.core().is_due(workflow);
+            }
+            Err(refusal) => {
+                warn!(self.log, "a workflow that failed is not run again";
+                    "workflow" => %workflow, "error" => %refusal);
+                self.let_fail(workflow);
             }
         }
     }

@@ -247,8 +247,8 @@ impl Core {
     }
 
     /// The workflows to be run again by themselves.
-    pub(crate) fn due(&self) -> Vec<WorkflowId> {
-        self.due.iter().copied().collect()
+    pub(crate) fn take_due(&mut self) -> HashSet<WorkflowId> {
+        std::mem::take(&mut self.due)
     }
 
     /// A lost workflow turned out to be over.

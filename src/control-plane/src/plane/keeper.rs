@@ -27,7 +27,7 @@ impl Plane {
             self.expire_approvals();
             self.serve_groups();
             self.read_lost_again().await;
-            self.rerun_due().await;
+            self.rerun_due();
         }
     }
 

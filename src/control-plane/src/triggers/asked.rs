@@ -1,8 +1,14 @@
 //! Pipelines that somebody asks for by a call: of a branch or tag of the project's repository, as it is now.
 
 use super::{Event, PATH, no_repository, pipeline};
-use crate::{plane::Plane, refusal::Refusal};
-use protocol::{Actor, api::CommitValues, webhook::Made};
+use crate::{
+    plane::{
+        Plane,
+        people::{Right, Who},
+    },
+    refusal::Refusal,
+};
+use protocol::{api::CommitValues, webhook::Made};
 use std::{collections::BTreeMap, sync::Arc};
 use store::{PipelineRow, RepositoryRow};
 
@@ -30,7 +36,7 @@ impl Plane {
         self: &Arc<Self>,
         project: &str,
         asked: Asked,
-        by: Actor,
+        by: &Who,
     ) -> Result<PipelineRow, Refusal> {
         let row = self.store.repository(project).await?.ok_or_else(|| no_repository(project))?;
         let checkout = self.located(&row, &asked.checkout).await?;
@@ -40,7 +46,10 @@ impl Plane {
         };
         let repository = (row.url.as_str(), row.class.clone());
         let mut new = pipeline(project, repository, &checkout, None);
-        (new.parameters, new.actor) = (asked.parameters, by);
+        (new.parameters, new.actor) = (asked.parameters, by.actor());
+        // A configuration that lies elsewhere is not what whoever may write there has agreed to.
+        let is_admin = by.in_project(project) >= Some(Right::Administer);
+        new.git.is_claimed = config.revision != checkout.revision && !is_admin;
         let made: Made = match self.fetches.fetch(self, &row, &config).await {
             Ok(fetched) => {
                 let is_same = config.revision == checkout.revision;

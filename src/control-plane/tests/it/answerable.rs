@@ -7,10 +7,12 @@ use crate::{
 use client::TaskClient;
 use control_plane::KeySource;
 use protocol::{
-    JobStatus, Outcome,
+    JobStatus, Outcome, WorkflowStatus,
     api::{GitValues, NewPipeline, ReleaseStatus, Released, Rerun, Variables},
 };
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::timeout;
 
 const SETUP: &str = "
 version: 2.1
@@ -38,6 +40,14 @@ async fn with_key(house: &House) -> (protocol::http::Claimed, TaskClient, String
 async fn continued(task: &TaskClient, key: &str) -> u16 {
     let call = json!({"continuation-key": key, "configuration": GUARDED, "parameters": {}});
     task.continue_pipeline(call.to_string().into()).await.unwrap().0
+}
+
+/// Somebody is not more than a member any more.
+async fn as_member(house: &House, login: &str) {
+    let role = json!({"login": login, "role": "member"}).to_string();
+    let operator = Some(("Circle-Token", OPERATOR));
+    let (status, told) = request(house, "PUT", "/api/v3/members/gh/acme", operator, &role).await;
+    assert_eq!(status, 200, "{told}");
 }
 
 #[actix_web::test]
@@ -114,14 +124,34 @@ async fn a_role_that_is_gone_by_the_time_a_task_is_given_out_opens_nothing() {
     context_for(&house, "role", "admin").await;
     let pipeline = made_by(&house, &eve, GUARDED).await;
     assert_eq!(last(&house.view(pipeline).await).0, JobStatus::Queued);
-    let operator = Some(("Circle-Token", OPERATOR));
-    let role = r#"{"login": "eve", "role": "member"}"#;
-    let (status, told) = request(&house, "PUT", "/api/v3/members/gh/acme", operator, role).await;
-    assert_eq!(status, 200, "{told}");
+    as_member(&house, "eve").await;
     let none = house.runner().await.claim(&claim(1, 0)).await.unwrap();
     assert!(none.is_empty(), "{none:?}");
     let view = house.view(pipeline).await;
     assert_eq!(last(&view).0, JobStatus::Canceled, "{}", last(&view).1);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_workflow_that_may_not_run_again_by_itself_has_failed() {
+    let house = House::new().await;
+    let [_, eve] = member_and_admin(&house).await;
+    context_for(&house, "role", "admin").await;
+    let again = GUARDED.replace("{jobs: [deploy", "{max_auto_reruns: 2, jobs: [deploy");
+    let pipeline = made_by(&house, &eve, &again).await;
+    let (claimed, task) = claim_one(&house.runner().await).await;
+    task.begin(claimed.epoch).await.unwrap();
+    as_member(&house, "eve").await;
+    end(&claimed, &task, Outcome::Failed).await;
+    let until = async {
+        let mut after = 0;
+        while !house.view(pipeline).await.workflows[0].status.is_terminal() {
+            after = house.operator.feed(pipeline, after, 5_000).await.unwrap().next;
+        }
+    };
+    timeout(Duration::from_secs(20), until).await.unwrap();
+    let view = house.view(pipeline).await;
+    assert_eq!((view.workflows.len(), view.workflows[0].status), (1, WorkflowStatus::Failed));
     house.running.stop().await;
 }
 

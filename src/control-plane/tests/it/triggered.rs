@@ -1,10 +1,11 @@
 //! Pipelines made by a call of the public API, of a branch or tag as it is then, and what they were made of.
 
 use crate::{
-    house::{OPERATOR, claim_one, get, with_body},
+    actors::{GUARDED, context_for, last, member_and_admin},
+    house::{OPERATOR, claim_one, get, request, with_body},
     webhooks::{PROJECT, Place, git},
 };
-use protocol::webhook::Provider;
+use protocol::{JobStatus, webhook::Provider};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -70,6 +71,31 @@ async fn a_call_makes_a_pipeline_of_the_default_branch_or_of_what_it_names_as_it
     assert_eq!(next_job(&place).await, ("api|false||v1".to_owned(), "make later".to_owned()));
     let (_, shown) = read(&place, &format!("/api/v2/pipeline/{}", made["id"].as_str().unwrap())).await;
     assert_eq!((&shown["vcs"]["tag"], &shown["trigger"]["type"]), (&json!("v1"), &json!("api")));
+    place.house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_configuration_of_another_commit_than_what_is_checked_out_opens_nothing_for_who_is_no_admin() {
+    let place = place().await;
+    let house = &place.house;
+    let folder = house.folder.path().join("app");
+    git(&folder, &["checkout", "-q", "later"]);
+    fs::write(folder.join(".circleci/config.yml"), GUARDED).unwrap();
+    git(&folder, &["commit", "-qam", "Read what is main's"]);
+    git(&folder, &["checkout", "-q", "main"]);
+    assert_eq!(context_for(house, "expression", "pipeline.git.branch == \"main\"").await.0, 201);
+    let [ada, eve] = member_and_admin(house).await;
+    let run = async |token: &str, body: Value| {
+        let path = format!("/api/v2/project/{PROJECT}/pipeline/run");
+        let made = request(house, "POST", &path, Some(("Circle-Token", token)), &body.to_string()).await;
+        let made: Value = serde_json::from_str(&made.1).unwrap();
+        last(&house.view(made["id"].as_str().unwrap().parse().unwrap()).await)
+    };
+    let of_another = json!({"config": {"branch": "later"}, "checkout": {"branch": "main"}});
+    let (status, why) = run(&ada, of_another.clone()).await;
+    assert!(status == JobStatus::Unauthorized && why.contains("only what its maker says"), "{why}");
+    let (status, why) = run(&eve, of_another).await;
+    assert_eq!(status, JobStatus::Queued, "{why}");
     place.house.running.stop().await;
 }
 
