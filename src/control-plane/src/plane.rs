@@ -41,7 +41,7 @@ use crate::{
     settings::Retention,
     sign_in::SignIns,
     tallies::Tallies,
-    triggers::{Fetches, Working},
+    triggers::{Fetches, Turns, Working},
     web::welcome::Welcome,
 };
 use access::Access;
@@ -111,6 +111,8 @@ pub(crate) struct Plane {
     pub(crate) identities: tokio::sync::Mutex<()>,
     /// Webhooks that are being worked on.
     pub(crate) working: Working,
+    /// In which their events take effect.
+    pub(crate) turns: Turns,
     /// What the clock is starting.
     pub(crate) starting: Starting,
     /// Whose tasks go first, and how many may run at once.
@@ -228,6 +230,7 @@ impl Plane {
             sign_ins: parts.sign_ins,
             identities: tokio::sync::Mutex::default(),
             working: Working::default(),
+            turns: Turns::default(),
             starting: Starting::default(),
             queue_rules: parts.queue_rules,
             core: Mutex::default(),

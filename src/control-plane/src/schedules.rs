@@ -21,7 +21,11 @@ use protocol::{
     schedule::Parameters,
 };
 use slog::{info, warn};
-use std::{collections::HashSet, sync::Arc, sync::PoisonError, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 use store::{Fired, ProjectId, RepositoryRow, StoreError, Write};
 
 /// How often the clock is looked at.
@@ -73,10 +77,12 @@ impl Plane {
 
     async fn start_due(self: &Arc<Self>) -> Result<(), StoreError> {
         let now_ms = self.clock.wall_ms();
+        // Before the rows are read: what ends while they are has one that does not say yet that it was started.
+        let busy = starting(&self.starting).clone();
         let mut starts = self.due_workflows(now_ms).await?;
         starts.extend(self.due_schedules(now_ms).await?);
         for start in starts {
-            if !self.claim_start(&start.what) {
+            if !claim(&self.starting, &busy, &start.what) {
                 continue;
             }
             let plane = self.clone();
@@ -115,12 +121,6 @@ impl Plane {
             Some(Start { what, project, project_id: row.project, by, actor, of, due })
         });
         Ok(starts.collect())
-    }
-
-    /// Whether nobody starts it yet, and there is room.
-    fn claim_start(&self, what: &Fired) -> bool {
-        let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        starting.len() < AT_ONCE && starting.insert(what.clone())
     }
 
     /// What could not be started is due still, and tried again.
@@ -263,6 +263,33 @@ struct Done<'p> {
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.plane.starting.lock().unwrap_or_else(PoisonError::into_inner).remove(self.what);
+        starting(&self.plane.starting).remove(self.what);
+    }
+}
+
+fn starting(all: &Starting) -> MutexGuard<'_, HashSet<Fired>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether nobody starts it yet, nobody did when its row was read, and there is room.
+fn claim(all: &Starting, busy: &HashSet<Fired>, what: &Fired) -> bool {
+    let mut starting = starting(all);
+    !busy.contains(what) && starting.len() < AT_ONCE && starting.insert(what.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_was_read_while_its_schedule_was_being_started_starts_it_no_second_time() {
+        let (all, what) = (Starting::default(), Fired::Schedule(uuid::Uuid::nil()));
+        let busy = || starting(&all).clone();
+        assert!(claim(&all, &busy(), &what));
+        assert!(!claim(&all, &HashSet::new(), &what), "it is being started");
+        let before = busy();
+        starting(&all).remove(&what);
+        assert!(!claim(&all, &before, &what), "it may be that the row is of before");
+        assert!(claim(&all, &busy(), &what));
     }
 }

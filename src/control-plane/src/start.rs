@@ -41,6 +41,8 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 const MOST_WORKERS: usize = 4;
 /// How long calls may take to finish when the control plane stops.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How much longer webhooks may take that are being worked on: their providers may have heard already that all is well.
+const FOR_WEBHOOKS: Duration = Duration::from_secs(20);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A control plane that serves.
@@ -430,14 +432,22 @@ fn spawn(future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
 }
 
 impl Running {
-    /// Answers held-open calls, lets the others finish for a moment, and closes the store. What was acknowledged stays.
+    /// Answers held-open calls, lets the others finish for a moment, and webhooks for a little longer, and closes the store.
+    /// What was acknowledged stays.
     pub async fn stop(self) {
         self.closing.send_replace(true);
-        let mut calls = self.plane.calls.subscribe();
-        // A call that takes longer is cut off, as by any crash; idle connections are not waited for at all.
-        let _ = timeout(PATIENCE, calls.wait_for(|calls| *calls == 0)).await;
+        self.answered().await;
+        if self.plane.finish_webhooks(FOR_WEBHOOKS).await {
+            self.answered().await;
+        }
         self.server.stop(false).await;
         self.tasks.iter().for_each(JoinHandle::abort);
         self.plane.store.close().await;
+    }
+
+    /// A call that takes longer is cut off, as by any crash; idle connections are not waited for at all.
+    async fn answered(&self) {
+        let mut calls = self.plane.calls.subscribe();
+        let _ = timeout(PATIENCE, calls.wait_for(|calls| *calls == 0)).await;
     }
 }

@@ -17,6 +17,8 @@ use protocol::{
 use slog::Logger;
 use store::{DueStatus, Outbox, ProjectId, RepositoryRow, Store, StoreError};
 
+/// So many of one project are told at once: a provider that never answers leaves room to the others.
+const OF_EACH: u32 = 4;
 /// The longest token.
 const LONGEST_TOKEN: usize = 4096;
 
@@ -25,7 +27,7 @@ impl Letter for DueStatus {
     const NAME: &'static str = "a commit status";
 
     async fn due(store: &Store, now_ms: i64, most: u32) -> Result<Vec<Self>, StoreError> {
-        store.due_statuses(now_ms, most).await
+        store.due_statuses(now_ms, most, OF_EACH).await
     }
 
     fn id(&self) -> i64 {

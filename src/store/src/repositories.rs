@@ -101,6 +101,11 @@ pub(crate) fn delivered(batch: &mut Batch, project: ProjectId, hash: &[u8; 32], 
     batch.statement(FORGET).bind(project.0).bind(project.0).bind(MOST);
 }
 
+pub(crate) fn forget_delivered(batch: &mut Batch, project: ProjectId, hash: &[u8; 32]) {
+    let forget = batch.statement("DELETE FROM deliveries WHERE project = ? AND hash = ?");
+    forget.bind(project.0).bind(hash.as_slice());
+}
+
 impl Store {
     /// All repositories, with the names of their projects.
     pub async fn repositories(&self) -> Result<Vec<(String, RepositoryRow)>, StoreError> {
@@ -118,7 +123,7 @@ impl Store {
         row.as_ref().map(RepositoryRow::read).transpose()
     }
 
-    /// Whether a webhook was seen before.
+    /// Whether a webhook, or one of its events, was seen before.
     pub async fn was_delivered(&self, project: ProjectId, hash: &[u8; 32]) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE project = ? AND hash = ?) AS seen";
         let query = sqlx::query(SQL).bind(project.0).bind(hash.as_slice());

@@ -110,15 +110,21 @@ pub(crate) fn remove(batch: &mut Batch, project: ProjectId) {
 }
 
 impl Store {
-    /// What is due to be told by now, the oldest first, at most so many: of each commit and context the oldest alone, for
-    /// those behind it wait for it.
-    pub async fn due_statuses(&self, now_ms: i64, most: u32) -> Result<Vec<DueStatus>, StoreError> {
-        const SQL: &str = "SELECT s.*, p.name, r.provider, r.url, r.api, r.token FROM statuses s \
-                           JOIN repositories r ON r.project = s.project JOIN projects p ON p.id = s.project \
-                           WHERE r.token IS NOT NULL AND NOT EXISTS (SELECT 1 FROM statuses o WHERE o.project = s.project \
-                           AND o.revision = s.revision AND o.context = s.context AND o.id < s.id) \
-                           AND s.due_ms <= ? ORDER BY s.id LIMIT ?";
-        let rows = sqlx::query(SQL).bind(now_ms).bind(most).fetch_all(&self.readers).await?;
-        rows.iter().map(DueStatus::read).collect()
+    /// What is due to be told by now, the oldest first: at most so many, of each project so many, and of each commit and
+    /// context the oldest alone, for those behind it wait for it.
+    pub async fn due_statuses(
+        &self,
+        now_ms: i64,
+        most: u32,
+        of_each: u32,
+    ) -> Result<Vec<DueStatus>, StoreError> {
+        const SQL: &str = "SELECT s.*, p.name, r.provider, r.url, r.api, r.token FROM (SELECT d.*, row_number() OVER \
+                           (PARTITION BY d.project ORDER BY d.id) AS place FROM statuses d WHERE d.due_ms <= ? AND NOT EXISTS \
+                           (SELECT 1 FROM statuses o WHERE o.project = d.project AND o.revision = d.revision \
+                           AND o.context = d.context AND o.id < d.id)) s JOIN repositories r ON r.project = s.project \
+                           JOIN projects p ON p.id = s.project WHERE r.token IS NOT NULL AND s.place <= ? \
+                           ORDER BY s.id LIMIT ?";
+        let query = sqlx::query(SQL).bind(now_ms).bind(of_each).bind(most);
+        query.fetch_all(&self.readers).await?.iter().map(DueStatus::read).collect()
     }
 }

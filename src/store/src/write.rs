@@ -234,8 +234,10 @@ pub enum Write {
     RemoveSchedule(Uuid),
     /// Something was started for this minute; never goes back.
     Fired(Fired, i64),
-    /// A webhook of a project was seen at this time, by its hash.
+    /// A webhook of a project, or one of its events, was seen at this time, by its hash.
     Delivered(ProjectId, [u8; 32], i64),
+    /// That one of its events was seen is remembered no more.
+    ForgetDelivered(ProjectId, [u8; 32]),
     /// How something stands that ran a commit, if the commit's provider is told of it.
     Status(Box<StatusRow>),
     /// A webhook that a project has sent, new or in the place of what it was.
@@ -421,6 +423,7 @@ impl Write {
             Self::Fired(what, minute_ms) => schedules::fired(batch, what, *minute_ms),
             Self::RemoveRepository(project) => repositories::remove(batch, *project),
             Self::Delivered(project, hash, at_ms) => repositories::delivered(batch, *project, hash, *at_ms),
+            Self::ForgetDelivered(project, hash) => repositories::forget_delivered(batch, *project, hash),
             Self::Orb(row) => row.publish(batch),
             Self::Package(name, created_ms) => registry::package(batch, name, *created_ms),
             Self::Namespace(name, created_ms) => registry::namespace(batch, name, *created_ms),

@@ -9,8 +9,8 @@ const MOST_SCHEDULES: usize = 100;
 /// What had a pipeline made.
 #[derive(Debug)]
 pub(crate) enum Occasion {
-    /// A push to this branch: what of it starts by the clock from now on.
-    Push(String),
+    /// A webhook's event, by which it is remembered; of a push to a branch, what of it starts by the clock from now on.
+    Told { seen: Box<Write>, pushed: Option<String> },
     /// Something was due at this minute.
     Fired(Fired, i64),
     /// Anything else.
@@ -20,11 +20,22 @@ pub(crate) enum Occasion {
 impl Occasion {
     pub(super) fn writes(self, project: ProjectId, compiled: &Compiled, at_ms: i64) -> Vec<Write> {
         match self {
-            Self::Push(branch) => {
-                let schedules = compiled.schedules.iter().take(MOST_SCHEDULES).cloned().collect();
-                vec![Write::ScheduledWorkflows { project, branch, schedules, at_ms }]
+            Self::Told { seen, pushed } => {
+                let schedules = || compiled.schedules.iter().take(MOST_SCHEDULES).cloned().collect();
+                let of_branch =
+                    |branch| Write::ScheduledWorkflows { project, branch, schedules: schedules(), at_ms };
+                [Some(*seen), pushed.map(of_branch)].into_iter().flatten().collect()
             }
             Self::Fired(what, minute_ms) => vec![Write::Fired(what, minute_ms)],
+            Self::Other => Vec::new(),
+        }
+    }
+
+    /// What is remembered of it where its pipeline is one in error.
+    pub(crate) fn in_error(&self) -> Vec<Write> {
+        match self {
+            Self::Told { seen, .. } => vec![Write::clone(seen)],
+            Self::Fired(what, minute_ms) => vec![Write::Fired(what.clone(), *minute_ms)],
             Self::Other => Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod retention;
 mod serial;
+mod webhooks;
 
 use super::{Plane, leases::Ending, token};
 use crate::{KeySource, Running, Settings, refusal::Refusal, start};

@@ -1,8 +1,11 @@
-//! What ended and is to be told by webhooks: by which, in what order, and for how long.
+//! What ended and is to be told, by webhooks and to providers: by which, in what order, and for how long.
 
 use super::*;
-use crate::{EventRow, Keep, Outbox, WebhookRow};
-use protocol::outgoing::Event;
+use crate::{EventRow, Keep, Outbox, RepositoryRow, StatusRow, WebhookRow};
+use protocol::{
+    outgoing::Event,
+    webhook::{CommitState, Forks, JobsCheckOutWith, Provider, Statuses},
+};
 
 const BOTH: [Event; 2] = [Event::WorkflowCompleted, Event::JobCompleted];
 
@@ -130,4 +133,56 @@ async fn the_end_of_a_workflow_that_is_set_aside_is_told_too() {
         (due.len(), due[0].event, due[0].pipeline, due[0].made_ms),
         (1, Event::WorkflowCompleted, PIPELINE, 11)
     );
+}
+
+/// A project whose provider is told of its commits.
+async fn told_of_commits(store: &Store, name: &str) -> ProjectId {
+    store.write(None, vec![Write::Project(name.to_owned())]).await.unwrap();
+    let project = store.project(name).await.unwrap().unwrap().0;
+    let row = RepositoryRow {
+        project,
+        url: "https://a.example/x".to_owned(),
+        provider: Provider::Gitea,
+        class: None,
+        pull_requests: false,
+        forks: Forks::Never,
+        sealed: vec![1],
+        token: Some(vec![2]),
+        jobs_check_out_with: JobsCheckOutWith::App,
+        statuses: Statuses::Jobs,
+        api: None,
+        created_ms: 0,
+    };
+    store.write(None, vec![Write::Repository(row.into())]).await.unwrap();
+    project
+}
+
+fn status(project: ProjectId, context: &str) -> Write {
+    Write::Status(Box::new(StatusRow {
+        project,
+        url: "https://a.example/x".to_owned(),
+        of: None,
+        revision: "a".repeat(40),
+        context: context.to_owned(),
+        state: CommitState::Pending,
+        description: String::new(),
+        page: String::new(),
+        made_ms: 0,
+    }))
+}
+
+#[tokio::test]
+async fn of_each_project_only_so_many_statuses_are_due_at_once_and_of_each_context_one() {
+    let (_folder, store) = store().await;
+    let (many, one) = (told_of_commits(&store, "gh/a/many").await, told_of_commits(&store, "gh/a/one").await);
+    let mut writes: Vec<_> = ["a", "a", "b", "c", "d"].map(|context| status(many, context)).into();
+    writes.push(status(one, "a"));
+    store.write(None, writes).await.unwrap();
+    let due = async |most, of_each| {
+        let due = store.due_statuses(0, most, of_each).await.unwrap();
+        due.into_iter().map(|one| format!("{} of {}", one.context, one.name)).collect::<Vec<_>>()
+    };
+    assert_eq!(due(99, 2).await, ["a of gh/a/many", "b of gh/a/many", "a of gh/a/one"]);
+    assert_eq!(due(2, 9).await, ["a of gh/a/many", "b of gh/a/many"]);
+    assert_eq!(due(99, 9).await.len(), 5);
 }
