@@ -21,7 +21,7 @@ use protocol::{
 };
 use ring::digest::{Context, SHA256};
 use std::{
-    fs::{self, File},
+    fs::{self, DirEntry, File},
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, ErrorKind, Read, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
@@ -76,10 +76,8 @@ pub enum Joined {
 impl Blobs {
     /// Which parts of a content are on disk.
     pub async fn parts(&self, scope: &Scope, content: &Content) -> Result<Vec<u32>, BlobError> {
-        let place = place(&self.directory, scope, content);
-        let all = Parts::number(content.size, PART);
-        let stored = move || (0..all).filter(|number| place.join(number.to_string()).exists()).collect();
-        Ok(blocking(stored).await)
+        let (place, all) = (place(&self.directory, scope, content), Parts::number(content.size, PART));
+        blocking(move || stored(&place, all)).await
     }
 
     /// Begins to write a part that the content has, of this digest.
@@ -200,6 +198,21 @@ fn join(directory: &Directory, scope: &Scope, content: &Content) -> Result<Joine
         let _ = fs::remove_dir_all(&place);
     }
     joined
+}
+
+/// Listed, not looked for: how many a content has is its sender's word.
+fn stored(place: &Path, all: u32) -> Result<Vec<u32>, BlobError> {
+    let number = |entry: DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    let listed = match fs::read_dir(place) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => {
+            listed.and_then(|entries| entries.map(|entry| entry.map(number)).collect::<io::Result<_>>())
+        }
+    };
+    let listed: Vec<_> = listed.map_err(|error| BlobError::system("list", place, error))?;
+    let mut stored: Vec<u32> = listed.into_iter().flatten().filter(|number| *number < all).collect();
+    stored.sort_unstable();
+    Ok(stored)
 }
 
 /// The content, if all its parts are there.

@@ -271,6 +271,24 @@ async fn parts_come_in_any_order_and_over_lives_and_become_one_content() {
 }
 
 #[tokio::test]
+async fn parts_of_a_content_are_known_however_large_it_is_said_to_be() {
+    let folder = TempDir::new().unwrap();
+    let (blobs, bytes) = (blobs(&folder).await, large());
+    let (digest, size) = (digest_of(b"never sent"), u64::MAX);
+    let endless = protocol::transfer::Content { digest, size };
+    assert!(blobs.parts(&project(), &endless).await.unwrap().is_empty());
+    for number in [1, 0] {
+        let part = &bytes[..usize::try_from(PART).unwrap()];
+        let mut writer = blobs.part(&project(), &endless, (number, digest_of(part))).await.unwrap();
+        for piece in part.chunks(1 << 20) {
+            writer.push(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        writer.finish().await.unwrap();
+    }
+    assert_eq!(blobs.parts(&project(), &endless).await.unwrap(), [0, 1]);
+}
+
+#[tokio::test]
 async fn parts_that_are_not_the_content_are_sent_anew() {
     let folder = TempDir::new().unwrap();
     let blobs = blobs(&folder).await;

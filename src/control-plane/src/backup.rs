@@ -5,7 +5,7 @@
 
 use crate::{
     data_dir::{self, BLOBS, LOGS, STORE, TOKEN},
-    oidc, secrets,
+    oidc, secrets, tls,
 };
 use blobs::{BlobError, Blobs};
 use std::{
@@ -82,9 +82,11 @@ pub async fn backup(data_dir: &Path, target: &Path) -> Result<BackedUp, BackupEr
     copied.map_err(|source| BackupError::Copy { path: store.clone(), source })?;
     File::open(&store).and_then(|file| file.sync_all()).map_err(system("sync", &store))?;
     let mut done = BackedUp::default();
-    for private in [TOKEN, secrets::FILE, oidc::FILE] {
+    // The key last: while it is renewed, its file also opens what was sealed before.
+    for private in [TOKEN, oidc::FILE, secrets::FILE] {
         part.copy(data_dir, Path::new(private), &mut done)?;
     }
+    part.certificate(data_dir, &mut done)?;
     part.logs(data_dir, &mut done)?;
     part.contents(data_dir, &mut done)?;
     part.finish(target)?;
@@ -132,6 +134,19 @@ impl Part {
             copied => done.copied += copied.map_err(system("copy", &from))?,
         }
         File::open(&to).and_then(|file| file.sync_all()).map_err(system("sync", &to))
+    }
+
+    /// One that was made here, in the order in which it was: its names, which say that it is whole, last.
+    fn certificate(&self, data_dir: &Path, done: &mut BackedUp) -> Result<(), BackupError> {
+        let (folder, copy) = (Path::new(tls::FOLDER), self.path.join(tls::FOLDER));
+        if !data_dir.join(folder).is_dir() {
+            return Ok(());
+        }
+        data_dir::make(&copy).map_err(system("make", &copy))?;
+        for name in tls::FILES {
+            self.copy(data_dir, &folder.join(name), done)?;
+        }
+        data_dir::sync(&copy).map_err(system("sync", &copy))
     }
 
     /// Logs are still written to, so their files are copied. What is written behind the copied index is cut off when

@@ -31,7 +31,10 @@ use crate::{
 };
 use blobs::{BlobError, Blobs};
 use files::LogFiles;
-use protocol::{TaskId, stream::StreamError};
+use protocol::{
+    TaskId,
+    stream::{MOST_LOGS, StreamError},
+};
 use std::{path::Path, sync::Arc};
 use store::{Store, StoreError};
 use tails::Tails;
@@ -60,6 +63,9 @@ pub(crate) enum LogError {
     /// A frame is not what its chunk says.
     #[error(transparent)]
     Frame(#[from] frames::BadFrame),
+    /// A chunk or a record is of a step that no task has.
+    #[error("a task has {MOST_LOGS} logs at most, and none of a step {0}")]
+    Step(u32),
     /// A file of frames failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -84,7 +90,7 @@ pub(crate) enum LogError {
 impl From<LogError> for Refusal {
     fn from(error: LogError) -> Self {
         match error {
-            LogError::Stream(_) | LogError::Frame(_) => Self::Bad(error.to_string()),
+            LogError::Stream(_) | LogError::Frame(_) | LogError::Step(_) => Self::Bad(error.to_string()),
             LogError::File(ref cause) if cause.is_no_room() => Self::Full(error.to_string()),
             LogError::File(_) | LogError::Damaged { .. } => Self::Unavailable(error.to_string()),
             LogError::Blob(cause) => cause.into(),

@@ -94,7 +94,7 @@ pub(crate) struct Plane {
     pub(crate) rates: Rates,
     /// Of projects whose provider lets an App in.
     pub(crate) app_tokens: AppTokens,
-    removals: Arc<Removals>,
+    pub(crate) removals: Arc<Removals>,
     /// The file that is as old as the last sweep.
     swept: PathBuf,
     /// Turns true when held-open calls are to be answered at once.

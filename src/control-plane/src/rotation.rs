@@ -5,7 +5,9 @@
 //! the new key alone
 //! ```
 //!
-//! A kill anywhere in between leaves a file with both keys, by which all opens; the next start goes on with it.
+//! A kill anywhere in between leaves a file with both keys, by which all opens; the next start goes on with it. So does a backup
+//! that is being made: its database may lie sealed under the old key, and the file is copied after it. The old key is forgotten
+//! an hour later then.
 
 use crate::{
     audit::Deed,
@@ -48,7 +50,7 @@ impl Plane {
         self.seal_anew(directory).await
     }
 
-    /// Goes on with what an earlier life began.
+    /// Goes on with what an earlier life began, or a copy was in the way of.
     pub(crate) async fn finish_rotation(self: Arc<Self>) {
         let Some(directory) = self.rules.key_directory.clone().filter(|_| self.vault.has_old()) else {
             return;
@@ -75,7 +77,10 @@ impl Plane {
                 break;
             }
         }
-        self.vault.forget_old(directory).map_err(|error| unwritten(&error))?;
+        match self.removals.now(|| self.vault.forget_old(directory)) {
+            Some(forgotten) => forgotten.map_err(|error| unwritten(&error))?,
+            None => info!(self.log, "a copy is being made that may need the old key: it is forgotten later"),
+        }
         Ok(values)
     }
 

@@ -72,6 +72,10 @@ pub enum TlsError {
     },
 }
 
+/// In the data directory, of what is made here.
+pub(crate) const FOLDER: &str = "tls";
+/// In it, as they are made.
+pub(crate) const FILES: [&str; 4] = [AUTHORITY, CERTIFICATE, KEY, NAMES];
 const AUTHORITY: &str = "authority.pem";
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
@@ -118,7 +122,7 @@ fn config(tls: &Tls, data_dir: &Path, names: &[String]) -> Result<Speaking, TlsE
     match tls {
         Tls::Files { certificate, key } => shown(certificate, key, None),
         Tls::SelfSigned => {
-            let directory = data_dir.join("tls");
+            let directory = data_dir.join(FOLDER);
             let [authority, certificate, key] =
                 [AUTHORITY, CERTIFICATE, KEY].map(|name| directory.join(name));
             let wanted = names.join("\n");

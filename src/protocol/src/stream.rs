@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 pub const MAX_CHUNK: usize = 1024 * 1024;
 /// The most bytes of one body.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
+/// The most logs of a task: those of the steps with smaller numbers than this. No other step is taken.
+pub const MOST_LOGS: u32 = 10_000;
 
 /// Where a log chunk belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

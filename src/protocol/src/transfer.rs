@@ -38,6 +38,8 @@ pub struct Parts {
 pub const PART: u64 = 16 * 1024 * 1024;
 /// The largest content that goes in one piece.
 pub const MAX_WHOLE: u64 = 2 * PART;
+/// The largest content at all.
+pub const MAX_CONTENT: u64 = 1 << 40;
 
 impl Parts {
     /// How many a content has.

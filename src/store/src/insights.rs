@@ -85,7 +85,7 @@ pub struct FailedRun {
     pub created_ms: i64,
     /// What was checked out.
     pub revision: String,
-    /// What failed.
+    /// What failed, without what the reports said of it.
     pub failures: Vec<FailedTest>,
 }
 
@@ -147,7 +147,7 @@ impl Store {
             "SELECT j.id, j.number, json_extract(j.definition, '$.name') AS name, w.id AS workflow, \
              w.name AS workflow_name, p.number AS pipeline_number, p.created_ms, \
              json_extract(p.git, '$.revision') AS revision, \
-             (SELECT json_group_array(json(f.value)) FROM tasks t JOIN tests r ON r.task = t.id \
+             (SELECT json_group_array(json_remove(f.value, '$.message')) FROM tasks t JOIN tests r ON r.task = t.id \
              JOIN json_each(r.failures) f WHERE t.job = j.id) AS failures \
              FROM projects o JOIN pipelines p ON p.project = o.id JOIN workflows w ON w.pipeline = p.id \
              JOIN jobs j ON j.workflow = w.id AND j.origin IS NULL \
@@ -159,22 +159,24 @@ impl Store {
         rows.iter().map(failed_run).collect()
     }
 
-    /// Which of these failed tests passed elsewhere.
+    /// Which of these failed tests passed elsewhere. What passed is read once, not for each of them.
     pub async fn passed_elsewhere(
         &self,
         failures: &[FailedTest],
         elsewhere: Elsewhere<'_>,
     ) -> Result<Vec<FailedTest>, StoreError> {
-        const SQL: &str = "SELECT DISTINCT json_extract(f.value, '$.classname') AS classname, \
-             json_extract(f.value, '$.name') AS name, json_extract(f.value, '$.file') AS file \
-             FROM json_each(?1) f WHERE EXISTS (SELECT 1 FROM projects o JOIN pipelines p ON p.project = o.id \
-             JOIN workflows w ON w.pipeline = p.id JOIN jobs j ON j.workflow = w.id AND j.origin IS NULL \
-             JOIN tasks t ON t.job = j.id JOIN tests r ON r.task = t.id JOIN json_each(r.cases) c \
+        const SQL: &str = "WITH passed AS MATERIALIZED (SELECT DISTINCT \
+             json_extract(c.value, '$.classname') AS classname, json_extract(c.value, '$.name') AS name \
+             FROM projects o JOIN pipelines p ON p.project = o.id JOIN workflows w ON w.pipeline = p.id \
+             JOIN jobs j ON j.workflow = w.id AND j.origin IS NULL JOIN tasks t ON t.job = j.id \
+             JOIN tests r ON r.task = t.id JOIN json_each(r.cases) c \
              WHERE o.name = ?2 AND json_extract(p.git, '$.revision') = ?3 \
              AND json_extract(j.definition, '$.name') = ?4 AND j.id <> ?5 \
-             AND json_extract(c.value, '$.result') = 'success' \
-             AND json_extract(c.value, '$.name') = json_extract(f.value, '$.name') \
-             AND json_extract(c.value, '$.classname') = json_extract(f.value, '$.classname'))";
+             AND json_extract(c.value, '$.result') = 'success') \
+             SELECT DISTINCT json_extract(f.value, '$.classname') AS classname, \
+             json_extract(f.value, '$.name') AS name, json_extract(f.value, '$.file') AS file \
+             FROM json_each(?1) f WHERE (json_extract(f.value, '$.classname'), json_extract(f.value, '$.name')) \
+             IN (SELECT classname, name FROM passed)";
         let Elsewhere { project, revision, name, job } = elsewhere;
         let query = sqlx::query(SQL).bind(json(&failures)).bind(project).bind(revision).bind(name);
         let rows = query.bind(bytes(&job.0)).fetch_all(&self.readers).await?;

@@ -7,6 +7,10 @@ use crate::{
 use protocol::{Actor, JobId, PipelineId, transfer::TestCase};
 use sqlx::Row;
 
+/// Up to so many projects lead to their pipelines, and all that these have is sorted. Those of more are soon found among the
+/// newest of all.
+const FEW: u32 = 100;
+
 /// Which pipelines are looked for, from the newest on.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted<'w> {
@@ -34,17 +38,25 @@ pub(crate) fn within(name: &str, parameter: &str) -> String {
 }
 
 impl Wanted<'_> {
-    /// From a project to its own pipelines, or from the newest pipeline on: which of both tables leads is said, as is that
-    /// none is younger than the cursor, which SQLite does not see by itself.
-    pub(crate) fn sql(&self) -> String {
-        const OF_ONE: &str = "projects j CROSS JOIN pipelines p ON p.project = j.id WHERE j.name = ?1 ";
-        const OF_ALL: &str = "pipelines p CROSS JOIN projects j ON j.id = p.project WHERE ?1 IS NULL ";
+    /// From a project, or from these few, to its own pipelines, or from the newest pipeline on: which of both tables leads is
+    /// said, as is that none is younger than the cursor, which SQLite does not see by itself.
+    pub(crate) fn sql(&self, few: Option<&[ProjectId]>) -> String {
+        const OF_ONE: &str =
+            "projects j CROSS JOIN pipelines p ON p.project = j.id WHERE j.name = ?1 AND ?9 IS NULL ";
+        const OF_FEW: &str = "projects j CROSS JOIN pipelines p ON p.project = j.id \
+            WHERE j.id IN (SELECT value FROM json_each(?9)) AND ?1 IS NULL ";
+        const OF_ALL: &str =
+            "pipelines p CROSS JOIN projects j ON j.id = p.project WHERE ?1 IS NULL AND ?9 IS NULL ";
         const NARROWED: &str = "AND p.created_ms <= ?3 AND (?4 IS NULL OR (p.created_ms, p.id) < (?3, ?4)) \
             AND (?2 IS NULL OR json_extract(p.git, '$.branch') = ?2) \
             AND (?5 IS NULL OR substr(j.name, 1, length(?5)) = ?5) \
             AND (?8 IS NULL OR (json_extract(p.actor, '$.kind') = json_extract(?8, '$.kind') \
             AND json_extract(p.actor, '$.id') IS json_extract(?8, '$.id')))";
-        let of = if self.project.is_some() { OF_ONE } else { OF_ALL };
+        let of = match (self.project, few) {
+            (Some(_), _) => OF_ONE,
+            (None, Some(_)) => OF_FEW,
+            (None, None) => OF_ALL,
+        };
         let within = within("j.name", "?7");
         format!(
             "SELECT p.*, j.name AS project_name FROM {of} {NARROWED} AND {within} \
@@ -60,13 +72,39 @@ impl Store {
         wanted: Wanted<'_>,
         most: u32,
     ) -> Result<Vec<(String, PipelineRow)>, StoreError> {
+        let few = self.few_projects(&wanted).await?;
+        if few.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
         let (time, id) = wanted.before.map(|(time, id)| (time, bytes(&id.0).to_vec())).unzip();
-        let query = sqlx::query(sqlx::AssertSqlSafe(wanted.sql())).bind(wanted.project);
+        let query = sqlx::query(sqlx::AssertSqlSafe(wanted.sql(few.as_deref()))).bind(wanted.project);
         let query = query.bind(wanted.branch).bind(time.unwrap_or(i64::MAX)).bind(id);
         let query = query.bind(wanted.begins).bind(most).bind(wanted.within.as_ref().map(json));
-        let query = query.bind(wanted.by.map(json));
-        let rows = query.fetch_all(&self.readers).await?;
+        let few = few.map(|few| json(&few.iter().map(|project| project.0).collect::<Vec<_>>()));
+        let rows = query.bind(wanted.by.map(json)).bind(few).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("project_name")?, PipelineRow::read(row)?))).collect()
+    }
+
+    /// The projects that a list of several is narrowed to; none: it is of one, of all, or of many.
+    pub(crate) async fn few_projects(
+        &self,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Vec<ProjectId>>, StoreError> {
+        if wanted.project.is_some() || (wanted.within.is_none() && wanted.begins.is_none()) {
+            return Ok(None);
+        }
+        let within = within("name", "?1");
+        let sql = format!(
+            "SELECT id FROM projects WHERE {within} AND (?2 IS NULL OR substr(name, 1, length(?2)) = ?2) LIMIT ?3"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(wanted.within.as_ref().map(json));
+        let rows = query.bind(wanted.begins).bind(FEW + 1).fetch_all(&self.readers).await?;
+        if rows.len() > FEW as usize {
+            return Ok(None);
+        }
+        let projects =
+            rows.iter().map(|row| Ok(ProjectId(row.try_get("id")?))).collect::<Result<_, StoreError>>()?;
+        Ok(Some(projects))
     }
 
     /// The pipeline of this number in its project.

@@ -3,6 +3,7 @@
 mod audited;
 mod forgetting;
 mod identities;
+mod insights;
 mod looking;
 mod orbs;
 mod policies;

@@ -175,6 +175,7 @@ async fn remove_class(who: &Who, plane: Data<Plane>, id: Uuid, force: bool) -> R
     let class = plane.access.class(id).ok_or_else(|| no_such("resource class"))?;
     let told = line(who, Deed::ClassRemoved, EVERYWHERE, class.as_str());
     unless_conflict(plane.change_access(vec![Write::RemoveClass { id, force }, told]).await, remain)?;
+    plane.unlimit_class(&class);
     Ok(deleted())
 }
 

@@ -234,6 +234,22 @@ async fn runs_of(plane: &Plane, project: &str, days: u32) -> Result<Vec<Workflow
     Ok(plane.store.workflow_runs(past).await?)
 }
 
+fn branch(run: &WorkflowRun) -> &str {
+    run.branch.as_deref().unwrap_or_default()
+}
+
+/// The runs of each key, in one look at all of them.
+fn grouped<'r, K: Ord>(
+    runs: &[&'r WorkflowRun],
+    key: impl Fn(&'r WorkflowRun) -> K,
+) -> BTreeMap<K, Vec<&'r WorkflowRun>> {
+    let mut groups: BTreeMap<K, Vec<_>> = BTreeMap::new();
+    for run in runs {
+        groups.entry(key(run)).or_default().push(*run);
+    }
+    groups
+}
+
 async fn of_project(
     _: May<View, TheProject>,
     plane: Data<Plane>,
@@ -242,26 +258,22 @@ async fn of_project(
 ) -> Result<Tagged<Value>, Refusal> {
     let (project, days) = (slug::project(&plane, &slug).await?, which.reporting_window.days());
     let all = runs_of(&plane, &project, days).await?;
-    let branch = |run: &WorkflowRun| run.branch.clone().unwrap_or_default();
     let runs: Vec<&WorkflowRun> = all
         .iter()
         .filter(|run| is_asked(which.workflow_names.as_ref(), &run.name))
-        .filter(|run| is_asked(which.branches.as_ref(), &branch(run)))
+        .filter(|run| is_asked(which.branches.as_ref(), branch(run)))
         .collect();
     let (metrics, trends) = Compared::of(runs.iter().copied(), days).shown();
-    let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    let by_workflow = names.iter().map(|name| {
-        let own = runs.iter().copied().filter(|run| run.name == *name);
-        let (metrics, trends) = Compared::of(own, days).shown();
+    let by_workflow = grouped(&runs, |run| run.name.as_str()).into_iter().map(|(name, own)| {
+        let (metrics, trends) = Compared::of(own.into_iter(), days).shown();
         json!({ "workflow_name": name, "metrics": metrics, "trends": trends })
     });
-    let pairs: BTreeSet<(&str, String)> = runs.iter().map(|run| (run.name.as_str(), branch(run))).collect();
-    let by_branch = pairs.iter().map(|(name, of)| {
-        let own = runs.iter().copied().filter(|run| run.name == *name && branch(run) == *of);
-        let (metrics, trends) = Compared::of(own, days).shown();
+    let by_branch = grouped(&runs, |run| (run.name.as_str(), branch(run))).into_iter();
+    let by_branch = by_branch.map(|((name, of), own)| {
+        let (metrics, trends) = Compared::of(own.into_iter(), days).shown();
         json!({ "workflow_name": name, "branch": of, "metrics": metrics, "trends": trends })
     });
-    let branches: BTreeSet<String> = all.iter().filter_map(|run| run.branch.clone()).collect();
+    let branches: BTreeSet<&str> = all.iter().filter_map(|run| run.branch.as_deref()).collect();
     Ok(Tagged(json!({
         "project_id": stable_id(&project),
         "project_data": { "metrics": metrics, "trends": trends },

@@ -14,7 +14,7 @@ pub(crate) struct Flaky {
     pub(crate) test: FailedTest,
     /// How often it failed where it also passed.
     pub(crate) times: u64,
-    /// The newest run in which it failed.
+    /// The newest run in which it failed, without its failures.
     pub(crate) last: FailedRun,
 }
 
@@ -27,9 +27,11 @@ pub(crate) async fn flaky(
 ) -> Result<Vec<Flaky>, Refusal> {
     let past = Past { project, workflow: None, branch, since_ms, most: MOST_RUNS };
     let mut found: BTreeMap<(String, String, String), Flaky> = BTreeMap::new();
-    for failed in plane.store.failed_runs(past).await? {
+    for mut failed in plane.store.failed_runs(past).await? {
+        // Each flaky test has a copy of its run, which would have a copy of all that failed in it.
+        let failures = std::mem::take(&mut failed.failures);
         let elsewhere = Elsewhere { project, revision: &failed.revision, name: &failed.name, job: failed.id };
-        for test in plane.store.passed_elsewhere(&failed.failures, elsewhere).await? {
+        for test in plane.store.passed_elsewhere(&failures, elsewhere).await? {
             let key = (failed.name.clone(), test.classname.clone(), test.name.clone());
             // The newest come first.
             found.entry(key).or_insert_with(|| Flaky { test, times: 0, last: failed.clone() }).times += 1;

@@ -2,7 +2,11 @@
 
 use super::{LogError, LogName, Logs, blocking, frames};
 use bytes::Bytes;
-use protocol::{StepNumber, TaskId, journal::Record, stream};
+use protocol::{
+    StepNumber, TaskId,
+    journal::{Record, TaskEvent},
+    stream::{self, MOST_LOGS},
+};
 use std::collections::BTreeMap;
 use store::ChunkRow;
 
@@ -93,7 +97,21 @@ fn checked(task: TaskId, items: Vec<stream::Item>) -> Result<Vec<Item>, LogError
     items.into_iter().map(|item| checked_item(task, item)).collect()
 }
 
+/// What an item is of. It is looked at before anything is kept for it: the number is its sender's word.
+fn step_of(item: &stream::Item) -> Option<StepNumber> {
+    match item {
+        stream::Item::Log { chunk, .. } => Some(chunk.step),
+        stream::Item::Record(record) => match record.event {
+            TaskEvent::StepStarted { step } | TaskEvent::StepEnded { step, .. } => Some(step),
+            TaskEvent::Ended { .. } => None,
+        },
+    }
+}
+
 fn checked_item(task: TaskId, item: stream::Item) -> Result<Item, LogError> {
+    if let Some(step) = step_of(&item).filter(|step| step.0 >= MOST_LOGS) {
+        return Err(LogError::Step(step.0));
+    }
     let (chunk, marks, frame) = match item {
         stream::Item::Record(record) => return Ok(Item::Record(record)),
         stream::Item::Log { chunk, marks, frame } => (chunk, marks, frame),

@@ -35,9 +35,8 @@ impl Progress {
         let mut writer = self.stored.clone().lock_owned().await;
         let stored = match &*writer {
             Some(stored) => stored.clone(),
-            None => read(store, task).await?,
+            None => writer.insert(read(store, task).await?).clone(),
         };
-        *writer = Some(stored.clone());
         Ok((writer, stored))
     }
 }

@@ -253,6 +253,12 @@ impl Plane {
         Ok(())
     }
 
+    /// What was said of a class that is removed does not hold for one that gets its name.
+    pub(crate) fn unlimit_class(&self, class: &ResourceClass) {
+        self.queue_rules.change(|all| _ = all.classes.remove(class));
+        self.core().ring_all();
+    }
+
     /// What stands against the tasks of a job that is queued, if it is not only that all runners are busy.
     pub(crate) fn why_it_waits(&self, want: &Want, project: ProjectId) -> Option<String> {
         let now = self.clock.wall_ms();

@@ -3,6 +3,7 @@
 //! ```text
 //! rows:  pipelines too old or too many ──▶ forgotten     caches by last use and room     instances not seen for long
 //! files: named by no row, old, and not asked for during two rounds ──▶ removed, unless somebody copies just now
+//! keys:  nothing is sealed with them any more ──▶ forgotten, unless somebody copies just now
 //! ```
 //!
 //! A file goes only after its rows: whatever is read between finds its bytes.
@@ -55,6 +56,7 @@ impl Plane {
             if !self.is_due() {
                 continue;
             }
+            self.clone().finish_rotation().await;
             match self.retain(wall_ms()).await {
                 Ok(round) if round == Round::default() => {}
                 Ok(round) => info!(self.log, "what nobody keeps is forgotten";

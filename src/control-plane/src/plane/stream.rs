@@ -28,10 +28,24 @@ pub(crate) enum Streamed {
     Rewind(Acknowledged),
 }
 
+/// How far a stream is with a body, of the logs that the body goes on with alone: a task may have many.
+#[derive(Clone)]
+struct Grown {
+    next_record: u64,
+    logs: BTreeMap<StepNumber, u64>,
+}
+
+impl Grown {
+    fn add_to(self, stored: &mut Acknowledged) {
+        stored.next_record = self.next_record;
+        stored.logs.extend(self.logs);
+    }
+}
+
 /// What a body comes to beside what is stored.
 struct Cut {
-    acknowledged: Acknowledged,
-    /// How far followers know each log.
+    grown: Grown,
+    /// How far followers know each log of the body.
     told: BTreeMap<StepNumber, u64>,
     writes: Vec<Write>,
     news: Vec<News>,
@@ -43,23 +57,19 @@ impl Plane {
     /// Stores what fits of a stream's body and is not stored yet.
     pub(crate) async fn stream(self: &Arc<Self>, lease: Lease, body: Bytes) -> Result<Streamed, Refusal> {
         let progress = self.held(lease, |_, task| task.progress.clone())?;
-        let (writer, stored) = progress.writer(&self.store, lease.task_id).await?;
+        let (writer, mut stored) = progress.writer(&self.store, lease.task_id).await?;
         let items = self.logs.place(lease.task_id, body).await?;
         // Under the lock, so that nothing is queued behind what ends the lease.
-        let (whole, acknowledged, told) = self.held(lease, |(live, job), _| {
-            let cut = cut(lease.task_id, stored, items, &live.jobs[job].definition);
-            let (whole, acknowledged) = (cut.whole, cut.acknowledged.clone());
-            let is_new = !cut.writes.is_empty();
-            (
-                whole,
-                acknowledged,
-                is_new.then(|| self.store_cut(lease.task_id, live.pipeline.id, cut, writer)),
-            )
+        let (whole, grown, told) = self.held(lease, |(live, job), _| {
+            let cut = cut(lease.task_id, &stored, items, &live.jobs[job].definition);
+            let (whole, grown, is_new) = (cut.whole, cut.grown.clone(), !cut.writes.is_empty());
+            (whole, grown, is_new.then(|| self.store_cut(lease.task_id, live.pipeline.id, cut, writer)))
         })?;
         if let Some(told) = told {
             told.await.unwrap_or(Err(StoreError::Stopped))?;
         }
-        Ok(if whole { Streamed::Stored(acknowledged) } else { Streamed::Rewind(acknowledged) })
+        grown.add_to(&mut stored);
+        Ok(if whole { Streamed::Stored(stored) } else { Streamed::Rewind(stored) })
     }
 
     fn store_cut(
@@ -70,11 +80,14 @@ impl Plane {
         mut writer: Writer,
     ) -> oneshot::Receiver<Result<(), StoreError>> {
         let (tell, told) = oneshot::channel();
-        let Cut { acknowledged, writes, news, .. } = cut;
+        let Cut { grown, writes, news, .. } = cut;
         let plane = self.clone();
         let done = Box::new(move |result: Result<Vec<u64>, StoreError>| {
-            // What a failed write leaves is best known by the rows.
-            *writer = result.is_ok().then_some(acknowledged);
+            match writer.as_mut().filter(|_| result.is_ok()) {
+                Some(stored) => grown.add_to(stored),
+                // What a failed write leaves is best known by the rows.
+                None => *writer = None,
+            }
             drop(writer);
             if result.is_ok() {
                 plane.logs.changed(task);
@@ -119,13 +132,12 @@ impl Plane {
 }
 
 /// What of the items is new, up to the first that does not fit.
-fn cut(task: TaskId, stored: Acknowledged, items: Vec<Item>, job: &Job) -> Cut {
-    let (next_record, logs) = (stored.next_record, stored.logs.clone());
-    let told = logs.clone();
-    let mut cut = Cut { acknowledged: stored, told, writes: Vec::new(), news: Vec::new(), whole: true };
+fn cut(task: TaskId, stored: &Acknowledged, items: Vec<Item>, job: &Job) -> Cut {
+    let grown = Grown { next_record: stored.next_record, logs: BTreeMap::new() };
+    let mut cut = Cut { grown, told: BTreeMap::new(), writes: Vec::new(), news: Vec::new(), whole: true };
     for item in items {
         let fits = match item {
-            Item::Chunk(chunk) => cut.chunk(chunk),
+            Item::Chunk(chunk) => cut.chunk(stored, chunk),
             Item::Record(record) => cut.record(task, record, job),
         };
         if !fits {
@@ -133,21 +145,20 @@ fn cut(task: TaskId, stored: Acknowledged, items: Vec<Item>, job: &Job) -> Cut {
             break;
         }
     }
-    if cut.acknowledged.next_record != next_record {
-        cut.writes.push(Write::NextRecord(task, cut.acknowledged.next_record));
+    if cut.grown.next_record != stored.next_record {
+        cut.writes.push(Write::NextRecord(task, cut.grown.next_record));
     }
-    for (step, length) in cut.acknowledged.logs.clone() {
-        if logs.get(&step) != Some(&length) {
-            cut.writes.push(Write::LogLength(task, step, length));
-            cut.tell_growth(task, step);
-        }
+    for (step, length) in cut.grown.logs.clone() {
+        cut.writes.push(Write::LogLength(task, step, length));
+        cut.tell_growth(task, step);
     }
     cut
 }
 
 impl Cut {
-    fn chunk(&mut self, mut chunk: ChunkRow) -> bool {
-        let end = self.acknowledged.logs.get(&chunk.step).copied().unwrap_or_default();
+    fn chunk(&mut self, stored: &Acknowledged, mut chunk: ChunkRow) -> bool {
+        let end = self.grown.logs.get(&chunk.step).or_else(|| stored.logs.get(&chunk.step));
+        let end = end.copied().unwrap_or_default();
         if failpoints::Guard::Offsets.is_out() {
             chunk.start = end;
         }
@@ -157,7 +168,7 @@ impl Cut {
         }
         let fits = chunk.start == end;
         if fits {
-            self.acknowledged.logs.insert(chunk.step, chunk_end);
+            self.grown.logs.insert(chunk.step, chunk_end);
             self.writes.push(Write::Chunk(chunk));
         }
         fits
@@ -165,17 +176,17 @@ impl Cut {
 
     /// Tells how long a log is now, unless that was told.
     fn tell_growth(&mut self, task: TaskId, step: StepNumber) {
-        let Some(length) = self.acknowledged.logs.get(&step).copied() else { return };
+        let Some(length) = self.grown.logs.get(&step).copied() else { return };
         if self.told.insert(step, length) != Some(length) {
             self.news.push(News::LogGrew { task, step, length });
         }
     }
 
     fn record(&mut self, task: TaskId, record: Record, job: &Job) -> bool {
-        let next = self.acknowledged.next_record;
+        let next = self.grown.next_record;
         let fits = record.seq <= next;
         if record.seq == next {
-            self.acknowledged.next_record += 1;
+            self.grown.next_record += 1;
             self.event(task, record, job);
         }
         fits

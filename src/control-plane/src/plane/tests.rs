@@ -1,6 +1,7 @@
 //! What becomes of memory when the store refuses.
 
 mod retention;
+mod rotation;
 mod serial;
 mod webhooks;
 

@@ -18,7 +18,9 @@ use protocol::{
     },
     pipeline::Requirement,
     task::Source,
-    transfer::{Content, Destination, Found, MAX_CACHE_KEY, MAX_WHOLE, PART, Parts, Writer, is_safe_path},
+    transfer::{
+        Content, Destination, Found, MAX_CACHE_KEY, MAX_CONTENT, MAX_WHOLE, PART, Parts, Writer, is_safe_path,
+    },
 };
 use std::sync::Arc;
 use store::{BundleRow, CacheRow, FoundCache, LayerRow, ProjectId, TestsRow, Write};
@@ -36,6 +38,12 @@ impl Plane {
         lease: Lease,
         contents: Vec<Content>,
     ) -> Result<Destinations, Refusal> {
+        if let Some(content) = contents.iter().find(|content| content.size > MAX_CONTENT) {
+            let Content { digest, size } = content;
+            return Err(Refusal::Bad(format!(
+                "the content {digest} has {size} bytes, {MAX_CONTENT} are allowed: store it in pieces"
+            )));
+        }
         let scope = self.scope(lease)?;
         let stored = self.are_stored(&scope, contents.clone()).await?;
         let mut destinations = Vec::with_capacity(contents.len());

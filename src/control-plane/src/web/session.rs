@@ -3,6 +3,7 @@
 //! The cookie is no token: it opens the page and what the page reads, as far as its owner may see it, and is good for as
 //! long as the token is. What changes something is a form that was posted with a key made of the cookie, which only this
 //! control plane's own pages show: no other page can post in a visitor's name, also where a browser sends the cookie along.
+//! Nor can one sign a visitor in: as whom they act is theirs to say.
 
 use super::response::{Entrance, NoPage, turned_away};
 use crate::{
@@ -70,6 +71,9 @@ pub(crate) enum SignIn {
     /// A token came that is nobody's.
     #[error("that is no token of this control plane's operator or people")]
     Refused(Entrance),
+    /// Another site sent the visitor here with a token.
+    #[error("another site led here with a token: open the address itself, or give the token here")]
+    Led(Entrance),
     /// The right token came: go where it is not in the address any more, with a cookie.
     #[error("signed in")]
     Done {
@@ -83,7 +87,7 @@ pub(crate) enum SignIn {
 impl ResponseError for SignIn {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Needed(_) | Self::Refused(_) => StatusCode::UNAUTHORIZED,
+            Self::Needed(_) | Self::Refused(_) | Self::Led(_) => StatusCode::UNAUTHORIZED,
             Self::Done { .. } => StatusCode::SEE_OTHER,
         }
     }
@@ -91,7 +95,7 @@ impl ResponseError for SignIn {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Done { cookie, location } => leading_to(location, cookie),
-            Self::Needed(entrance) | Self::Refused(entrance) => {
+            Self::Needed(entrance) | Self::Refused(entrance) | Self::Led(entrance) => {
                 turned_away(self.status_code(), "Who is there?", &self.to_string(), Some(entrance))
             }
         }
@@ -199,6 +203,9 @@ enum Coming {
 
 fn coming(request: &HttpRequest, plane: &Plane) -> Coming {
     let (token, location) = without_token(request);
+    if token.is_some() && is_led(request) {
+        return Coming::Out(SignIn::Led(Entrance::of(plane, &location)));
+    }
     match token.map(|token| cookie(request, plane, &token)) {
         Some(Some((who, cookie))) => Coming::SigningIn(who, SignIn::Done { cookie, location }),
         Some(None) => Coming::Out(SignIn::Refused(Entrance::of(plane, &location))),
@@ -207,6 +214,11 @@ fn coming(request: &HttpRequest, plane: &Plane) -> Coming {
             None => Coming::Out(SignIn::Needed(Entrance::of(plane, &location))),
         },
     }
+}
+
+/// Whether a page of another site makes the browser ask; browsers that do not say so are believed.
+fn is_led(request: &HttpRequest) -> bool {
+    request.headers().get("Sec-Fetch-Site").is_some_and(|site| site == "cross-site")
 }
 
 impl Plane {
@@ -308,6 +320,9 @@ pub(crate) async fn open(
     plane: web::Data<Plane>,
     form: web::Form<TokenForm>,
 ) -> Result<HttpResponse, NoPage> {
+    if is_led(&request) {
+        return Err(SignIn::Led(Entrance::of(&plane, "/")).into());
+    }
     let found = cookie(&request, &plane, form.token.trim());
     let (who, cookie) = found.ok_or_else(|| SignIn::Refused(Entrance::of(&plane, "/")))?;
     plane.tell_of_sign_in(&who).await?;

@@ -196,6 +196,27 @@ async fn a_token_in_the_address_becomes_a_cookie_that_only_reads() {
 }
 
 #[actix_web::test]
+async fn another_site_signs_nobody_in() {
+    let house = House::new().await;
+    for (site, status) in [("cross-site", 401), ("none", 303), ("same-origin", 303)] {
+        let header = format!("Sec-Fetch-Site: {site}\r\n");
+        for answer in [
+            get(&house, &format!("/?{TOKEN}"), &header).await,
+            post(&house, "/session", &header, TOKEN).await,
+        ] {
+            assert_eq!(
+                (answer.status, answer.header("set-cookie").is_some()),
+                (status, status == 303),
+                "{site}"
+            );
+        }
+    }
+    let led = get(&house, &format!("/?{TOKEN}"), "Sec-Fetch-Site: cross-site\r\n").await;
+    assert!(led.text().contains("another site led here") && !led.text().contains("operator%27s"));
+    house.running.stop().await;
+}
+
+#[actix_web::test]
 async fn an_address_that_names_nothing_is_answered_by_a_page() {
     let house = House::new().await;
     let (_, _, job, _) = begun(&house).await;

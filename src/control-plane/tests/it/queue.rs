@@ -113,6 +113,20 @@ async fn a_class_runs_as_many_tasks_as_it_may_and_says_why_others_wait() {
 }
 
 #[actix_web::test]
+async fn a_class_that_gets_the_name_of_a_removed_one_has_not_its_limit() {
+    let house = House::new().await;
+    let class = house.operator.resources("acme").await.unwrap().remove(0);
+    let path = format!("/api/v3/runner/resource/{}", class.id.clone().unwrap());
+    assert_eq!(called(&house, "PUT", &format!("{path}/limit"), json!({"max_tasks": 1})).await.0, 200);
+    assert_eq!(called(&house, "DELETE", &path, json!({})).await.0, 200);
+    house.operator.create_resource(&class).await.unwrap();
+    pipeline_of(&house, PROJECT).await;
+    pipeline_of(&house, PROJECT).await;
+    assert_eq!(house.runner().await.claim(&claim(5, 0)).await.unwrap().len(), 2);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
 async fn a_task_that_nobody_takes_fails_after_its_time_and_says_why_it_waited() {
     let house = House::with(|settings| {
         settings.queue_timeout = Some(Duration::from_secs(1));

@@ -1,9 +1,12 @@
 //! What a control plane takes up again after it was gone.
 
-use crate::house::{House, ONE_JOB, claim_one, end, finish};
-use control_plane::{KeySource, Settings};
+use crate::house::{self, House, ONE_JOB, claim_one, data_dir, end, finish};
+use control_plane::{KeySource, Settings, Tls};
 use protocol::{Epoch, JobStatus, Outcome, WorkflowStatus};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 #[actix_web::test]
 async fn a_workflow_goes_on_where_it_was_left() {
@@ -21,6 +24,23 @@ async fn a_workflow_goes_on_where_it_was_left() {
     finish(&house.runner().await, Outcome::Success).await;
     assert_eq!(house.view(pipeline).await.workflows[0].status, WorkflowStatus::Success);
     house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_restored_control_plane_has_the_certificate_that_its_callers_trust() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let copy = folder.path().join("copy");
+    let mut authorities = Vec::new();
+    for directory in [data_dir(&folder), copy.clone()] {
+        let mut settings = house::settings(&folder);
+        (settings.tls, settings.data_dir) = (Some(Tls::SelfSigned), directory.clone());
+        control_plane::start(settings, house::log()).await.unwrap().stop().await;
+        authorities.push(fs::read_to_string(directory.join("tls/authority.pem")).unwrap());
+        if directory != copy {
+            control_plane::backup(&directory, &copy).await.unwrap();
+        }
+    }
+    assert_eq!(authorities[0], authorities[1]);
 }
 
 #[actix_web::test]

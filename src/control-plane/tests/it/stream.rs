@@ -8,16 +8,21 @@ use protocol::{
     http::Claimed,
     journal::{Record, TaskEvent},
     marks::Marks,
-    stream::{Acknowledged, Chunk, Item, encode},
+    stream::{Acknowledged, Chunk, Item, MOST_LOGS, encode},
 };
 
 pub(crate) const STEP: StepNumber = StepNumber(1);
 
 /// Bytes of the step's log.
 pub(crate) fn log(offset: u64, text: &str) -> Item {
+    of(STEP, offset, text)
+}
+
+/// Bytes of any step's log.
+fn of(step: StepNumber, offset: u64, text: &str) -> Item {
     let length = u32::try_from(text.len()).unwrap();
     let frame = zstd::bulk::compress(text.as_bytes(), 1).unwrap();
-    Item::Log { chunk: Chunk { step: STEP, offset, length }, marks: Marks::default(), frame }
+    Item::Log { chunk: Chunk { step, offset, length }, marks: Marks::default(), frame }
 }
 
 /// The step begins, succeeds, and the task has.
@@ -191,6 +196,40 @@ async fn a_body_that_is_no_stream_is_refused_whole() {
     let error = task.stream(claimed.epoch, torn.into()).await.unwrap_err();
     assert!(matches!(error, ClientError::Rejected { .. }), "{error:?}");
     assert_eq!(task.acknowledged().await.unwrap(), acknowledged(0, 0));
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn logs_go_on_side_by_side_and_each_answer_has_them_all() {
+    let house = House::new().await;
+    house.pipeline(ONE_JOB).await;
+    let (claimed, task) = begun(&house).await;
+    let mut stored = Acknowledged::default();
+    for (step, offset, text, length) in
+        [(1, 0, "one", 3), (2, 0, "two", 3), (1, 3, "!", 4), (3, 0, "three", 5)]
+    {
+        stored.logs.insert(StepNumber(step), length);
+        let answer = task.stream(claimed.epoch, body(&[of(StepNumber(step), offset, text)])).await.unwrap();
+        assert_eq!(answer, StreamAnswer::Stored(stored.clone()));
+    }
+    assert_eq!(task.acknowledged().await.unwrap(), stored);
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_with_a_step_that_no_task_has_is_refused_whole() {
+    let house = House::new().await;
+    house.pipeline(ONE_JOB).await;
+    let (claimed, task) = begun(&house).await;
+    let (step, status) = (StepNumber(MOST_LOGS), StepStatus::Success);
+    let ended = TaskEvent::StepEnded { step, status, exit_code: None, duration_ms: 5, log_bytes: 0 };
+    let record = |event| Item::Record(Record { seq: 0, at_ms: 7, event });
+    for item in [of(step, 0, "hello"), record(TaskEvent::StepStarted { step }), record(ended)] {
+        let error = task.stream(claimed.epoch, body(&[log(0, "hello"), item])).await.unwrap_err();
+        assert!(matches!(error, ClientError::Rejected { status: 400, .. }), "{error:?}");
+    }
+    assert_eq!(task.acknowledged().await.unwrap(), acknowledged(0, 0));
+    task.stream(claimed.epoch, body(&[of(StepNumber(MOST_LOGS - 1), 0, "hello")])).await.unwrap();
     house.running.stop().await;
 }
 

@@ -8,7 +8,7 @@ use protocol::{
     http::{Artifacts, Claimed, FindCache, Layers, PersistLayer, PutBundle, SaveCache, Store, Tests},
     ids::Digest,
     task::Source,
-    transfer::{Artifact, Content, MAX_WHOLE, PART, Parts, TestCase, TestResult},
+    transfer::{Artifact, Content, MAX_CONTENT, MAX_WHOLE, PART, Parts, TestCase, TestResult},
 };
 use std::{fs::File, io::Write};
 
@@ -139,6 +139,22 @@ async fn a_large_content_goes_in_parts_and_none_of_them_twice() {
     let job = house.view(pipeline).await.workflows.remove(0).jobs.remove(0).id;
     let fetched = tempfile::tempfile().unwrap();
     house.operator.artifact((job, 0), "large", &content, &fetched).await.unwrap();
+    house.running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_content_that_would_be_too_large_has_no_place() {
+    let house = House::new().await;
+    house.pipeline(ONE_JOB).await;
+    let (_, task) = begun(&house).await;
+    let digest = file(b"never sent").1.digest;
+    let asked = async |size| {
+        let contents = vec![Content { digest: digest.clone(), size }];
+        task.store(&Store { epoch: EPOCH, contents }).await
+    };
+    assert_eq!(asked(MAX_CONTENT).await.unwrap()[0].parts.as_ref().unwrap().stored, [0; 0]);
+    let error = asked(MAX_CONTENT + 1).await.unwrap_err();
+    assert!(matches!(error, ClientError::Rejected { status: 400, .. }), "{error:?}");
     house.running.stop().await;
 }
 

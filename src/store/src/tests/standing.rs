@@ -77,6 +77,31 @@ async fn pages_of_any_length_have_all_pipelines_that_are_sought_once_and_the_new
     assert_eq!(store.projects_within(None, 2).await.unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn few_projects_lead_to_their_pipelines_and_many_do_not() {
+    let (_folder, store) = store().await;
+    three_projects(&store).await;
+    let wanted = |begins, within: Option<&[&str]>| {
+        let within = within.map(|all| all.iter().map(|begin| (*begin).to_owned()).collect());
+        Wanted { begins, within, ..Wanted::default() }
+    };
+    let number = async |wanted: Wanted<'_>| {
+        let few = store.few_projects(&wanted).await.unwrap().map(|few| few.len());
+        let listed = store.pipelines(wanted, 100).await.unwrap();
+        assert!(listed.iter().map(|(_, row)| (row.created_ms, row.id)).is_sorted_by(|one, next| one > next));
+        (few, listed.len())
+    };
+    assert_eq!(number(wanted(None, None)).await, (None, 60));
+    assert_eq!(number(wanted(None, Some(&["gh/a/"]))).await, (Some(2), 40));
+    assert_eq!(number(wanted(Some("gh/a/c"), Some(&["gh/a/", "gh/x/"]))).await, (Some(1), 20));
+    assert_eq!(number(wanted(Some("gh/x/"), None)).await, (Some(1), 20));
+    for none in [wanted(None, Some(&[])), wanted(Some("gh/x/"), Some(&["gh/a/"]))] {
+        assert_eq!(number(none).await, (Some(0), 0));
+    }
+    store.write(None, (0..99).map(|name| Write::Project(format!("gh/a/{name}"))).collect()).await.unwrap();
+    assert_eq!(number(wanted(None, Some(&["gh/a/"]))).await, (None, 40), "101 are many");
+}
+
 async fn plan(store: &Store, sql: &str) -> String {
     let query = format!("EXPLAIN QUERY PLAN {sql}");
     let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&store.readers).await.unwrap();
@@ -88,11 +113,13 @@ async fn a_list_reads_the_pipelines_of_its_projects_alone_and_none_that_is_young
     let (_folder, store) = store().await;
     let these = Sought { projects: Some(Vec::new()), ..ALL };
     let one = Wanted { project: Some("gh/a/b"), ..Wanted::default() };
+    let few = Wanted { within: Some(vec!["gh/a/".to_owned()]), ..Wanted::default() };
     for (sql, search) in [
         (these.sql(), "q USING INDEX pipelines_by_project (project=? AND created_ms>? AND created_ms<?)"),
         (ALL.sql(), "q USING INDEX pipelines_by_time (created_ms>? AND created_ms<?)"),
-        (one.sql(), "p USING INDEX pipelines_by_project (project=? AND created_ms<?)"),
-        (Wanted::default().sql(), "p USING INDEX pipelines_by_time (created_ms<?)"),
+        (one.sql(None), "p USING INDEX pipelines_by_project (project=? AND created_ms<?)"),
+        (few.sql(Some(&[])), "p USING INDEX pipelines_by_project (project=? AND created_ms<?)"),
+        (Wanted::default().sql(None), "p USING INDEX pipelines_by_time (created_ms<?)"),
     ] {
         let plan = plan(&store, &sql).await;
         assert!(plan.contains(&format!("SEARCH {search}\n")), "{search}: {plan}");
