@@ -26,6 +26,8 @@ mod finish;
 #[cfg(fuzzing)]
 pub mod fuzzed;
 mod github_app;
+#[cfg(test)]
+mod heard;
 mod insights;
 mod logins;
 mod logs;

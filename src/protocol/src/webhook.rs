@@ -189,6 +189,25 @@ pub struct NewRepository {
     pub api: Option<String>,
 }
 
+impl NewRepository {
+    /// One of which nothing else is said.
+    pub fn of(url: String, provider: Provider) -> Self {
+        Self {
+            url,
+            provider,
+            secret: None,
+            default_class: None,
+            pull_requests: false,
+            forks: Forks::default(),
+            token: None,
+            app: None,
+            jobs_check_out_with: JobsCheckOutWith::default(),
+            statuses: Statuses::default(),
+            api: None,
+        }
+    }
+}
+
 /// Without what nobody else may know.
 impl std::fmt::Debug for NewRepository {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

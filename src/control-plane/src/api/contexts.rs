@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     contexts::{Known, Whose},
-    plane::{Plane, clock::rfc3339, people::canonical, projects::stable_id},
+    plane::{Plane, clock::rfc3339, people::canonical},
     refusal::Refusal,
 };
 use actix_web::{
@@ -23,9 +23,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{ContextRow, Owner, RestrictionRow, VariableRow};
 use uuid::Uuid;
-
-/// So many projects are looked at for the name of one.
-const PROJECTS: u32 = 10_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -180,21 +177,25 @@ async fn restrictions(
     id: Path<String>,
 ) -> Result<Json<Page<Restriction>>, Refusal> {
     let known = found(&plane, &id)?;
-    let projects = plane.store.projects("", PROJECTS).await?;
-    let items = known.restrictions.into_iter().map(|row| restriction(row, &projects));
-    Ok(Json(Page::whole(items.collect())))
+    let mut items = Vec::with_capacity(known.restrictions.len());
+    for row in known.restrictions {
+        items.push(restriction(&plane, row).await?);
+    }
+    Ok(Json(Page::whole(items)))
 }
 
-fn restriction(row: RestrictionRow, projects: &[String]) -> Restriction {
-    let is_project = row.kind == RestrictionKind::Project;
-    let named = projects.iter().find(|name| is_project && stable_id(name).to_string() == row.value);
-    Restriction {
+async fn restriction(plane: &Plane, row: RestrictionRow) -> Result<Restriction, Refusal> {
+    let name = match (row.kind, row.value.parse()) {
+        (RestrictionKind::Project, Ok(id)) => plane.project_of_id(id).await?,
+        _ => None,
+    };
+    Ok(Restriction {
         id: row.id.to_string(),
         context_id: row.context.to_string(),
-        name: named.cloned(),
+        name,
         restriction_type: row.kind,
         restriction_value: row.value,
-    }
+    })
 }
 
 async fn restrict(
@@ -204,8 +205,7 @@ async fn restrict(
     new: Json<NewRestriction>,
 ) -> Result<HttpResponse, Refusal> {
     let row = plane.restrict(&caller.who, &found(&plane, &id)?, new.into_inner()).await?;
-    let projects = plane.store.projects("", PROJECTS).await?;
-    Ok(HttpResponse::Created().json(restriction(row, &projects)))
+    Ok(HttpResponse::Created().json(restriction(&plane, row).await?))
 }
 
 async fn unrestrict(

@@ -6,7 +6,7 @@ use protocol::{
     PipelineState,
     api::PipelineView,
     task::Source,
-    webhook::{Forks, JobsCheckOutWith, NewRepository, Provider, Received, Statuses},
+    webhook::{NewRepository, Provider, Received},
 };
 use ring::hmac;
 use serde_json::{Value, json};
@@ -65,17 +65,8 @@ impl Place {
         git(&folder, &["commit", "-qm", "Teach it\n\nall of it"]);
         let revision = git(&folder, &["rev-parse", "HEAD"]);
         let mut new = NewRepository {
-            url: format!("file://{}", folder.display()),
-            provider,
             secret: Some(SECRET.to_owned()),
-            default_class: None,
-            pull_requests: false,
-            forks: Forks::Never,
-            token: None,
-            app: None,
-            jobs_check_out_with: JobsCheckOutWith::App,
-            statuses: Statuses::Nothing,
-            api: None,
+            ..NewRepository::of(format!("file://{}", folder.display()), provider)
         };
         change(&mut new);
         house.operator.name_repository(PROJECT, &new).await.unwrap();
@@ -390,17 +381,8 @@ async fn a_body_that_no_provider_sends_is_refused_and_breaks_nothing() {
 async fn a_repository_is_named_by_operators_alone_and_its_secret_is_shown_once() {
     let house = House::new().await;
     let new = |url: &str| NewRepository {
-        url: url.to_owned(),
-        provider: Provider::Github,
-        secret: None,
         default_class: Some(CLASS.parse().unwrap()),
-        pull_requests: false,
-        forks: Forks::Never,
-        token: None,
-        app: None,
-        jobs_check_out_with: JobsCheckOutWith::App,
-        statuses: Statuses::Nothing,
-        api: None,
+        ..NewRepository::of(url.to_owned(), Provider::Github)
     };
     let made = house.operator.name_repository(PROJECT, &new("https://github.com/acme/app")).await.unwrap();
     assert_eq!(made.secret.as_ref().map(String::len), Some(64));

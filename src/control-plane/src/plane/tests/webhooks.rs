@@ -1,47 +1,16 @@
 //! Webhooks that are worked on when something else happens: others of the same branch, failures, a stop.
 
 use super::*;
-use crate::triggers::Told;
+use crate::{heard::Lines, triggers::Told};
 use futures_util::future::{join, join3};
-use protocol::webhook::{Forks, JobsCheckOutWith, NewRepository, Provider, Received, Statuses};
+use protocol::webhook::{NewRepository, Provider, Received};
 use ring::hmac;
 use serde_json::{Value, json};
-use slog::{Drain, KV, Never, OwnedKVList, Record, Serializer};
-use std::{
-    fmt::{self, Write as _},
-    path::Path,
-    process,
-    sync::Mutex,
-};
+use std::{path::Path, process};
 use store::ProjectId;
 
 const PROJECT: &str = "bb/acme/app";
 const SECRET: &str = "a secret that nobody guesses";
-
-/// Remembers what it is told.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Drain for Lines {
-    type Ok = ();
-    type Err = Never;
-
-    fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
-        let mut line = Line(format!("{}: {}", record.level().as_str(), record.msg()));
-        record.kv().serialize(record, &mut line).unwrap();
-        self.0.lock().unwrap().push(line.0);
-        Ok(())
-    }
-}
-
-/// One of them.
-struct Line(String);
-
-impl Serializer for Line {
-    fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        Ok(write!(self.0, " {key}={value}")?)
-    }
-}
 
 /// A control plane with a project whose repository is here.
 struct Place {
@@ -102,17 +71,8 @@ impl Place {
         let plane = running.plane.clone();
         plane.change_access(vec![Write::Class(class_row())]).await.unwrap();
         let new = NewRepository {
-            url: format!("file://{}", app.display()),
-            provider: Provider::Bitbucket,
             secret: Some(SECRET.to_owned()),
-            default_class: None,
-            pull_requests: false,
-            forks: Forks::Never,
-            token: None,
-            app: None,
-            jobs_check_out_with: JobsCheckOutWith::App,
-            statuses: Statuses::Nothing,
-            api: None,
+            ..NewRepository::of(format!("file://{}", app.display()), Provider::Bitbucket)
         };
         plane.name_repository(PROJECT, new).await.unwrap();
         let project = plane.projects.get(&plane.store, PROJECT).await.unwrap().id;
@@ -204,7 +164,7 @@ async fn a_webhook_that_a_stop_does_not_wait_for_any_longer_is_named_in_the_log(
         drop(turn);
     };
     join(place.numbers(&[("main", place.revision.as_str())]), cut_off).await;
-    let lines = place.lines.0.lock().unwrap().clone();
+    let lines = place.lines.all();
     let told: Vec<_> = lines.iter().filter(|line| line.contains("cut off")).collect();
     assert_eq!(told.len(), 1, "{lines:?}");
     for part in ["WARNING: ", "project=bb/acme/app", "of=refs/heads/main"] {
